@@ -1,0 +1,1 @@
+//! Node meshes over pluggable transports.
