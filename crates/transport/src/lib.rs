@@ -1,1 +1,8 @@
-//! Node meshes over pluggable transports.
+//! Node meshes.
+pub mod id;
+pub mod lane;
+pub mod limits;
+pub mod session;
+pub mod time;
+#[cfg(feature = "mesh")]
+pub mod transport;

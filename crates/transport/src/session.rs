@@ -1,0 +1,3 @@
+//! The session.
+mod send_queue;
+pub use send_queue::SendQueue;
