@@ -11,6 +11,8 @@
 #[cfg(any(feature = "tcp", feature = "quic"))]
 mod host;
 mod memory;
+#[cfg(feature = "quic")]
+mod quic;
 #[cfg(any(feature = "tls", feature = "quic"))]
 mod refusal;
 mod registry;
@@ -34,6 +36,8 @@ use crate::id::NodeId;
 use crate::session::SendQueue;
 
 pub use memory::Memory;
+#[cfg(feature = "quic")]
+pub use quic::Quic;
 pub use registry::{CreateError, create, names};
 #[cfg(feature = "tcp")]
 pub use tcp::Tcp;

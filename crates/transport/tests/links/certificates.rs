@@ -20,6 +20,8 @@ macro_rules! for_certified_transports {
     ($($rule:ident)*) => {
         #[cfg(feature = "tls")]
         for_certified_transports! { @ tls "tls" [$($rule)*] }
+        #[cfg(feature = "quic")]
+        for_certified_transports! { @ quic "quic" [$($rule)*] }
     };
     (@ $transport:ident $name:literal [$($rule:ident)*]) => {
         mod $transport {
@@ -135,10 +137,13 @@ fn refused(attempt: Attempt) -> DialError {
     error
 }
 
-/// The refusal that a dialing node learns of after its handshake has ended, although it writes
-/// before it reads.
+/// The refusal that a dialing node mostly learns of after its handshake has ended, although it
+/// writes before it reads.
 async fn told_later(attempt: Attempt) -> DialError {
-    let mut end = End { link: attempt.unwrap() };
+    let mut end = match attempt {
+        Ok(link) => End { link },
+        told_at_once => return refused(told_at_once),
+    };
     let error = loop {
         let mut queue = SendQueue::default();
         queue.push(Bytes::from(vec![0; 10_000]));
