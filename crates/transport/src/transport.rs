@@ -84,13 +84,16 @@ pub trait Listener: Send {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>>;
 }
 
+/// A transport's own handshake, yet to be carried out; the argument is the number of lanes.
+pub type Upgrade =
+    Box<dyn FnOnce(usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send>;
+
 /// A connection that a listener accepted and that has proven nothing yet.
 pub struct Incoming {
     /// Where it comes from, for rate limits; `None` where the transport has no addresses.
     pub from: Option<IpAddr>,
     /// Carries out the transport's own handshake; the argument is the number of lanes.
-    pub upgrade:
-        Box<dyn FnOnce(usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send>,
+    pub upgrade: Upgrade,
 }
 
 /// One connection.

@@ -113,10 +113,11 @@ fn crypto(identity: &NodeIdentity) -> Result<(QuicClientConfig, QuicServerConfig
 fn transport() -> TransportConfig {
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(ACK_PACKETS)).max_ack_delay(Some(ACK_DELAY));
+    let streams = VarInt::try_from(limits::MAX_LANES).expect("lanes are a handful");
     let mut config = TransportConfig::default();
     config
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
-        .max_concurrent_uni_streams(VarInt::from_u32(limits::MAX_LANES as u32))
+        .max_concurrent_uni_streams(streams)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
         .send_window(SEND_WINDOW)
