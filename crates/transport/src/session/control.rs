@@ -38,6 +38,13 @@ pub(crate) struct LaneSync {
     pub limit: u64,
 }
 
+impl LaneSync {
+    /// Counters that no session reaches; refusing them keeps sums from overflowing.
+    fn is_absurd(&self) -> bool {
+        self.next_frame.max(self.next_message).max(self.sent_bytes) > 1 << 62
+    }
+}
+
 /// How far the previous session got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -108,7 +115,10 @@ impl Sync {
             received_frames: take_u64(&mut rest),
             limit: take_u64(&mut rest),
         });
-        let lane_syncs = lane_syncs.collect();
+        let lane_syncs: Vec<LaneSync> = lane_syncs.collect();
+        if lane_syncs.iter().any(LaneSync::is_absurd) {
+            return Err(malformed);
+        }
         let ended = has_ended.then(|| Ended {
             own: SessionNonce(take_u64(&mut rest)),
             peer: SessionNonce(take_u64(&mut rest)),
