@@ -137,7 +137,9 @@ pub(crate) fn encode_close(code: CloseCode, reason: &str) -> Vec<u8> {
 pub(crate) fn decode_close(body: &[u8]) -> Result<(CloseCode, String), Violation> {
     let (&code, reason) = body.split_first().ok_or(Violation::MalformedControl("CLOSE"))?;
     let reason = &reason[..reason.len().min(MAX_REASON)];
-    Ok((CloseCode::from_byte(code), String::from_utf8_lossy(reason).into_owned()))
+    // Control characters would let a peer write on this node's terminal.
+    let reason = String::from_utf8_lossy(reason).replace(char::is_control, " ");
+    Ok((CloseCode::from_byte(code), reason))
 }
 
 pub(crate) fn decode_nonce(body: &[u8]) -> Result<u64, Violation> {
