@@ -1,7 +1,11 @@
 //! Node meshes.
+pub mod address;
+pub mod credentials;
 pub mod id;
 pub mod lane;
 pub mod limits;
+mod private_file;
+pub mod secret;
 pub mod session;
 pub mod time;
 #[cfg(feature = "mesh")]

@@ -8,6 +8,15 @@
 //! To add a transport, write one file that implements [`Transport`], [`Listener`] and [`Link`],
 //! run the conformance suite over it, and add its line to [`create`].
 
+#[cfg(any(feature = "tcp", feature = "quic"))]
+mod host;
+mod memory;
+mod registry;
+#[cfg(feature = "tcp")]
+mod socket;
+#[cfg(feature = "tcp")]
+mod tcp;
+
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
@@ -19,6 +28,11 @@ use bytes::Bytes;
 
 use crate::id::NodeId;
 use crate::session::SendQueue;
+
+pub use memory::Memory;
+pub use registry::{CreateError, create, names};
+#[cfg(feature = "tcp")]
+pub use tcp::Tcp;
 
 /// A boxed future, so that transports are picked by name at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -214,6 +228,9 @@ pub enum DialError {
     /// No answer.
     #[error("no answer from {0}: the host or the network is down, or a firewall drops the packets")]
     Timeout(String),
+    /// No way there.
+    #[error("no route to {0}: the network is down, or the address is wrong")]
+    Unreachable(String),
     /// Its certificate, or ours in its eyes, is not the cluster's or not the node's.
     #[error("certificate refused: {0}")]
     Certificate(String),
