@@ -53,9 +53,19 @@ impl Dialer {
         self.begin_round(now + self.grace(random));
     }
 
+    /// Whether nothing is being tried, nor will be.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.due.is_none() && self.pending == 0
+    }
+
     /// When [`Self::start`] has something to do, if no link comes up before.
     pub(crate) fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// Does nothing before `until`.
+    pub(crate) fn postpone(&mut self, until: Instant) {
+        self.due = self.due.map(|due| due.max(until));
     }
 
     /// The address to dial now, if one is due.
@@ -103,15 +113,17 @@ impl Dialer {
         self.due = None;
     }
 
-    /// The link is gone, after living for `age`.
+    /// The link is gone. A round that was begun because it was quiet goes on.
     pub(crate) fn detached(&mut self, now: Instant, outcome: Outcome, random: f64) {
         let delay = self.backoff.after(outcome, random);
-        self.begin_round(now + delay.max(self.grace(random)));
+        if self.pending == 0 {
+            self.begin_round(now + delay.max(self.grace(random)));
+        }
     }
 
     /// The link is suspiciously quiet: looks for another way beside it.
     pub(crate) fn probe(&mut self, now: Instant) {
-        if self.due.is_none() && self.pending == 0 {
+        if self.is_idle() {
             self.begin_round(now);
         }
     }

@@ -3,7 +3,6 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 
-use crate::address::Address;
 use crate::handshake::HandshakeError;
 use crate::id::{Incarnation, NodeId};
 use crate::lane::{Lane, LaneSet};
@@ -154,7 +153,9 @@ pub(crate) struct Events {
 struct State {
     queue: VecDeque<PeerEvent>,
     capacity: usize,
+    /// Dropped since the last one was taken, and in all.
     missed: u64,
+    all_missed: u64,
     waiters: Waiters,
 }
 
@@ -179,6 +180,7 @@ impl Events {
             queue: VecDeque::new(),
             capacity: capacity.max(1),
             missed: 0,
+            all_missed: 0,
             waiters: Waiters::default(),
         };
         Self { state: Mutex::new(state) }
@@ -193,6 +195,7 @@ impl Events {
             if state.queue.len() == state.capacity {
                 state.queue.pop_front();
                 state.missed += 1;
+                state.all_missed += 1;
             }
             state.queue.push_back(event);
             state.waiters.take(LaneSet::ALL, &mut woken);
@@ -202,6 +205,10 @@ impl Events {
 
     pub(crate) fn try_next(&self) -> Option<PeerEvent> {
         lock(&self.state).take()
+    }
+
+    pub(crate) fn missed(&self) -> u64 {
+        lock(&self.state).all_missed
     }
 
     pub(crate) async fn next(&self) -> PeerEvent {
@@ -232,11 +239,6 @@ impl Reported {
 /// Text for [`PeerEvent::Refused::address`].
 pub(crate) fn origin(transport: &str, from: Option<std::net::IpAddr>) -> String {
     from.map_or_else(|| transport.to_owned(), |from| format!("{transport}://{from}"))
-}
-
-/// Text for [`PeerEvent::Refused::address`].
-pub(crate) fn target(address: &Address) -> String {
-    address.to_string()
 }
 
 #[cfg(test)]

@@ -35,15 +35,8 @@ struct State {
 
 #[derive(Debug)]
 struct SourceState {
-    queues: Vec<VecDeque<Entry>>,
-    session: u64,
+    queues: Vec<VecDeque<Batch>>,
     credit: Arc<Credit>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    session: u64,
-    batch: Batch,
 }
 
 impl Awaited for State {
@@ -67,7 +60,7 @@ impl Inbox {
     pub(crate) fn source(self: &Arc<Self>, credit: Arc<Credit>) -> Source {
         let mut state = lock(&self.state);
         let queues = state.turns.iter().map(|_| VecDeque::new()).collect();
-        let source = Some(SourceState { queues, session: 0, credit });
+        let source = Some(SourceState { queues, credit });
         let index = match state.sources.iter().position(Option::is_none) {
             Some(index) => {
                 state.sources[index] = source;
@@ -108,13 +101,12 @@ impl State {
         let index = self.turns.get_mut(lane.index())?.pop_front()?;
         let source = self.sources[index].as_mut().expect("a source leaves its turns when it goes");
         let queue = &mut source.queues[lane.index()];
-        let entry = queue.pop_front().expect("a source has a turn only while it has batches");
+        let batch = queue.pop_front().expect("a source has a turn only while it has batches");
         if !queue.is_empty() {
             self.turns[lane.index()].push_back(index);
         }
-        let is_current = entry.session == source.session;
-        let wake = is_current && source.credit.consume(lane, entry.batch.bytes() as u64);
-        Some(Taken { batch: entry.batch, wake: wake.then(|| source.credit.driver.clone()) })
+        let is_due = source.credit.consume(lane, batch.bytes() as u64);
+        Some(Taken { batch, wake: is_due.then(|| source.credit.driver.clone()) })
     }
 
     fn take_any(&mut self) -> Option<Taken> {
@@ -137,18 +129,22 @@ impl State {
         let source = self.sources[index].as_mut().expect("a source exists while its peer task does");
         let lane = batch.lane().index();
         let queue = &mut source.queues[lane];
-        if let Some(last) = queue.back_mut()
-            && last.session == source.session
-            && last.batch.bytes() + batch.bytes() <= MERGE_BYTES
-        {
-            last.batch.append(batch);
+        if let Some(last) = queue.back_mut().filter(|last| can_merge(last, &batch)) {
+            last.append(batch);
             return;
         }
-        queue.push_back(Entry { session: source.session, batch });
+        queue.push_back(batch);
         if queue.len() == 1 {
             self.turns[lane].push_back(index);
         }
     }
+}
+
+/// Whether `next` follows `last` in the same session: numbers begin at 0 in each.
+fn can_merge(last: &Batch, next: &Batch) -> bool {
+    last.incarnation() == next.incarnation()
+        && last.first() + last.count() == next.first()
+        && last.bytes() + next.bytes() <= MERGE_BYTES
 }
 
 /// A batch on its way out, and the peer task to wake once the lock is released.
@@ -188,23 +184,6 @@ impl Source {
         state.waiters.take(lanes, woken);
     }
 
-    /// Begins a session: what is taken of earlier ones returns no credit any more.
-    pub(crate) fn begin_session(&self) {
-        self.update(|source| {
-            source.session += 1;
-            source.credit.reset();
-        });
-    }
-
-    /// Whether batches of a session before the current one still wait. While they do, no further
-    /// session may begin: each holds up to one window per lane.
-    pub(crate) fn has_leftovers(&self) -> bool {
-        self.update(|source| {
-            let mut oldest = source.queues.iter().filter_map(VecDeque::front);
-            oldest.any(|entry| entry.session < source.session)
-        })
-    }
-
     /// Forgets what the peer sent and the application has not taken.
     pub(crate) fn discard(&self) {
         let mut state = lock(&self.inbox.state);
@@ -215,11 +194,6 @@ impl Source {
         let discarded: Vec<_> = source.queues.iter_mut().map(std::mem::take).collect();
         drop(state);
         drop(discarded);
-    }
-
-    fn update<R>(&self, change: impl FnOnce(&mut SourceState) -> R) -> R {
-        let mut state = lock(&self.inbox.state);
-        change(state.sources[self.index].as_mut().expect("a source exists until it is dropped"))
     }
 }
 
@@ -255,7 +229,7 @@ impl Credit {
         Arc::new(Self { lanes: lanes.iter().map(lane).collect(), driver })
     }
 
-    /// The bytes taken in this session on `lane`, if half a window or more of them has not been
+    /// The bytes taken in all on `lane`, if half a window or more of them has not been
     /// granted yet. The caller grants them.
     pub(crate) fn take_due(&self, lane: Lane) -> Option<u64> {
         let lane = &self.lanes[lane.index()];
@@ -272,13 +246,6 @@ impl Credit {
         let lane = &self.lanes[lane.index()];
         let consumed = lane.consumed.fetch_add(bytes, Ordering::Relaxed) + bytes;
         consumed.saturating_sub(lane.granted.load(Ordering::Relaxed)) >= lane.half_window
-    }
-
-    fn reset(&self) {
-        for lane in &self.lanes {
-            lane.consumed.store(0, Ordering::Relaxed);
-            lane.granted.store(0, Ordering::Relaxed);
-        }
     }
 }
 
@@ -349,7 +316,6 @@ mod tests {
         let (inbox, sources, _) = inbox(1);
         push(&sources[0], batch(1, Lane::DATA, 0, 1));
         push(&sources[0], batch(1, Lane::DATA, 1, 1));
-        sources[0].begin_session();
         push(&sources[0], batch(1, Lane::DATA, 0, 1));
         assert_eq!(inbox.take(Lane::DATA).map(|batch| batch.count()), Some(2));
         assert_eq!(inbox.take(Lane::DATA).map(|batch| batch.count()), Some(1));
@@ -365,18 +331,6 @@ mod tests {
         inbox.take(Lane::DATA).unwrap();
         assert_eq!(credits[0].take_due(Lane::DATA), Some(50));
         assert_eq!(credits[0].take_due(Lane::DATA), None);
-    }
-
-    #[test]
-    fn what_is_taken_of_an_earlier_session_returns_no_credit() {
-        let (inbox, sources, credits) = inbox(1);
-        push(&sources[0], batch(1, Lane::DATA, 0, 80));
-        assert!(!sources[0].has_leftovers());
-        sources[0].begin_session();
-        assert!(sources[0].has_leftovers());
-        inbox.take(Lane::DATA).unwrap();
-        assert_eq!(credits[0].take_due(Lane::DATA), None);
-        assert!(!sources[0].has_leftovers());
     }
 
     #[test]

@@ -2,13 +2,12 @@
 
 use std::future::Future;
 use std::io;
+use std::sync::Mutex;
 use std::thread;
 
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::task::{AbortHandle, JoinSet};
-
-use std::sync::Mutex;
 
 use crate::mesh::waiters::lock;
 
@@ -83,6 +82,14 @@ impl Runtime {
         result.await.ok()
     }
 
+    /// Aborts all tasks and waits until they are gone.
+    pub(crate) async fn shutdown(&self) {
+        let tasks = lock(&self.tasks).take();
+        if let Some(mut tasks) = tasks {
+            tasks.shutdown().await;
+        }
+    }
+
     /// Aborts all tasks; returns once a thread of our own has ended.
     pub(crate) fn stop(&self) {
         let tasks = lock(&self.tasks).take();
@@ -92,6 +99,12 @@ impl Runtime {
         if thread.thread().id() != thread::current().id() && thread.join().is_err() {
             tracing::error!("the mesh's thread panicked");
         }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

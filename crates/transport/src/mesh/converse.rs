@@ -1,0 +1,52 @@
+//! Whole packets over a link that has no session yet, or none any more.
+
+use std::future::poll_fn;
+use std::io::{self, IoSliceMut};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use crate::session::SendQueue;
+use crate::transport::Link;
+
+/// Time for the last words on a link that is being closed.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Writes all of `packet` to channel 0.
+pub(crate) async fn send(link: &mut dyn Link, packet: Bytes) -> io::Result<()> {
+    let mut queue = SendQueue::default();
+    queue.push(packet);
+    send_queue(link, queue).await
+}
+
+/// Reads exactly `count` bytes from channel 0. The caller bounds `count`.
+pub(crate) async fn receive(link: &mut dyn Link, count: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    let mut filled = 0;
+    while filled < count {
+        let read = |cx: &mut _| link.poll_read(cx, 0, &mut [IoSliceMut::new(&mut bytes[filled..])]);
+        match poll_fn(read).await? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => filled += count,
+        }
+    }
+    Ok(bytes)
+}
+
+/// Writes what is left for channel 0 and closes the link, within [`LAST_WORDS`].
+pub(crate) async fn leave(mut link: Box<dyn Link>, remains: SendQueue) {
+    let goodbye = async {
+        send_queue(&mut *link, remains).await?;
+        poll_fn(|cx| link.poll_close(cx)).await
+    };
+    // Whether the peer hears it or not: the link is dropped.
+    let _ = timeout(LAST_WORDS, goodbye).await;
+}
+
+async fn send_queue(link: &mut dyn Link, mut queue: SendQueue) -> io::Result<()> {
+    while !queue.is_empty() {
+        poll_fn(|cx| link.poll_write(cx, 0, &mut queue)).await?;
+    }
+    poll_fn(|cx| link.poll_flush(cx, 0)).await
+}
