@@ -2,6 +2,8 @@
 pub mod address;
 pub mod credentials;
 pub mod id;
+#[cfg(feature = "identity")]
+pub mod identity;
 pub mod lane;
 pub mod limits;
 mod private_file;

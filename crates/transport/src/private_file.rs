@@ -42,12 +42,22 @@ pub enum PrivateFileError {
 
 /// Reads a file which only its owner may read.
 pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
+    read_if(path, |mode| mode & 0o077 == 0)
+}
+
+/// Reads a file which holds no secret: a certificate beside its key.
+#[cfg(feature = "identity")]
+pub(crate) fn read_public(path: &Path) -> Result<String, PrivateFileError> {
+    read_if(path, |_| true)
+}
+
+fn read_if(path: &Path, allowed: impl Fn(u32) -> bool) -> Result<String, PrivateFileError> {
     let failed = |source| PrivateFileError::Io { verb: "read", path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     // Of the open file, not of the path: what is checked is what is read.
     let metadata = file.metadata().map_err(failed)?;
     let mode = metadata.mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if !allowed(mode) {
         return Err(PrivateFileError::Exposed { path: path.to_owned(), mode });
     }
     if metadata.len() > MAX_FILE {
@@ -58,10 +68,20 @@ pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
     Ok(text)
 }
 
-/// Writes a new file of mode 0600, and waits until the disk has it.
+/// Writes a new file that only its owner may read, and waits until the disk has it.
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), PrivateFileError> {
+    write_with_mode(path, text, 0o600)
+}
+
+/// Writes a new file that everybody may read: a certificate beside its key.
+#[cfg(feature = "identity")]
+pub(crate) fn write_public(path: &Path, text: &str) -> Result<(), PrivateFileError> {
+    write_with_mode(path, text, 0o644)
+}
+
+fn write_with_mode(path: &Path, text: &str, mode: u32) -> Result<(), PrivateFileError> {
     let failed = |source| PrivateFileError::Io { verb: "write", path: path.to_owned(), source };
-    let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    let mut file = match OpenOptions::new().write(true).create_new(true).mode(mode).open(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             return Err(PrivateFileError::Exists(path.to_owned()));
         }

@@ -11,11 +11,15 @@
 #[cfg(any(feature = "tcp", feature = "quic"))]
 mod host;
 mod memory;
+#[cfg(any(feature = "tls", feature = "quic"))]
+mod refusal;
 mod registry;
 #[cfg(feature = "tcp")]
 mod socket;
 #[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::future::Future;
 use std::io::{self, IoSliceMut};
@@ -33,6 +37,13 @@ pub use memory::Memory;
 pub use registry::{CreateError, create, names};
 #[cfg(feature = "tcp")]
 pub use tcp::Tcp;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
+
+/// The application protocol in every TLS handshake: whoever speaks another, or another version
+/// of it, is turned away before anything else is read.
+#[cfg(any(feature = "tls", feature = "quic"))]
+const ALPN: &[u8] = b"dx/1";
 
 /// A boxed future, so that transports are picked by name at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -144,6 +155,14 @@ pub enum PeerProof {
     /// It holds the key of a certificate of the cluster's authority. The function says whether
     /// that certificate is the given node's.
     Certificate(Arc<dyn Fn(NodeId) -> bool + Send + Sync>),
+}
+
+impl PeerProof {
+    /// The proof that `certificate`, whose chain and key were verified, gives.
+    #[cfg(any(feature = "tls", feature = "quic"))]
+    fn certificate(certificate: rustls::pki_types::CertificateDer<'static>) -> Self {
+        Self::Certificate(Arc::new(move |node| crate::identity::names(&certificate, node)))
+    }
 }
 
 impl std::fmt::Debug for PeerProof {

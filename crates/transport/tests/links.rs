@@ -1,5 +1,8 @@
 //! What every link must do, run unchanged over all transports.
 
+#[cfg(feature = "tls")]
+#[path = "links/certificates.rs"]
+mod certificates;
 #[path = "links/fixture.rs"]
 mod fixture;
 
@@ -19,6 +22,8 @@ macro_rules! for_all_transports {
         for_all_transports! { @ memory "memory" [$($rule)*] }
         #[cfg(feature = "tcp")]
         for_all_transports! { @ tcp "tcp" [$($rule)*] }
+        #[cfg(feature = "tls")]
+        for_all_transports! { @ tls "tls" [$($rule)*] }
     };
     (@ $transport:ident $name:literal [$($rule:ident)*]) => {
         mod $transport {
@@ -211,9 +216,15 @@ async fn a_listener_tells_where_it_listens(fixture: Fixture) {
 mod hosts {
     use super::*;
 
+    const HOST_TRANSPORTS: &[&str] = &[
+        "tcp",
+        #[cfg(feature = "tls")]
+        "tls",
+    ];
+
     #[tokio::test]
     async fn a_host_name_is_resolved_and_all_its_addresses_are_tried() {
-        for name in ["tcp"] {
+        for name in HOST_TRANSPORTS {
             let fixture = Fixture::new(name);
             let mut listener = fixture.listen_at("127.0.0.1:0").await;
             // `localhost` may be ::1 first, where nobody listens.
@@ -224,7 +235,7 @@ mod hosts {
 
     #[tokio::test]
     async fn ipv6_works() {
-        for name in ["tcp"] {
+        for name in HOST_TRANSPORTS {
             let fixture = Fixture::new(name);
             let mut listener = fixture.listen_at("[::1]:0").await;
             let endpoint = listener.endpoint();
@@ -235,7 +246,7 @@ mod hosts {
 
     #[tokio::test]
     async fn a_bad_endpoint_is_explained() {
-        for name in ["tcp"] {
+        for name in HOST_TRANSPORTS {
             let transport = Fixture::new(name).dialer();
             for endpoint in ["nonsense", "127.0.0.1:99999", "no-such-host.invalid:1"] {
                 let error = transport.dial(endpoint, NodeId(1), LANES).await.err().unwrap();

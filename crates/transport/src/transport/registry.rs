@@ -7,6 +7,10 @@ use crate::credentials::Credentials;
 
 #[cfg(feature = "tcp")]
 use super::Tcp;
+#[cfg(feature = "tls")]
+use super::Tls;
+#[cfg(any(feature = "tls", feature = "quic"))]
+use crate::identity::NodeIdentity;
 
 type Constructor = fn(&Credentials) -> Result<Arc<dyn Transport>, CreateError>;
 
@@ -15,6 +19,8 @@ const TRANSPORTS: &[(&str, Constructor)] = &[
     ("memory", |_| Ok(Arc::new(Memory))),
     #[cfg(feature = "tcp")]
     ("tcp", |_| Ok(Arc::new(Tcp))),
+    #[cfg(feature = "tls")]
+    ("tls", |credentials| Ok(Arc::new(Tls::new(identity("tls", credentials)?)?))),
 ];
 
 /// Why there is no such transport.
@@ -53,6 +59,17 @@ pub fn create(name: &str, credentials: &Credentials) -> Result<Arc<dyn Transport
             known: names().collect::<Vec<_>>().join(", "),
         }),
     }
+}
+
+#[cfg(any(feature = "tls", feature = "quic"))]
+fn identity<'a>(
+    transport: &'static str,
+    credentials: &'a Credentials,
+) -> Result<&'a NodeIdentity, CreateError> {
+    credentials.identity.as_ref().ok_or_else(|| CreateError::Credentials {
+        transport,
+        reason: "this node has no certificate: let the cluster's authority issue one".to_owned(),
+    })
 }
 
 /// The names of all transports that were built in.

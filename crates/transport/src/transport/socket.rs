@@ -15,6 +15,9 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::{BindError, BoxFuture, DialError, Incoming, Link, Listener, host};
 use crate::limits;
 
+/// Segments that go into one system call, at most. A batch is a handful of them.
+pub(super) const MAX_SLICES: usize = 64;
+
 /// Connections that the kernel holds for us until we accept them.
 const BACKLOG: u32 = 1024;
 

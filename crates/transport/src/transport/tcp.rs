@@ -8,13 +8,10 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::socket::{self, Linger, SocketListener};
+use super::socket::{self, Linger, MAX_SLICES, SocketListener};
 use super::{BindError, BoxFuture, DialError, Link, Listener, PeerProof, Transport};
 use crate::id::NodeId;
 use crate::session::SendQueue;
-
-/// Segments that go into one system call, at most. A batch is a handful of them.
-const MAX_SLICES: usize = 64;
 
 /// Plain TCP, for one host or a network that nobody else can reach. An endpoint is `host:port`.
 #[derive(Clone, Copy, Debug, Default)]

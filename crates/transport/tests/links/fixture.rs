@@ -10,13 +10,19 @@ use bytes::Bytes;
 use dx_transport::credentials::Credentials;
 use dx_transport::id::NodeId;
 use dx_transport::session::SendQueue;
-use dx_transport::transport::{self, Link, Listener, Transport};
+use dx_transport::transport::{self, DialError, Link, Listener, Transport};
 
 /// Lanes that the tests ask for.
 pub const LANES: usize = 3;
 
-/// Who accepts; the dialing node is 2.
+/// The node that accepts.
 pub const ACCEPTOR: NodeId = NodeId(1);
+
+/// The node that dials.
+pub const DIALER: NodeId = NodeId(2);
+
+/// What one end gets.
+pub type Attempt = Result<Box<dyn Link>, DialError>;
 
 /// One transport with the credentials of two nodes.
 pub struct Fixture {
@@ -26,9 +32,18 @@ pub struct Fixture {
 }
 
 impl Fixture {
+    /// Two nodes of one cluster.
     pub fn new(name: &'static str) -> Self {
-        let [acceptor, dialer] =
-            [1, 2].map(|_| transport::create(name, &Credentials::default()).unwrap());
+        let [acceptor, dialer] = credentials();
+        Self::with(name, &acceptor, &dialer)
+    }
+
+    pub fn with(name: &'static str, acceptor: &Credentials, dialer: &Credentials) -> Self {
+        let [acceptor, dialer] = [acceptor, dialer].map(|credentials| {
+            let transport = transport::create(name, credentials).unwrap();
+            assert_eq!(transport.name(), name);
+            transport
+        });
         Self { name, acceptor, dialer }
     }
 
@@ -63,14 +78,36 @@ impl Fixture {
     }
 
     pub async fn connect(&self, endpoint: &str, listener: &mut Box<dyn Listener>) -> (End, End) {
+        let (dialer, acceptor) = self.attempt(endpoint, listener).await;
+        (End { link: dialer.unwrap() }, End { link: acceptor.unwrap() })
+    }
+
+    /// What the dialing and the accepting end get.
+    pub async fn attempt(
+        &self,
+        endpoint: &str,
+        listener: &mut Box<dyn Listener>,
+    ) -> (Attempt, Attempt) {
         let accept = async {
             let incoming = listener.accept().await.unwrap();
-            (incoming.upgrade)(LANES).await.unwrap()
+            (incoming.upgrade)(LANES).await
         };
-        let dial = self.dialer.dial(endpoint, ACCEPTOR, LANES);
-        let (acceptor, dialer) = tokio::join!(accept, dial);
-        (End { link: dialer.unwrap() }, End { link: acceptor })
+        tokio::join!(self.dialer.dial(endpoint, ACCEPTOR, LANES), accept)
     }
+}
+
+#[cfg(not(feature = "identity"))]
+fn credentials() -> [Credentials; 2] {
+    [Credentials::default(), Credentials::default()]
+}
+
+#[cfg(feature = "identity")]
+fn credentials() -> [Credentials; 2] {
+    let authority = dx_transport::identity::Authority::create().unwrap();
+    [ACCEPTOR, DIALER].map(|node| {
+        let identity = authority.issue(node, std::time::Duration::from_secs(3600)).unwrap();
+        Credentials { identity: Some(identity), secret: None }
+    })
 }
 
 /// One end of a link, with reads and writes that wait.
