@@ -13,13 +13,14 @@ use crate::hello::Hello;
 use crate::id::{NodeId, SessionNonce};
 use crate::mesh::arbiter::Dialer;
 use crate::mesh::arriving::Arriving;
-use crate::mesh::attempt::{Candidate, reject};
-use crate::mesh::converse;
+use crate::mesh::attempt::Candidate;
+use crate::mesh::converse::{self, reject};
 use crate::mesh::event::{LinkError, origin};
 use crate::mesh::peer::PeerShared;
 use crate::mesh::shared::Shared;
 use crate::mesh::task::fresh_nonce;
 use crate::mesh::waiters::lock;
+use crate::session::SendQueue;
 use crate::transport::{Incoming, Link, Listener};
 
 /// Pause after the operating system refused to accept, most likely for want of file descriptors.
@@ -102,8 +103,9 @@ async fn greet(
     caller: &mut Caller,
     mut link: Box<dyn Link>,
 ) -> Result<(), LinkError> {
-    let mut handshake = Handshake::accept(mesh.hello(None, SessionNonce(0)), mesh.auth(link.peer()));
-    let mut place = None;
+    let hello = mesh.hello(None, SessionNonce(0));
+    let mut handshake = Handshake::accept(hello, mesh.auth(link.peer()));
+    let mut seat = None;
     loop {
         if let Some(packet) = handshake.output() {
             converse::send(&mut *link, packet).await?;
@@ -113,9 +115,95 @@ async fn greet(
             Step::More => {}
             Step::PeerHello(hello) => {
                 caller.node = Some(hello.node);
-                place = Some(seat(mesh, &mut handshake, &hello)?);
+                match Seat::find(mesh, hello.node) {
+                    Ok(found) => {
+                        handshake.reply(found.nonce);
+                        seat = Some(found);
+                    }
+                    Err(code) => return turn_down(handshake, link, code).await,
+                }
             }
-            Step::Done(hello) => return hand_over(mesh, caller, link, hello, place),
+            Step::Done(hello) => {
+                let seat = seat.expect("a handshake is done only after the peer's hello");
+                return seat.take(mesh, caller, link, hello).await;
+            }
+        }
+    }
+}
+
+async fn turn_down(
+    mut handshake: Handshake,
+    mut link: Box<dyn Link>,
+    code: RejectCode,
+) -> Result<(), LinkError> {
+    handshake.reject(code);
+    if let Some(packet) = handshake.output() {
+        converse::send(&mut *link, packet).await?;
+    }
+    converse::leave(link, SendQueue::default()).await;
+    Err(LinkError::TurnedAway(code))
+}
+
+/// Where a caller belongs, if it is who it says it is.
+struct Seat {
+    /// `None` for a node that is not known yet: it is not added before it has proven itself.
+    peer: Option<Arc<PeerShared>>,
+    nonce: SessionNonce,
+    arriving: Option<Arriving>,
+}
+
+impl Seat {
+    fn find(mesh: &Shared, node: NodeId) -> Result<Self, RejectCode> {
+        if mesh.is_draining.load(Ordering::Acquire) {
+            return Err(RejectCode::Draining);
+        }
+        match mesh.peer(node) {
+            Some(peer) => {
+                let nonce = lock(&peer.session).nonce();
+                let arriving = Some(Arriving::new(peer.clone()));
+                Ok(Self { peer: Some(peer), nonce, arriving })
+            }
+            None if mesh.config.accept_unknown && node != mesh.config.node => {
+                Ok(Self { peer: None, nonce: fresh_nonce(), arriving: None })
+            }
+            None => Err(RejectCode::UnknownPeer),
+        }
+    }
+
+    /// Hands the link to the peer's task, which decides about it.
+    async fn take(
+        self,
+        mesh: &Arc<Shared>,
+        caller: &Caller,
+        link: Box<dyn Link>,
+        hello: Hello,
+    ) -> Result<(), LinkError> {
+        let known = self.peer.ok_or(()).or_else(|()| mesh.add_peer(hello.node, self.nonce));
+        let Ok(peer) = known else {
+            reject(link, RejectCode::Busy).await;
+            return Err(LinkError::TurnedAway(RejectCode::Busy));
+        };
+        let mut candidate = Some(Candidate {
+            link,
+            hello,
+            dialer: Dialer::Peer,
+            transport: caller.transport,
+            address: caller.address.clone(),
+            nonce: self.nonce,
+            first: Vec::new(),
+            arriving: self.arriving,
+        });
+        peer.order(|orders| {
+            if orders.links.len() < MAX_WAITING {
+                orders.links.extend(candidate.take());
+            }
+        });
+        match candidate {
+            None => Ok(()),
+            Some(candidate) => {
+                reject(candidate.link, RejectCode::Busy).await;
+                Err(LinkError::TurnedAway(RejectCode::Busy))
+            }
         }
     }
 }

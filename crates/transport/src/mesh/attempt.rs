@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::handshake::{Handshake, RejectCode};
+use crate::handshake::{Handshake, Step};
 use crate::hello::Hello;
 use crate::id::{NodeId, SessionNonce};
 use crate::mesh::arbiter::Dialer;
@@ -15,8 +14,6 @@ use crate::mesh::converse;
 use crate::mesh::event::LinkError;
 use crate::mesh::peer::Target;
 use crate::mesh::shared::Shared;
-use crate::mesh::task::LAST_WORDS;
-use crate::session::SendQueue;
 use crate::transport::{DialError, Link};
 
 /// A link whose handshake is done, on its way to the peer's task.

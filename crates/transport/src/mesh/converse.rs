@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
+use crate::handshake::{RejectCode, reject_packet};
 use crate::session::SendQueue;
 use crate::transport::Link;
 
@@ -25,8 +26,8 @@ pub(crate) async fn receive(link: &mut dyn Link, count: usize) -> io::Result<Vec
     let mut bytes = vec![0; count];
     let mut filled = 0;
     while filled < count {
-        let read = |cx: &mut _| link.poll_read(cx, 0, &mut [IoSliceMut::new(&mut bytes[filled..])]);
-        match poll_fn(read).await? {
+        let rest = &mut bytes[filled..];
+        match poll_fn(|cx| link.poll_read(cx, 0, &mut [IoSliceMut::new(rest)])).await? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => filled += count,
         }
@@ -42,6 +43,13 @@ pub(crate) async fn leave(mut link: Box<dyn Link>, remains: SendQueue) {
     };
     // Whether the peer hears it or not: the link is dropped.
     let _ = timeout(LAST_WORDS, goodbye).await;
+}
+
+/// Refuses a link whose handshake is otherwise done, and closes it.
+pub(crate) async fn reject(link: Box<dyn Link>, code: RejectCode) {
+    let mut queue = SendQueue::default();
+    queue.push(reject_packet(code, ""));
+    leave(link, queue).await;
 }
 
 async fn send_queue(link: &mut dyn Link, mut queue: SendQueue) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 
-use crate::handshake::HandshakeError;
+use crate::handshake::{HandshakeError, RejectCode};
 use crate::id::{Incarnation, NodeId};
 use crate::lane::{Lane, LaneSet};
 use crate::mesh::waiters::{Awaited, Waiters, lock, wait_for, wake_all};
@@ -119,6 +119,12 @@ pub enum LinkError {
     /// The peer, or this side, refused in the handshake.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
+    /// This side refused a peer that had proven itself.
+    #[error("turned away: {0:?}")]
+    TurnedAway(RejectCode),
+    /// The link broke, or the peer closed it, before the handshake was done.
+    #[error("the connection ended during the handshake: {0}")]
+    Io(#[from] std::io::Error),
     /// The handshake took too long.
     #[error("no complete handshake within the time allowed")]
     Timeout,
@@ -140,6 +146,12 @@ impl LinkError {
     /// Whether the peer's host said that nobody listens there.
     pub(crate) fn is_refusal(&self) -> bool {
         matches!(self, Self::Dial(error) if error.is_refusal())
+    }
+
+    /// Whether the peer keeps another link: no error at all.
+    pub(crate) fn is_lost_tie(&self) -> bool {
+        let Self::Handshake(HandshakeError::Rejected { code, .. }) = self else { return false };
+        *code == RejectCode::Duplicate
     }
 }
 

@@ -55,7 +55,8 @@ impl From<Violation> for Broken {
 
 impl LiveLink {
     pub(crate) fn new(candidate: Candidate, since: Instant) -> Self {
-        let Candidate { link, dialer, address, .. } = candidate;
+        let Candidate { link, dialer, address, arriving, .. } = candidate;
+        drop(arriving);
         let channels = (0..link.channels()).map(|_| Channel::default()).collect();
         Self { dialer, address, since, link, channels }
     }
@@ -76,8 +77,9 @@ impl LiveLink {
         let mut has_moved = false;
         for channel in 0..self.channels.len() {
             for _ in 0..BURST {
-                let read = |slots: &mut [_]| self.link.poll_read(cx, channel, slots);
-                let Some(Poll::Ready(count)) = session.with_slots(channel, read) else { break };
+                let link = &mut self.link;
+                let read = session.with_slots(channel, |slots| link.poll_read(cx, channel, slots));
+                let Some(Poll::Ready(count)) = read else { break };
                 match count? {
                     0 => return Err(Broken::Link),
                     count => session.on_read(now, channel, count, out)?,

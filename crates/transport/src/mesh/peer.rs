@@ -11,7 +11,6 @@ use crate::address::Address;
 use crate::id::{Incarnation, NodeId};
 use crate::lane::{Lane, LaneConfig, LaneSet};
 use crate::mesh::attempt::Candidate;
-use crate::mesh::drain::PeerDrain;
 use crate::mesh::event::{Events, PeerEvent};
 use crate::mesh::inbox::{Credit, Source};
 use crate::mesh::status::{LaneStatus, PeerState, PeerStatus};
@@ -240,7 +239,7 @@ pub(crate) struct Orders {
     /// A lane's policy ends the session.
     pub end_session: bool,
     /// Finish, and say so here.
-    pub drain: Option<oneshot::Sender<PeerDrain>>,
+    pub drain: Option<oneshot::Sender<()>>,
     /// Say goodbye and end.
     pub remove: bool,
 }

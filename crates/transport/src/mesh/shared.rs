@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::address::Address;
 use crate::buffer::BufferPool;
+use crate::handshake::Auth;
 use crate::hello::{Hello, LaneOffer};
 use crate::id::{NodeId, SessionNonce};
 use crate::lane::LaneConfig;
@@ -27,7 +28,7 @@ use crate::mesh::task_waker::TaskWaker;
 use crate::mesh::waiters::{Waiters, lock};
 use crate::outbox::Outbox;
 use crate::session::{Session, SessionConfig};
-use crate::transport::{self, CreateError, Transport};
+use crate::transport::{self, CreateError, PeerProof, Transport};
 
 /// See the module.
 pub(crate) struct Shared {
@@ -191,6 +192,11 @@ impl Shared {
             lanes: self.lanes.iter().map(LaneOffer::of).collect(),
             challenge,
         }
+    }
+
+    /// What a handshake over a link with such a proof goes by.
+    pub(crate) fn auth(&self, proof: PeerProof) -> Auth {
+        Auth { secret: self.config.credentials.secret.clone(), proof }
     }
 
     /// Whether an address may connect now.

@@ -30,11 +30,6 @@ impl Waiters {
         woken.extend(self.waiting.extract_if(.., hit).map(|waiter| waiter.waker));
     }
 
-    /// Whether nobody waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
     fn register(&mut self, key: Option<u64>, lanes: LaneSet, waker: &Waker) -> u64 {
         if let Some(own) = self.waiting.iter_mut().find(|waiter| Some(waiter.key) == key) {
             own.waker.clone_from(waker);
@@ -177,6 +172,6 @@ mod tests {
             assert!(waiting.as_mut().poll(&mut cx).is_pending());
             assert_eq!(lock(&cell).waiters.waiting.len(), 1);
         }
-        assert!(lock(&cell).waiters.is_empty());
+        assert!(lock(&cell).waiters.waiting.is_empty());
     }
 }

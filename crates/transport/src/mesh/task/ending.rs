@@ -1,18 +1,15 @@
 //! How a peer's task ends: drained or removed.
 
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::PeerTask;
 use crate::mesh::backoff::Outcome;
+use crate::mesh::converse::LAST_WORDS;
 use crate::mesh::waiters::lock;
 use crate::session::{CloseCode, Session};
 use crate::time::Instant;
-
-/// Time for the last words on a link that is being closed.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The way to the task's end.
 #[derive(Default)]

@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 
 use super::{PeerTask, fresh_nonce};
-use crate::mesh::attempt;
 use crate::mesh::backoff::Outcome;
+use crate::mesh::converse;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::Broken;
 use crate::mesh::waiters::lock;
@@ -135,7 +135,7 @@ impl PeerTask {
         let Some(live) = self.live.take() else { return };
         let since = live.since;
         let (link, queue) = live.into_remains(now, session, &self.peer.sending);
-        self.leaving.spawn(attempt::leave(link, queue));
+        self.leaving.spawn(converse::leave(link, queue));
         self.unlinked(since, now, session, outcome);
     }
 

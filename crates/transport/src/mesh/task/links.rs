@@ -12,6 +12,7 @@ use crate::id::Incarnation;
 use crate::mesh::arbiter::{self, Situation, Verdict, arbitrate};
 use crate::mesh::attempt::{self, Attempt, Candidate};
 use crate::mesh::backoff::Outcome;
+use crate::mesh::converse;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::status::PeerState;
@@ -114,7 +115,7 @@ impl PeerTask {
     fn turn_away(&mut self, new: Candidate, code: RejectCode) {
         while self.leaving.try_join_next().is_some() {}
         match new.dialer {
-            arbiter::Dialer::Peer => drop(self.leaving.spawn(attempt::reject(new.link, code))),
+            arbiter::Dialer::Peer => drop(self.leaving.spawn(converse::reject(new.link, code))),
             arbiter::Dialer::Us if self.live.is_none() => {
                 self.dialer.lost_tie(self.mesh.clock.now(), fastrand::f64());
             }
