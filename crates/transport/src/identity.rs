@@ -236,7 +236,7 @@ mod tests {
 
     use super::*;
 
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    const YEAR: Duration = Duration::from_hours(365 * 24);
 
     fn authority() -> Authority {
         Authority::create().unwrap()

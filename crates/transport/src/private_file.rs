@@ -42,7 +42,7 @@ pub enum PrivateFileError {
 
 /// Reads a file which only its owner may read.
 pub(crate) fn read(path: &Path) -> Result<String, PrivateFileError> {
-    read_if(path, |mode| mode & 0o077 == 0)
+    read_if(path, |mode| mode | 0o700 == 0o700)
 }
 
 /// Reads a file which holds no secret: a certificate beside its key.

@@ -75,7 +75,12 @@ impl ClusterSecret {
     /// # Errors
     /// If the file exists already, or the operating system refuses.
     pub fn save(&self, path: &Path) -> Result<(), SecretError> {
-        let mut text: String = self.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut text = String::with_capacity(2 * self.0.len() + 1);
+        for byte in &self.0 {
+            for half in [byte >> 4, byte & 15] {
+                text.push(char::from(b"0123456789abcdef"[usize::from(half)]));
+            }
+        }
         text.push('\n');
         Ok(private_file::write(path, &text)?)
     }

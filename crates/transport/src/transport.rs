@@ -11,6 +11,8 @@
 #[cfg(any(feature = "tcp", feature = "quic"))]
 mod host;
 mod memory;
+#[cfg(feature = "quic")]
+mod quic;
 #[cfg(any(feature = "tls", feature = "quic"))]
 mod refusal;
 mod registry;
@@ -25,15 +27,17 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use crate::id::NodeId;
+pub use crate::proof::PeerProof;
 use crate::session::SendQueue;
 
 pub use memory::Memory;
+#[cfg(feature = "quic")]
+pub use quic::Quic;
 pub use registry::{CreateError, create, names};
 #[cfg(feature = "tcp")]
 pub use tcp::Tcp;
@@ -80,13 +84,16 @@ pub trait Listener: Send {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>>;
 }
 
+/// A transport's own handshake, yet to be carried out; the argument is the number of lanes.
+pub type Upgrade =
+    Box<dyn FnOnce(usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send>;
+
 /// A connection that a listener accepted and that has proven nothing yet.
 pub struct Incoming {
     /// Where it comes from, for rate limits; `None` where the transport has no addresses.
     pub from: Option<IpAddr>,
     /// Carries out the transport's own handshake; the argument is the number of lanes.
-    pub upgrade:
-        Box<dyn FnOnce(usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send>,
+    pub upgrade: Upgrade,
 }
 
 /// One connection.
@@ -144,33 +151,6 @@ pub trait Link: Send {
     /// What the transport knows of the path.
     fn stats(&self) -> LinkStats {
         LinkStats::default()
-    }
-}
-
-/// What a transport has proven about the other end of a link.
-#[derive(Clone)]
-pub enum PeerProof {
-    /// Nothing: the handshake must prove the cluster secret.
-    None,
-    /// It holds the key of a certificate of the cluster's authority. The function says whether
-    /// that certificate is the given node's.
-    Certificate(Arc<dyn Fn(NodeId) -> bool + Send + Sync>),
-}
-
-impl PeerProof {
-    /// The proof that `certificate`, whose chain and key were verified, gives.
-    #[cfg(any(feature = "tls", feature = "quic"))]
-    fn certificate(certificate: rustls::pki_types::CertificateDer<'static>) -> Self {
-        Self::Certificate(Arc::new(move |node| crate::identity::names(&certificate, node)))
-    }
-}
-
-impl std::fmt::Debug for PeerProof {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Certificate(_) => "Certificate",
-        })
     }
 }
 

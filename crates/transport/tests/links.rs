@@ -1,6 +1,6 @@
 //! What every link must do, run unchanged over all transports.
 
-#[cfg(feature = "tls")]
+#[cfg(any(feature = "tls", feature = "quic"))]
 #[path = "links/certificates.rs"]
 mod certificates;
 #[path = "links/fixture.rs"]
@@ -24,6 +24,8 @@ macro_rules! for_all_transports {
         for_all_transports! { @ tcp "tcp" [$($rule)*] }
         #[cfg(feature = "tls")]
         for_all_transports! { @ tls "tls" [$($rule)*] }
+        #[cfg(feature = "quic")]
+        for_all_transports! { @ quic "quic" [$($rule)*] }
     };
     (@ $transport:ident $name:literal [$($rule:ident)*]) => {
         mod $transport {
@@ -220,6 +222,8 @@ mod hosts {
         "tcp",
         #[cfg(feature = "tls")]
         "tls",
+        #[cfg(feature = "quic")]
+        "quic",
     ];
 
     #[tokio::test]

@@ -179,7 +179,7 @@ fn silence_breaks_the_link_but_an_own_stall_does_not() {
     while world.is_linked {
         world.transmit(0);
         world.transmit(1);
-        world.pipes.iter_mut().flatten().for_each(std::collections::VecDeque::clear);
+        world.pipes.iter_mut().flatten().for_each(world::Pipe::clear);
         world.advance(Duration::from_millis(50));
         steps += 1;
         assert!(steps < 100, "a silent link was never given up");

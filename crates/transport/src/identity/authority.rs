@@ -19,10 +19,10 @@ use crate::private_file::{self, PrivateFileError};
 const KEY: &SignatureAlgorithm = &PKCS_ECDSA_P256_SHA256;
 
 /// How long an authority is valid: its end is a rebuild of the cluster, so it lies far away.
-const LIFETIME: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
+const LIFETIME: Duration = Duration::from_hours(20 * 365 * 24);
 
 /// What is issued is valid from a little before now, for nodes whose clocks are behind.
-const CLOCK_SKEW: Duration = Duration::from_secs(3600);
+const CLOCK_SKEW: Duration = Duration::from_hours(1);
 
 /// The key that signs the certificates of a cluster's nodes. Whoever holds it can add nodes.
 pub struct Authority {
@@ -134,10 +134,11 @@ impl fmt::Debug for Authority {
 /// to sign in the same name later, and two authorities never share one.
 fn params(key: &KeyPair, now: SystemTime) -> CertificateParams {
     let digest = Sha256::digest(key.subject_public_key_info());
-    let fingerprint: String = digest[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let (first, _) = digest.split_first_chunk().expect("SHA-256 has 32 bytes");
+    let fingerprint = u64::from_be_bytes(*first);
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, format!("dx authority {fingerprint}"));
+    params.distinguished_name.push(DnType::CommonName, format!("dx authority {fingerprint:016x}"));
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.not_before = (now - CLOCK_SKEW).into();
@@ -149,7 +150,7 @@ fn params(key: &KeyPair, now: SystemTime) -> CertificateParams {
 mod tests {
     use super::*;
 
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    const YEAR: Duration = Duration::from_hours(365 * 24);
 
     #[test]
     fn a_loaded_authority_signs_like_the_one_that_was_saved() {

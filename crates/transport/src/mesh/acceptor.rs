@@ -20,7 +20,6 @@ use crate::mesh::peer::PeerShared;
 use crate::mesh::shared::Shared;
 use crate::mesh::task::fresh_nonce;
 use crate::mesh::waiters::lock;
-use crate::session::SendQueue;
 use crate::transport::{Incoming, Link, Listener};
 
 /// Pause after the operating system refused to accept, most likely for want of file descriptors.
@@ -107,11 +106,7 @@ async fn greet(
     let mut handshake = Handshake::accept(hello, mesh.auth(link.peer()));
     let mut seat = None;
     loop {
-        if let Some(packet) = handshake.output() {
-            converse::send(&mut *link, packet).await?;
-        }
-        let bytes = converse::receive(&mut *link, handshake.want()).await?;
-        match handshake.input(&bytes)? {
+        match converse::step(&mut *link, &mut handshake).await?.0 {
             Step::More => {}
             Step::PeerHello(hello) => {
                 caller.node = Some(hello.node);
@@ -120,7 +115,11 @@ async fn greet(
                         handshake.reply(found.nonce);
                         seat = Some(found);
                     }
-                    Err(code) => return turn_down(handshake, link, code).await,
+                    Err(code) => {
+                        handshake.reject(code);
+                        converse::say_last(&mut *link, &mut handshake).await;
+                        return Err(LinkError::TurnedAway(code));
+                    }
                 }
             }
             Step::Done(hello) => {
@@ -129,19 +128,6 @@ async fn greet(
             }
         }
     }
-}
-
-async fn turn_down(
-    mut handshake: Handshake,
-    mut link: Box<dyn Link>,
-    code: RejectCode,
-) -> Result<(), LinkError> {
-    handshake.reject(code);
-    if let Some(packet) = handshake.output() {
-        converse::send(&mut *link, packet).await?;
-    }
-    converse::leave(link, SendQueue::default()).await;
-    Err(LinkError::TurnedAway(code))
 }
 
 /// Where a caller belongs, if it is who it says it is.

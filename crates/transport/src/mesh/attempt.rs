@@ -96,11 +96,7 @@ async fn greet(
 ) -> Result<Candidate, LinkError> {
     let mut handshake = Handshake::dial(mesh.hello(Some(peer), nonce), mesh.auth(link.peer()));
     loop {
-        if let Some(packet) = handshake.output() {
-            converse::send(&mut *link, packet).await?;
-        }
-        let bytes = converse::receive(&mut *link, handshake.want()).await?;
-        if let Step::Done(hello) = handshake.input(&bytes)? {
+        if let (Step::Done(hello), bytes) = converse::step(&mut *link, &mut handshake).await? {
             return Ok(Candidate {
                 link,
                 hello,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use crate::handshake::{RejectCode, reject_packet};
+use crate::handshake::{Handshake, RejectCode, Step, reject_packet};
+use crate::mesh::event::LinkError;
 use crate::session::SendQueue;
 use crate::transport::Link;
 
@@ -15,14 +16,14 @@ use crate::transport::Link;
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Writes all of `packet` to channel 0.
-pub(crate) async fn send(link: &mut dyn Link, packet: Bytes) -> io::Result<()> {
+async fn send(link: &mut dyn Link, packet: Bytes) -> io::Result<()> {
     let mut queue = SendQueue::default();
     queue.push(packet);
     send_queue(link, queue).await
 }
 
 /// Reads exactly `count` bytes from channel 0. The caller bounds `count`.
-pub(crate) async fn receive(link: &mut dyn Link, count: usize) -> io::Result<Vec<u8>> {
+async fn receive(link: &mut dyn Link, count: usize) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; count];
     let mut filled = 0;
     while filled < count {
@@ -35,10 +36,41 @@ pub(crate) async fn receive(link: &mut dyn Link, count: usize) -> io::Result<Vec
     Ok(bytes)
 }
 
+/// Carries a handshake on until its next step. One that fails still tells the peer why.
+pub(crate) async fn step(
+    link: &mut dyn Link,
+    handshake: &mut Handshake,
+) -> Result<(Step, Vec<u8>), LinkError> {
+    if let Some(packet) = handshake.output() {
+        send(link, packet).await?;
+    }
+    let bytes = receive(link, handshake.want()).await?;
+    match handshake.input(&bytes) {
+        Ok(step) => Ok((step, bytes)),
+        Err(error) => {
+            say_last(link, handshake).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Writes the handshake's last words, if it has any, and closes the link.
+pub(crate) async fn say_last(link: &mut dyn Link, handshake: &mut Handshake) {
+    let mut remains = SendQueue::default();
+    if let Some(packet) = handshake.output() {
+        remains.push(packet);
+    }
+    say_goodbye(link, remains).await;
+}
+
 /// Writes what is left for channel 0 and closes the link, within [`LAST_WORDS`].
 pub(crate) async fn leave(mut link: Box<dyn Link>, remains: SendQueue) {
+    say_goodbye(&mut *link, remains).await;
+}
+
+async fn say_goodbye(link: &mut dyn Link, remains: SendQueue) {
     let goodbye = async {
-        send_queue(&mut *link, remains).await?;
+        send_queue(link, remains).await?;
         poll_fn(|cx| link.poll_close(cx)).await
     };
     // Whether the peer hears it or not: the link is dropped.

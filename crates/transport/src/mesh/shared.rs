@@ -28,7 +28,8 @@ use crate::mesh::task_waker::TaskWaker;
 use crate::mesh::waiters::{Waiters, lock};
 use crate::outbox::Outbox;
 use crate::session::{Session, SessionConfig};
-use crate::transport::{self, CreateError, PeerProof, Transport};
+use crate::proof::PeerProof;
+use crate::transport::{self, CreateError, Transport};
 
 /// See the module.
 pub(crate) struct Shared {

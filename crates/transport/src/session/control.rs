@@ -38,6 +38,13 @@ pub(crate) struct LaneSync {
     pub limit: u64,
 }
 
+impl LaneSync {
+    /// Counters that no session reaches; refusing them keeps sums from overflowing.
+    fn is_absurd(&self) -> bool {
+        self.next_frame.max(self.next_message).max(self.sent_bytes) > 1 << 62
+    }
+}
+
 /// How far the previous session got.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -108,7 +115,10 @@ impl Sync {
             received_frames: take_u64(&mut rest),
             limit: take_u64(&mut rest),
         });
-        let lane_syncs = lane_syncs.collect();
+        let lane_syncs: Vec<LaneSync> = lane_syncs.collect();
+        if lane_syncs.iter().any(LaneSync::is_absurd) {
+            return Err(malformed);
+        }
         let ended = has_ended.then(|| Ended {
             own: SessionNonce(take_u64(&mut rest)),
             peer: SessionNonce(take_u64(&mut rest)),
@@ -127,7 +137,9 @@ pub(crate) fn encode_close(code: CloseCode, reason: &str) -> Vec<u8> {
 pub(crate) fn decode_close(body: &[u8]) -> Result<(CloseCode, String), Violation> {
     let (&code, reason) = body.split_first().ok_or(Violation::MalformedControl("CLOSE"))?;
     let reason = &reason[..reason.len().min(MAX_REASON)];
-    Ok((CloseCode::from_byte(code), String::from_utf8_lossy(reason).into_owned()))
+    // Control characters would let a peer write on this node's terminal.
+    let reason = String::from_utf8_lossy(reason).replace(char::is_control, " ");
+    Ok((CloseCode::from_byte(code), reason))
 }
 
 pub(crate) fn decode_nonce(body: &[u8]) -> Result<u64, Violation> {

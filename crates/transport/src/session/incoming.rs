@@ -113,12 +113,16 @@ impl Incoming {
         if sync.next_frame < self.frames || sync.next_message < self.messages {
             return Err(Violation::CannotResume(self.lane));
         }
+        let over = sync.sent_bytes.saturating_sub(self.advertised.max(self.limit));
+        if over > 0 {
+            return Err(Violation::OverCredit { lane: self.lane, over });
+        }
         let (from, to) = (self.messages, sync.next_message);
         self.assembly = None;
         (self.frames, self.messages) = (sync.next_frame, sync.next_message);
         self.bytes = self.bytes.max(sync.sent_bytes);
         self.update_limit();
-        stats.lost_messages += to - from;
+        stats.lost_messages = stats.lost_messages.saturating_add(to - from);
         Ok((from < to).then_some(Lost {
             lane: self.lane,
             from,
@@ -159,18 +163,21 @@ impl Incoming {
         }
     }
 
-    /// Counts an accepted frame; returns the number of its first message.
+    /// Counts an accepted frame, with which `messages` are complete and `delivered` bytes of them
+    /// go to the application: they are held until it takes them. Returns the number of the first.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
         len: usize,
         messages: u64,
+        delivered: usize,
         stats: &mut LaneStats,
     ) -> u64 {
         let first = self.messages;
         self.frames += 1;
         self.messages += messages;
         self.bytes += len as u64;
+        self.delivered += delivered as u64;
         self.owed_frames += 1;
         self.owed_bytes += len;
         self.owed_since.get_or_insert(now);
@@ -189,7 +196,7 @@ impl Incoming {
         let (len, total) = (header.len as usize, header.extra as usize);
         self.admit(len, total)?;
         let is_first = header.flags & FLAG_FIRST != 0;
-        if is_first && self.assembly.is_none() {
+        if is_first && self.assembly.as_ref().is_none_or(|assembly| assembly.filled == 0) {
             self.assembly = Some(Assembly { buffer: pool.take(total), filled: 0, total });
         } else if is_first {
             return Err(Violation::MisplacedFragment(self.lane));
@@ -218,15 +225,11 @@ impl Incoming {
         let assembly = self.assembly.as_mut().expect("begin_fragment made it");
         assembly.filled += len;
         let is_last = assembly.filled == assembly.total;
-        let first = self.accept(now, len, u64::from(is_last), stats);
+        let delivered = if is_last { assembly.total } else { 0 };
+        let first = self.accept(now, len, u64::from(is_last), delivered, stats);
         let assembly = self.assembly.take_if(|_| is_last)?;
         let total = assembly.total;
         Some((first, assembly.buffer.freeze().slice(..total)))
-    }
-
-    /// `bytes` go to the application: they are held until it takes them.
-    pub(crate) fn deliver(&mut self, bytes: usize) {
-        self.delivered += bytes as u64;
     }
 
     /// The application has taken `consumed` bytes in all.
@@ -268,10 +271,6 @@ impl Incoming {
         self.owed_frames = 0;
         self.owed_bytes = 0;
         self.owed_since = None;
-    }
-
-    pub(crate) fn received_messages(&self) -> u64 {
-        self.messages
     }
 
     pub(crate) fn held_bytes(&self) -> usize {

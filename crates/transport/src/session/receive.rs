@@ -191,8 +191,7 @@ impl Turn<'_> {
         }
         incoming.admit(body.len(), if is_batch { 0 } else { body.len() })?;
         let count = u64::from(count);
-        let first = incoming.accept(self.now, body.len(), count, stats);
-        incoming.deliver(body.len());
+        let first = incoming.accept(self.now, body.len(), count, body.len(), stats);
         let body = FoundBody::Staged { range, is_batch };
         self.session.found.push(Found { lane, first, count, body });
         Ok(())
@@ -218,7 +217,6 @@ impl Turn<'_> {
         let incoming = &mut self.session.incoming[lane.index()];
         let stats = &mut self.session.stats[lane.index()];
         if let Some((first, message)) = incoming.end_fragment(self.now, len, stats) {
-            incoming.deliver(message.len());
             let body = FoundBody::Assembled(message);
             self.session.found.push(Found { lane, first, count: 1, body });
         }
@@ -263,7 +261,8 @@ impl Turn<'_> {
             && (theirs.own, theirs.peer) == (ours.peer, ours.own)
         {
             for lost in missed(&received, &theirs.sent_messages) {
-                session.stats[lost.lane.index()].lost_messages += lost.to - lost.from;
+                let lost_messages = &mut session.stats[lost.lane.index()].lost_messages;
+                *lost_messages = lost_messages.saturating_add(lost.to - lost.from);
                 self.out.signals.push(Signal::Lost(lost));
             }
         }

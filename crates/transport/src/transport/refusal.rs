@@ -1,12 +1,15 @@
 //! What is wrong with a certificate, in words that say what to do.
 
-use rustls::{AlertDescription, Error};
+use rustls::AlertDescription;
 
 use super::DialError;
 
 /// What `error`, met in a handshake or on a link, says about a certificate; the error itself if
 /// it is not about one.
-pub(super) fn explain(transport: &'static str, error: &Error) -> DialError {
+#[cfg(feature = "tls")]
+pub(super) fn explain(transport: &'static str, error: &rustls::Error) -> DialError {
+    use rustls::Error;
+
     match error {
         Error::InvalidCertificate(error) => {
             by_us(transport, AlertDescription::from(error.clone()), &error.to_string())

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::{Memory, Transport};
 use crate::credentials::Credentials;
 
+#[cfg(feature = "quic")]
+use super::Quic;
 #[cfg(feature = "tcp")]
 use super::Tcp;
 #[cfg(feature = "tls")]
@@ -21,6 +23,8 @@ const TRANSPORTS: &[(&str, Constructor)] = &[
     ("tcp", |_| Ok(Arc::new(Tcp))),
     #[cfg(feature = "tls")]
     ("tls", |credentials| Ok(Arc::new(Tls::new(identity("tls", credentials)?)?))),
+    #[cfg(feature = "quic")]
+    ("quic", |credentials| Ok(Arc::new(Quic::new(identity("quic", credentials)?)?))),
 ];
 
 /// Why there is no such transport.

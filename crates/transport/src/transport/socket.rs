@@ -49,14 +49,14 @@ const KEEPALIVE_PROBES: u32 = 3;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Makes a link of an accepted connection.
-pub(super) type Upgrade =
+pub(super) type UpgradeSocket =
     Arc<dyn Fn(TcpStream) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send + Sync>;
 
 /// Accepts connections, and leaves their handshake to `upgrade`.
 pub(super) struct SocketListener {
     listener: TcpListener,
     address: SocketAddr,
-    upgrade: Upgrade,
+    upgrade: UpgradeSocket,
 }
 
 impl SocketListener {
@@ -64,7 +64,7 @@ impl SocketListener {
     pub async fn bind(
         transport: &'static str,
         endpoint: &str,
-        upgrade: Upgrade,
+        upgrade: UpgradeSocket,
     ) -> Result<Self, BindError> {
         let resolved = host::resolve(endpoint).await;
         let addresses = resolved.map_err(|error| error.on_bind(transport, endpoint))?;

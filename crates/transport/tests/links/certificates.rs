@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -14,12 +13,14 @@ use dx_transport::transport::{self, CreateError, DialError, PeerProof};
 
 use crate::fixture::{ACCEPTOR, Attempt, DIALER, End, Fixture};
 
-const HOUR: Duration = Duration::from_secs(3600);
+const HOUR: Duration = Duration::from_hours(1);
 
 macro_rules! for_certified_transports {
     ($($rule:ident)*) => {
         #[cfg(feature = "tls")]
         for_certified_transports! { @ tls "tls" [$($rule)*] }
+        #[cfg(feature = "quic")]
+        for_certified_transports! { @ quic "quic" [$($rule)*] }
     };
     (@ $transport:ident $name:literal [$($rule:ident)*]) => {
         mod $transport {
@@ -135,10 +136,13 @@ fn refused(attempt: Attempt) -> DialError {
     error
 }
 
-/// The refusal that a dialing node learns of after its handshake has ended, although it writes
-/// before it reads.
+/// The refusal that a dialing node mostly learns of after its handshake has ended, although it
+/// writes before it reads.
 async fn told_later(attempt: Attempt) -> DialError {
-    let mut end = End { link: attempt.unwrap() };
+    let mut end = match attempt {
+        Ok(link) => End { link },
+        told_at_once => return refused(told_at_once),
+    };
     let error = loop {
         let mut queue = SendQueue::default();
         queue.push(Bytes::from(vec![0; 10_000]));
@@ -171,20 +175,20 @@ fn assert_says(error: &DialError, text: &str) {
 #[tokio::test]
 async fn a_tls_client_without_a_certificate_is_refused() {
     let identity = Authority::create().unwrap().issue(ACCEPTOR, HOUR).unwrap();
-    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(
+    let mut config = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
     .with_safe_default_protocol_versions()
     .unwrap()
     .dangerous()
-    .with_custom_certificate_verifier(Arc::new(anything::Goes))
+    .with_custom_certificate_verifier(std::sync::Arc::new(anything::Goes))
     .with_no_client_auth();
     config.alpn_protocols = vec![b"dx/1".to_vec()];
     let credentials = Credentials { identity: Some(identity), secret: None };
     let fixture = Fixture::with("tls", &credentials, &credentials);
     let mut listener = fixture.listen().await;
     let socket = tokio::net::TcpStream::connect(listener.endpoint()).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
     let name = "anybody".try_into().unwrap();
     let incoming = listener.accept().await.unwrap();
     let (_client, accepted) = tokio::join!(connector.connect(name, socket), (incoming.upgrade)(1));

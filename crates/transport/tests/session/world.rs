@@ -37,14 +37,65 @@ pub struct End {
     pub violations: Vec<Violation>,
 }
 
-/// Bytes under way in one direction, per channel, and the frames they were.
-pub type Pipe = Vec<VecDeque<u8>>;
+/// Bytes under way in one direction on one channel, and the lengths of the frames they were.
+#[derive(Default)]
+pub struct Pipe {
+    pub bytes: VecDeque<u8>,
+    frames: VecDeque<usize>,
+    /// Bytes of the first frame that have been delivered.
+    delivered: usize,
+}
+
+impl Pipe {
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.bytes.extend(bytes);
+    }
+
+    /// Notes where the frames are in what was written since `from`.
+    fn note_frames(&mut self, mut from: usize) {
+        let bytes = self.bytes.make_contiguous();
+        while let Some(header) = bytes[from..].first_chunk::<HEADER>() {
+            let len = HEADER + Header::decode(header).unwrap().len as usize;
+            self.frames.push_back(len);
+            from += len;
+        }
+        assert_eq!(from, bytes.len(), "whole frames are written");
+    }
+
+    fn read(&mut self) -> Option<u8> {
+        let byte = self.bytes.pop_front()?;
+        self.delivered += 1;
+        if self.frames.front() == Some(&self.delivered) {
+            self.frames.pop_front();
+            self.delivered = 0;
+        }
+        Some(byte)
+    }
+
+    /// Positions and lengths of the frames of which nothing is delivered.
+    fn whole_frames(&self) -> Vec<(usize, usize)> {
+        let mut at = 0;
+        let mut frames = Vec::new();
+        for (index, len) in self.frames.iter().enumerate() {
+            let left = if index == 0 { len - self.delivered } else { *len };
+            if left == *len {
+                frames.push((index, at));
+            }
+            at += left;
+        }
+        frames
+    }
+}
 
 pub struct World {
     pub now: Instant,
     pub ends: [End; 2],
     /// `pipes[i]` carries what `ends[i]` wrote.
-    pub pipes: [Pipe; 2],
+    pub pipes: [Vec<Pipe>; 2],
     pub channels: usize,
     pub is_linked: bool,
 }
@@ -129,7 +180,7 @@ impl World {
         Self {
             now: Instant(1_000_000_000),
             ends: [End::new(1, lanes.to_vec()), End::new(2, lanes.to_vec())],
-            pipes: [vec![VecDeque::new(); channels], vec![VecDeque::new(); channels]],
+            pipes: [0, 1].map(|_| (0..channels).map(|_| Pipe::default()).collect()),
             channels,
             is_linked: false,
         }
@@ -151,7 +202,7 @@ impl World {
     pub fn cut(&mut self) {
         for end in 0..2 {
             self.ends[end].session.detach(self.now);
-            self.pipes[end].iter_mut().for_each(VecDeque::clear);
+            self.pipes[end].iter_mut().for_each(Pipe::clear);
         }
         self.is_linked = false;
     }
@@ -176,11 +227,13 @@ impl World {
             let End { session, outbox, .. } = &mut self.ends[end];
             moved |= session.poll_transmit(self.now, channel, outbox, &mut queue);
             let pipe = &mut self.pipes[end][channel];
+            let from = pipe.bytes.len();
             queue.consume(|segments| {
                 for segment in segments {
-                    pipe.extend(segment.split_off(0));
+                    pipe.write(&segment.split_off(0));
                 }
             });
+            pipe.note_frames(from);
             session.check();
         }
         moved
@@ -189,7 +242,7 @@ impl World {
     /// The other end reads up to `count` bytes of what `end` wrote on `channel`, with one read.
     pub fn deliver(&mut self, end: usize, channel: usize, count: usize) -> usize {
         let pipe = &mut self.pipes[end][channel];
-        let count = count.min(pipe.len());
+        let count = count.min(pipe.bytes.len());
         let receiver = &mut self.ends[1 - end];
         if count == 0 {
             return 0;
@@ -198,7 +251,7 @@ impl World {
             let mut left = count;
             for slot in slots.iter_mut() {
                 for byte in slot.iter_mut().take(left) {
-                    *byte = pipe.pop_front().unwrap();
+                    *byte = pipe.read().unwrap();
                     left -= 1;
                 }
             }
@@ -257,49 +310,36 @@ impl World {
                 self.advance(Duration::from_millis(20));
             }
         }
-        panic!(
-            "the sessions never settled: {:?}",
-            self.ends.each_ref().map(|end| end.session.stats())
-        );
+        let state = self.ends.each_ref().map(|end| (end.violations.last(), end.session.stats()));
+        panic!("the sessions never settled: {state:?}");
     }
 
-    /// Positions of the whole frames under way from `end` on `channel`, if they can be told.
-    fn frames(&self, end: usize, channel: usize) -> Vec<(usize, usize)> {
-        let pipe: Vec<u8> = self.pipes[end][channel].iter().copied().collect();
-        let mut frames = Vec::new();
-        let mut at = 0;
-        while let Some(header) = pipe[at..].first_chunk::<HEADER>() {
-            let Ok(header) = Header::decode(header) else { break };
-            let len = HEADER + header.len as usize;
-            if at + len > pipe.len() {
-                break;
-            }
-            frames.push((at, len));
-            at += len;
+    /// Sends a frame under way a second time, right behind itself.
+    pub fn duplicate_frame(&mut self, end: usize, channel: usize, choice: usize) {
+        let pipe = &mut self.pipes[end][channel];
+        let frames = pipe.whole_frames();
+        if frames.is_empty() {
+            return;
         }
-        frames
-    }
-
-    /// Sends the `index`th frame under way a second time, right behind itself or at the end.
-    pub fn duplicate_frame(&mut self, end: usize, channel: usize, index: usize) {
-        let frames = self.frames(end, channel);
-        if let Some(&(at, len)) = frames.get(index % frames.len().max(1)) {
-            let copy: Vec<u8> = self.pipes[end][channel].range(at..at + len).copied().collect();
-            let mut rest = self.pipes[end][channel].split_off(at + len);
-            self.pipes[end][channel].extend(copy);
-            self.pipes[end][channel].append(&mut rest);
-        }
+        let (index, at) = frames[choice % frames.len()];
+        let len = pipe.frames[index];
+        let copy: Vec<u8> = pipe.bytes.range(at..at + len).copied().collect();
+        let mut rest = pipe.bytes.split_off(at + len);
+        pipe.bytes.extend(copy);
+        pipe.bytes.append(&mut rest);
+        pipe.frames.insert(index, len);
     }
 
     /// Swaps two neighbouring frames under way.
-    pub fn swap_frames(&mut self, end: usize, channel: usize, index: usize) {
-        let frames = self.frames(end, channel);
+    pub fn swap_frames(&mut self, end: usize, channel: usize, choice: usize) {
+        let pipe = &mut self.pipes[end][channel];
+        let frames = pipe.whole_frames();
         if frames.len() < 2 {
             return;
         }
-        let index = index % (frames.len() - 1);
-        let ((first, first_len), (_, second_len)) = (frames[index], frames[index + 1]);
-        let pipe = self.pipes[end][channel].make_contiguous();
-        pipe[first..first + first_len + second_len].rotate_left(first_len);
+        let (index, at) = frames[choice % (frames.len() - 1)];
+        let (first, second) = (pipe.frames[index], pipe.frames[index + 1]);
+        pipe.bytes.make_contiguous()[at..at + first + second].rotate_left(first);
+        pipe.frames.swap(index, index + 1);
     }
 }
