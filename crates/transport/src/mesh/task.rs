@@ -120,7 +120,7 @@ impl PeerTask {
         let mut has_moved = self.poll_attempts(cx, now, session);
         self.grant_credit(session);
         has_moved |= self.poll_read(cx, now, session);
-        self.poll_time(now, session);
+        has_moved |= self.poll_time(now, session);
         has_moved |= self.poll_write(cx, now, session);
         self.poll_timer(cx, now, session);
         has_moved
@@ -159,8 +159,8 @@ impl PeerTask {
         }
     }
 
-    /// What is due now: dialing, silence, the end of a session.
-    fn poll_time(&mut self, now: Instant, session: &mut Session) {
+    /// Does what is due now: dialing, silence, the end of a session.
+    fn poll_time(&mut self, now: Instant, session: &mut Session) -> bool {
         match session.on_timeout(now) {
             Timeout::Nothing => {}
             Timeout::LinkSilent => {
@@ -176,7 +176,7 @@ impl PeerTask {
             self.down(DownReason::Silent);
         }
         self.watch_silence(now, session);
-        self.dial(now, session);
+        self.dial(now, session)
     }
 
     /// Looks for another link while the one in use is quiet, and stops when it is not.

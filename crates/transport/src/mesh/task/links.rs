@@ -22,16 +22,20 @@ use crate::time::Instant;
 use crate::transport::Link;
 
 impl PeerTask {
-    /// Starts the attempts that are due.
-    pub(super) fn dial(&mut self, now: Instant, session: &Session) {
+    /// Starts the attempts that are due; returns whether it started one, which is then to be
+    /// polled.
+    pub(super) fn dial(&mut self, now: Instant, session: &Session) -> bool {
         if !self.ending.needs_link() || self.gives_way(now) {
-            return;
+            return false;
         }
+        let mut has_started = false;
         while let Some(index) = self.dialer.start(now) {
             let target = self.targets[index].clone();
             let mesh = self.mesh.clone();
             self.attempts.spawn(attempt::dial(mesh, self.peer.node, target, session.nonce()));
+            has_started = true;
         }
+        has_started
     }
 
     pub(super) fn dial_due(&self) -> Option<Instant> {
