@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::LabError;
 use crate::lab::addresses;
 use crate::namespace::Namespace;
-use crate::shaper::{DEVICE, MARK};
+use crate::shaper::{MARK, NEAR};
 use crate::tool::Tool;
 
 /// One way between two hosts, by their indices.
@@ -122,7 +122,7 @@ fn rules() -> String {
              set isolated{family} {{ type ipv{family}_addr; }}
              chain steer{family} {{
                  type filter hook prerouting priority mangle; policy accept;
-                 iifname \"{DEVICE}\" accept
+                 iifname \"{NEAR}\" accept
                  {ip} saddr . {ip} daddr @shaped{family} meta mark set {MARK}
              }}
              chain cables{family} {{

@@ -56,11 +56,14 @@ pub enum Unavailable {
         /// Debian's package that holds it.
         package: &'static str,
     },
-    /// The kernel has no IP forwarding to offer, or keeps it read-only.
-    #[error("the kernel setting {setting} cannot be written: {source}")]
-    NoForwarding {
+    /// The kernel does not have a setting that the lab needs, keeps it
+    /// read-only, or does not know the value.
+    #[error("the kernel refuses to set {setting} to {value}: {source}")]
+    Setting {
         /// The setting's path under /proc/sys.
         setting: &'static str,
+        /// The value.
+        value: String,
         /// The system's answer.
         source: io::Error,
     },
@@ -68,8 +71,8 @@ pub enum Unavailable {
     #[error("the kernel refuses: {0}")]
     Refused(CommandError),
     /// Packets cannot be taken through user space, so delay and loss cannot be had.
-    #[error("/dev/net/tun cannot be used ({0}): delay and loss need root and the tun driver")]
-    NoTun(io::Error),
+    #[error("delay and loss need a packet socket, which the kernel refuses: {0}")]
+    NoPacketSocket(io::Error),
 }
 
 /// A tool's refusal, with all that is needed to try it by hand.

@@ -146,6 +146,17 @@ impl Host {
         Ok(())
     }
 
+    /// Chooses how TCP connections opened or accepted on this host from now on
+    /// react to loss: `cubic` and `reno` take it for congestion, `bbr` hardly
+    /// does. Machines differ in their default, so comparisons under loss should
+    /// choose.
+    ///
+    /// # Errors
+    /// [`Unavailable::Setting`] if the kernel does not have it.
+    pub fn set_congestion_control(&self, name: &str) -> Result<(), LabError> {
+        Ok(self.inner.namespace.set("/proc/sys/net/ipv4/tcp_congestion_control", name)?)
+    }
+
     /// Changes both ends of the cable; `{}` in the change stands for the end.
     fn queue_discipline(&self, change: &str) -> Result<(), LabError> {
         let at = |device: &str| format!("qdisc {}\n", change.replace("{}", device));

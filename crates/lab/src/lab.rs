@@ -1,6 +1,5 @@
 //! The lab: a router and its hosts.
 
-use std::fs;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,12 +57,9 @@ impl Lab {
         stragglers::sweep();
         let namespace =
             Namespace::new(format!("{name}/router")).map_err(Unavailable::NoNetworkNamespaces)?;
-        namespace.enter(|| {
-            ROUTER_SETTINGS.iter().try_for_each(|(setting, value)| {
-                fs::write(setting, value)
-                    .map_err(|source| Unavailable::NoForwarding { setting, source })
-            })
-        })?;
+        for (setting, value) in ROUTER_SETTINGS {
+            namespace.set(setting, value)?;
+        }
         let cables = Mutex::new(Cables::install(&namespace)?);
         let router = Arc::new(Router { namespace, cables, shaper: Mutex::default() });
         Ok(Self { name: name.to_owned(), router, hosts: Mutex::default() })
@@ -133,7 +129,7 @@ impl Lab {
     /// an earlier shape.
     ///
     /// # Errors
-    /// [`Unavailable::NoTun`] where user space may not handle packets;
+    /// [`Unavailable::NoPacketSocket`] where user space may not handle packets;
     /// [`LabError::Loss`] for a loss outside 0 to 1.
     pub fn shape(&self, a: &Host, b: &Host, shape: Shape) -> Result<(), LabError> {
         self.shape_one_way(a, b, shape)?;
@@ -169,6 +165,18 @@ impl Lab {
         let shaper = lock(&self.router.shaper);
         let direction = Direction { from: from.index(), to: to.index() };
         shaper.as_ref().map(|shaper| shaper.traffic(direction)).unwrap_or_default()
+    }
+
+    /// How many packets were sent to the shaper that it has not seen: they wait
+    /// for it, or the kernel has dropped them because it could not keep up.
+    /// Zero at rest proves that nothing was lost unasked.
+    ///
+    /// # Errors
+    /// If the kernel's counters cannot be read.
+    pub fn unseen(&self) -> Result<u64, LabError> {
+        let shaper = lock(&self.router.shaper);
+        let unseen = shaper.as_ref().map(|shaper| shaper.unseen(&self.router.namespace));
+        unseen.unwrap_or(Ok(0)).map_err(LabError::step("count the shaper's packets"))
     }
 
     fn with_shaper(&self, change: impl FnOnce(&Shaper)) -> Result<(), LabError> {

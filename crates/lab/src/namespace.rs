@@ -1,6 +1,6 @@
 //! A network namespace without a name, held by a thread of this process.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 
 use rustix::thread::{LinkNameSpaceType, Pid, gettid, move_into_link_name_space};
 
-use crate::sys;
+use crate::{Unavailable, sys};
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -73,6 +73,15 @@ impl Namespace {
                 .expect("the system has a thread to spare")
                 .join()
                 .unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    /// Writes a setting of the network under /proc/sys, which shows each
+    /// thread the values of its own namespace.
+    pub(crate) fn set(&self, setting: &'static str, value: &str) -> Result<(), Unavailable> {
+        self.enter(|| fs::write(setting, value)).map_err(|source| {
+            let value = value.to_owned();
+            Unavailable::Setting { setting, value, source }
         })
     }
 

@@ -1,42 +1,32 @@
 //! Delay and loss: packets take a detour through this process.
 //!
-//! The router sends marked packets into a TUN interface. One thread reads
-//! them, holds them as long as their line demands, and writes them back, upon
-//! which they are routed on to their host. The kernel splits what segmentation
-//! offload has joined before it hands packets over, so that loss strikes single
-//! packets of TCP and UDP alike.
+//! One thread takes the packets that the router sends into the detour, holds
+//! them as long as their line demands, and gives them back, upon which they are
+//! routed on to their host. The kernel splits what segmentation offload has
+//! joined before it hands packets over, so that loss strikes single packets of
+//! TCP and UDP alike.
 
 mod delay_line;
+mod detour;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::OFlags;
 
+use crate::LabError;
 use crate::cables::Direction;
 use crate::lab::lock;
 use crate::namespace::Namespace;
-use crate::tool::Tool;
-use crate::{LabError, Unavailable, sys};
 use delay_line::DelayLines;
+use detour::{Detour, FRAME_BYTES};
+pub(crate) use detour::{MARK, NEAR};
 
-/// The interface's name in the router.
-pub(crate) const DEVICE: &str = "shaper";
-/// The mark of packets that are to take the detour.
-pub(crate) const MARK: u32 = 77;
-/// Packets that the kernel holds for the thread while the machine is busy:
-/// half a second at 20,000 packets (about 200 Mbit) per second.
-const KERNEL_QUEUE_PACKETS: u32 = 10_000;
 /// Packets read before due ones are written again.
 const BATCH: usize = 64;
-/// No IP packet is longer.
-const MAX_PACKET_BYTES: usize = 65_535;
 
 /// What happens to packets on their way in one direction.
 ///
@@ -69,7 +59,8 @@ pub struct Traffic {
     pub delivered: u64,
     /// Packets lost by [`Shape::loss`].
     pub lost: u64,
-    /// Packets dropped since 16 MiB of that direction were already under way.
+    /// Packets dropped since 16 MiB of that direction were already under way,
+    /// or since the kernel had no room for them on their way out.
     pub overflowed: u64,
 }
 
@@ -82,16 +73,13 @@ pub(crate) struct Shaper {
 }
 
 impl Shaper {
-    /// Creates the interface, the route into it, and the thread.
+    /// Creates the detour and its thread.
     pub(crate) fn start(router: &Namespace) -> Result<Self, LabError> {
-        let device = router.enter(open).map_err(Unavailable::NoTun)?;
-        for tool in [Tool::Ip, Tool::Ip6] {
-            tool.run(router, &detour())?;
-        }
+        let detour = Detour::open(router)?;
         let stop = eventfd(0, EventfdFlags::CLOEXEC).map_err(io::Error::from);
         let stop = Arc::new(stop.map_err(LabError::step("create an event for the shaper"))?);
         let lines = Arc::new(Mutex::new(DelayLines::default()));
-        let driver = Driver { device, stop: Arc::clone(&stop), lines: Arc::clone(&lines) };
+        let driver = Driver { detour, stop: Arc::clone(&stop), lines: Arc::clone(&lines) };
         let thread = thread::Builder::new()
             .name("lab/shaper".to_owned())
             .spawn(move || driver.run())
@@ -102,6 +90,12 @@ impl Shaper {
     /// Shapes a direction from the next packet on.
     pub(crate) fn set(&self, direction: Direction, shape: Shape) {
         lock(&self.lines).set(direction, shape);
+    }
+
+    /// How many packets the router sent into the detour and the thread has not read.
+    pub(crate) fn unseen(&self, router: &Namespace) -> io::Result<u64> {
+        let seen = lock(&self.lines).seen();
+        Ok(detour::sent(router)?.saturating_sub(seen))
     }
 
     pub(crate) fn traffic(&self, direction: Direction) -> Traffic {
@@ -119,36 +113,18 @@ impl Drop for Shaper {
     }
 }
 
-/// Opens the user-space end of a new interface in the calling thread's namespace.
-fn open() -> io::Result<File> {
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let device =
-        OpenOptions::new().read(true).write(true).custom_flags(flags).open("/dev/net/tun")?;
-    sys::attach_tun(&device, DEVICE)?;
-    Ok(device)
-}
-
-/// Sends marked packets into the interface, for one family of addresses.
-fn detour() -> String {
-    format!(
-        "link set {DEVICE} mtu 1500 txqueuelen {KERNEL_QUEUE_PACKETS} up\n\
-         rule add fwmark {MARK} lookup {MARK}\n\
-         route add default dev {DEVICE} table {MARK}\n"
-    )
-}
-
 /// What the thread works with.
 struct Driver {
-    device: File,
+    detour: Detour,
     stop: Arc<OwnedFd>,
     lines: Arc<Mutex<DelayLines>>,
 }
 
 impl Driver {
     fn run(self) {
-        let mut buffer = vec![0; MAX_PACKET_BYTES];
+        let mut frame = [0; FRAME_BYTES];
         while self.wait() {
-            self.take_in(&mut buffer);
+            self.take_in(&mut frame);
             self.let_out();
         }
     }
@@ -157,26 +133,26 @@ impl Driver {
     fn wait(&self) -> bool {
         let due = lock(&self.lines).next_due();
         let timeout = due.map(|due| timespec(due.saturating_duration_since(Instant::now())));
-        let mut events =
-            [PollFd::new(&self.device, PollFlags::IN), PollFd::new(&*self.stop, PollFlags::IN)];
+        let stop = PollFd::new(&*self.stop, PollFlags::IN);
+        let mut events = [self.detour.readable(), stop];
         // An interrupted wait is as good as one that timed out.
         let _ = poll(&mut events, timeout.as_ref());
         events[1].revents().is_empty()
     }
 
-    fn take_in(&self, buffer: &mut [u8]) {
+    fn take_in(&self, frame: &mut [u8]) {
         for _ in 0..BATCH {
-            let Ok(length) = (&self.device).read(buffer) else { return };
-            lock(&self.lines).admit(Instant::now(), &buffer[..length]);
+            let Some(length) = self.detour.read(frame) else { return };
+            lock(&self.lines).admit(Instant::now(), &frame[..length]);
         }
     }
 
     fn let_out(&self) {
         let now = Instant::now();
         loop {
-            let Some(packet) = lock(&self.lines).release(now) else { return };
-            // The interface refuses packets only while the lab is taken down.
-            let _ = (&self.device).write(&packet);
+            let Some((direction, frame)) = lock(&self.lines).release(now) else { return };
+            let written = self.detour.write(&frame);
+            lock(&self.lines).count(direction, written);
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 
+use super::detour::HEADER_BYTES;
 use super::{Shape, Traffic};
 use crate::cables::Direction;
 
@@ -20,7 +21,7 @@ const JITTER_SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(crate) struct DelayLines {
     lines: BTreeMap<Direction, DelayLine>,
     under_way: BinaryHeap<Reverse<Held>>,
-    admitted: u64,
+    seen: u64,
 }
 
 #[derive(Debug)]
@@ -40,7 +41,7 @@ struct Held {
     due: Instant,
     serial: u64,
     direction: Direction,
-    packet: Vec<u8>,
+    frame: Vec<u8>,
 }
 
 impl DelayLines {
@@ -59,14 +60,19 @@ impl DelayLines {
         self.lines.get(&direction).map(|line| line.traffic).unwrap_or_default()
     }
 
-    /// Takes a packet in, or loses it. A packet of no shaped direction is
+    /// How many frames came in, whatever became of them.
+    pub(crate) fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Takes a frame in, or loses it. A frame of no shaped direction is
     /// dropped: the router sends none.
-    pub(crate) fn admit(&mut self, now: Instant, packet: &[u8]) {
-        let Some(direction) = direction(packet) else { return };
+    pub(crate) fn admit(&mut self, now: Instant, frame: &[u8]) {
+        self.seen += 1;
+        let Some(direction) = frame.get(HEADER_BYTES..).and_then(direction) else { return };
         let Some(line) = self.lines.get_mut(&direction) else { return };
-        let Some(due) = line.admit(now, packet.len()) else { return };
-        self.admitted += 1;
-        let held = Held { due, serial: self.admitted, direction, packet: packet.to_vec() };
+        let Some(due) = line.admit(now, frame.len()) else { return };
+        let held = Held { due, serial: self.seen, direction, frame: frame.to_vec() };
         self.under_way.push(Reverse(held));
     }
 
@@ -75,17 +81,25 @@ impl DelayLines {
         self.under_way.peek().map(|Reverse(held)| held.due)
     }
 
-    /// The next packet that has to leave by now.
-    pub(crate) fn release(&mut self, now: Instant) -> Option<Vec<u8>> {
+    /// The next frame that has to leave by now; its fate is to be
+    /// [counted](Self::count).
+    pub(crate) fn release(&mut self, now: Instant) -> Option<(Direction, Vec<u8>)> {
         if self.next_due()? > now {
             return None;
         }
         let Reverse(held) = self.under_way.pop()?;
         if let Some(line) = self.lines.get_mut(&held.direction) {
-            line.bytes -= held.packet.len();
-            line.traffic.delivered += 1;
+            line.bytes -= held.frame.len();
         }
-        Some(held.packet)
+        Some((held.direction, held.frame))
+    }
+
+    /// Counts a frame that was released as delivered or, failing that, as dropped.
+    pub(crate) fn count(&mut self, direction: Direction, delivered: bool) {
+        if let Some(DelayLine { traffic, .. }) = self.lines.get_mut(&direction) {
+            let counter = if delivered { &mut traffic.delivered } else { &mut traffic.overflowed };
+            *counter += 1;
+        }
     }
 }
 
@@ -145,13 +159,14 @@ mod tests {
 
     const THERE: Direction = Direction { from: 2, to: 3 };
 
-    fn packet(way: Direction, tag: u8) -> Vec<u8> {
+    /// A frame between two hosts, told apart by its last byte.
+    fn frame(way: Direction, tag: u8) -> Vec<u8> {
         let mut packet = vec![0; 21];
         packet[0] = 0x45;
         packet[14..16].copy_from_slice(&way.from.to_be_bytes());
         packet[18..20].copy_from_slice(&way.to.to_be_bytes());
         packet[20] = tag;
-        packet
+        [vec![0; HEADER_BYTES], packet].concat()
     }
 
     fn shaped(shape: Shape) -> DelayLines {
@@ -160,22 +175,27 @@ mod tests {
         lines
     }
 
+    /// The tags of all frames that leave by `now`, in order.
+    fn leaving(lines: &mut DelayLines, now: Instant) -> Vec<u8> {
+        std::iter::from_fn(|| lines.release(now)).map(|(_, frame)| frame[frame.len() - 1]).collect()
+    }
+
     fn survivors(seed: u64, jitter: Duration) -> Vec<u8> {
         let now = Instant::now();
         let mut lines = shaped(Shape { loss: 0.5, seed, jitter, ..Shape::default() });
-        (0..200).for_each(|tag| lines.admit(now, &packet(THERE, tag)));
-        std::iter::from_fn(|| lines.release(now + 2 * jitter)).map(|packet| packet[20]).collect()
+        (0..200).for_each(|tag| lines.admit(now, &frame(THERE, tag)));
+        leaving(&mut lines, now + 2 * jitter)
     }
 
     #[test]
     fn a_packet_leaves_after_its_delay_and_not_before() {
         let (now, delay) = (Instant::now(), Duration::from_millis(20));
         let mut lines = shaped(Shape { delay, ..Shape::default() });
-        lines.admit(now, &packet(THERE, 1));
+        lines.admit(now, &frame(THERE, 1));
         assert_eq!(lines.next_due(), Some(now + delay));
         assert_eq!(lines.release(now + Duration::from_millis(19)), None);
-        assert_eq!(lines.release(now + delay), Some(packet(THERE, 1)));
-        assert_eq!(lines.traffic(THERE).delivered, 1);
+        assert_eq!(lines.release(now + delay), Some((THERE, frame(THERE, 1))));
+        assert_eq!(lines.next_due(), None);
     }
 
     #[test]
@@ -191,33 +211,36 @@ mod tests {
         let now = Instant::now();
         let jitter = Duration::from_millis(50);
         let mut lines = shaped(Shape { delay: jitter, jitter, ..Shape::default() });
-        (0..100).for_each(|tag| lines.admit(now, &packet(THERE, tag)));
-        let order: Vec<u8> =
-            std::iter::from_fn(|| lines.release(now + 2 * jitter)).map(|p| p[20]).collect();
-        assert_eq!(order, (0..100).collect::<Vec<u8>>());
+        (0..100).for_each(|tag| lines.admit(now, &frame(THERE, tag)));
+        assert_eq!(leaving(&mut lines, now + 2 * jitter), (0..100).collect::<Vec<u8>>());
     }
 
     #[test]
-    fn a_full_line_drops_and_counts() {
-        let now = Instant::now();
-        let mut lines = shaped(Shape { delay: Duration::from_secs(1), ..Shape::default() });
-        let mut long = packet(THERE, 0);
+    fn a_full_line_drops_and_counts_until_there_is_room_again() {
+        let (now, delay) = (Instant::now(), Duration::from_secs(1));
+        let mut lines = shaped(Shape { delay, ..Shape::default() });
+        let mut long = frame(THERE, 0);
         long.resize(LINE_BYTES, 0);
         lines.admit(now, &long);
-        lines.admit(now, &packet(THERE, 1));
+        lines.admit(now, &frame(THERE, 1));
         assert_eq!(lines.traffic(THERE), Traffic { overflowed: 1, ..Traffic::default() });
-        assert!(lines.release(now + Duration::from_secs(1)).is_some());
-        lines.admit(now, &packet(THERE, 2));
-        assert_eq!(lines.traffic(THERE).overflowed, 1);
+        assert_eq!(leaving(&mut lines, now + delay), [0]);
+        lines.admit(now, &frame(THERE, 2));
+        assert_eq!(leaving(&mut lines, now + delay), [2]);
+        assert_eq!(lines.seen(), 3);
     }
 
     #[test]
-    fn both_families_share_a_line() {
+    fn both_families_share_a_line_and_anything_else_is_dropped() {
         let mut v6 = vec![0; 40];
         v6[0] = 0x60;
         (v6[23], v6[39]) = (2, 3);
         assert_eq!(direction(&v6), Some(THERE));
-        assert_eq!(direction(&packet(THERE, 0)), Some(THERE));
+        assert_eq!(direction(&frame(THERE, 0)[HEADER_BYTES..]), Some(THERE));
         assert_eq!(direction(&[0x45; 15]), None);
+        let mut lines = shaped(Shape::default());
+        lines.admit(Instant::now(), &frame(THERE.reversed(), 0));
+        lines.admit(Instant::now(), &[0; 3]);
+        assert_eq!(lines.next_due(), None);
     }
 }

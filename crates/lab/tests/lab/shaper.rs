@@ -51,6 +51,7 @@ fn arrivals(seed: u64) -> Option<BTreeSet<u64>> {
             arrived.extend((0..missing).map(|_| receive(&at_b).parse::<u64>().unwrap()));
         }
     }
+    assert_eq!(lab.unseen().unwrap(), 0);
     Some(arrived)
 }
 

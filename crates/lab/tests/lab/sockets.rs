@@ -1,5 +1,6 @@
 //! Sockets on hosts, and the first rule: two hosts can talk.
 
+use std::fs;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread;
@@ -104,4 +105,21 @@ fn a_panic_inside_a_host_goes_on_outside() {
     let a = lab.host("a").unwrap();
     let outcome = thread::spawn(move || a.enter(|| panic!("inside"))).join();
     assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"inside"));
+}
+
+#[test]
+fn each_host_has_its_own_congestion_control() {
+    let Some(lab) = or_skip(Lab::new("congestion")) else { return };
+    let (a, b) = (lab.host("a").unwrap(), lab.host("b").unwrap());
+    let chosen = |host: &Host| {
+        host.enter(|| fs::read_to_string("/proc/sys/net/ipv4/tcp_congestion_control").unwrap())
+    };
+    // Every kernel has reno; what it starts with is a matter of taste.
+    a.set_congestion_control("reno").unwrap();
+    if or_skip(b.set_congestion_control("cubic")).is_none() {
+        return;
+    }
+    assert_eq!([chosen(&a), chosen(&b)], ["reno\n", "cubic\n"]);
+    let error = a.set_congestion_control("nonsense").unwrap_err();
+    assert!(error.to_string().contains("tcp_congestion_control to nonsense"), "{error}");
 }
