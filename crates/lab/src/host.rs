@@ -8,7 +8,7 @@ use crate::lab::{Router, addresses, lock};
 use crate::namespace::Namespace;
 use crate::process::{Process, ProcessError};
 use crate::tool::Tool;
-use crate::{LabError, Unavailable, stragglers};
+use crate::{LabError, Unavailable};
 
 /// Hosts in one lab: all that fit into the last byte of the address beside the
 /// router, with room to spare.
@@ -18,9 +18,9 @@ const FIRST: u16 = 2;
 /// How long a packet waits for its turn at a limited port before it is
 /// dropped; a usual size of a router's buffer.
 const RATE_QUEUE_MS: u32 = 50;
-/// The least burst of a limited port: one packet of 64 KiB as the kernel's
-/// segmentation offload makes them, else it would be dropped as too long.
-const MIN_BURST_BYTES: u64 = 65_536;
+/// The least burst of a limited port: two packets of full length. Longer ones,
+/// which segmentation offload makes, are split by the token bucket.
+const MIN_BURST_BYTES: u64 = 3_028;
 /// A limited port may send this fraction of a second's bytes at once, which
 /// covers kernels whose timers tick at 250 Hz.
 const BURSTS_PER_SECOND: u64 = 250;
@@ -173,11 +173,9 @@ impl Host {
         Arc::ptr_eq(&self.inner.router, router)
     }
 
-    /// Kills every process that is left on the host.
-    pub(crate) fn clear(&self) {
-        if let Ok(id) = self.inner.namespace.id() {
-            stragglers::clear(id);
-        }
+    /// The kernel's number of the host's namespace.
+    pub(crate) fn namespace_id(&self) -> Option<u64> {
+        self.inner.namespace.id().ok()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The lab: a router and its hosts.
 
+use std::mem;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -82,8 +83,8 @@ impl Lab {
     /// # Errors
     /// What `nft` refuses; hosts of different labs.
     pub fn cut(&self, a: &Host, b: &Host) -> Result<(), LabError> {
-        self.cut_one_way(a, b)?;
-        self.cut_one_way(b, a)
+        let ways = self.direction(a, b)?.both();
+        lock(&self.router.cables).cut(&self.router.namespace, &ways)
     }
 
     /// Cuts only what `from` sends to `to`; the way back stays open.
@@ -91,8 +92,21 @@ impl Lab {
     /// # Errors
     /// What `nft` refuses; hosts of different labs.
     pub fn cut_one_way(&self, from: &Host, to: &Host) -> Result<(), LabError> {
-        let direction = self.direction(from, to)?;
-        lock(&self.router.cables).cut(&self.router.namespace, direction)
+        let way = self.direction(from, to)?;
+        lock(&self.router.cables).cut(&self.router.namespace, &[way])
+    }
+
+    /// Cuts every cable between the two sides at the same moment; within each
+    /// side all stays as it is.
+    ///
+    /// # Errors
+    /// What `nft` refuses; hosts of different labs.
+    pub fn partition(&self, side: &[&Host], other: &[&Host]) -> Result<(), LabError> {
+        let mut ways = Vec::new();
+        for (a, b) in side.iter().flat_map(|a| other.iter().map(move |b| (a, b))) {
+            ways.extend(self.direction(a, b)?.both());
+        }
+        lock(&self.router.cables).cut(&self.router.namespace, &ways)
     }
 
     /// How many packets from `from` to `to` the present cut has swallowed: the
@@ -111,10 +125,8 @@ impl Lab {
     /// # Errors
     /// What `nft` refuses; hosts of different labs.
     pub fn heal(&self, a: &Host, b: &Host) -> Result<(), LabError> {
-        let direction = self.direction(a, b)?;
-        let mut cables = lock(&self.router.cables);
-        cables.heal(&self.router.namespace, direction)?;
-        cables.heal(&self.router.namespace, direction.reversed())
+        let ways = self.direction(a, b)?.both();
+        lock(&self.router.cables).heal(&self.router.namespace, &ways)
     }
 
     /// Undoes all cuts and isolations.
@@ -132,8 +144,7 @@ impl Lab {
     /// [`Unavailable::NoPacketSocket`] where user space may not handle packets;
     /// [`LabError::Loss`] for a loss outside 0 to 1.
     pub fn shape(&self, a: &Host, b: &Host, shape: Shape) -> Result<(), LabError> {
-        self.shape_one_way(a, b, shape)?;
-        self.shape_one_way(b, a, shape)
+        self.shape_ways(&self.direction(a, b)?.both(), shape)
     }
 
     /// Delays and loses only what `from` sends to `to`.
@@ -141,10 +152,27 @@ impl Lab {
     /// # Errors
     /// As [`Lab::shape`].
     pub fn shape_one_way(&self, from: &Host, to: &Host, shape: Shape) -> Result<(), LabError> {
-        let direction = self.direction(from, to)?;
+        self.shape_ways(&[self.direction(from, to)?], shape)
+    }
+
+    /// Delays and loses packets between all hosts that the lab has now.
+    ///
+    /// # Errors
+    /// As [`Lab::shape`].
+    pub fn shape_all(&self, shape: Shape) -> Result<(), LabError> {
+        let indices: Vec<u16> = lock(&self.hosts).iter().map(Host::index).collect();
+        let pairs = indices.iter().flat_map(|from| indices.iter().map(move |to| (*from, *to)));
+        let ways: Vec<Direction> = pairs
+            .filter(|(from, to)| from != to)
+            .map(|(from, to)| Direction { from, to })
+            .collect();
+        self.shape_ways(&ways, shape)
+    }
+
+    fn shape_ways(&self, ways: &[Direction], shape: Shape) -> Result<(), LabError> {
         shape.check()?;
-        self.with_shaper(|shaper| shaper.set(direction, shape))?;
-        lock(&self.router.cables).steer(&self.router.namespace, direction)
+        self.with_shaper(|shaper| ways.iter().for_each(|way| shaper.set(*way, shape)))?;
+        lock(&self.router.cables).steer(&self.router.namespace, ways)
     }
 
     /// Ends delay and loss between two hosts; packets under way still arrive.
@@ -152,10 +180,8 @@ impl Lab {
     /// # Errors
     /// What `nft` refuses; hosts of different labs.
     pub fn unshape(&self, a: &Host, b: &Host) -> Result<(), LabError> {
-        let direction = self.direction(a, b)?;
-        let mut cables = lock(&self.router.cables);
-        cables.unsteer(&self.router.namespace, direction)?;
-        cables.unsteer(&self.router.namespace, direction.reversed())
+        let ways = self.direction(a, b)?.both();
+        lock(&self.router.cables).unsteer(&self.router.namespace, &ways)
     }
 
     /// What the shaper did to the packets that `from` sent to `to`; all zero
@@ -163,8 +189,8 @@ impl Lab {
     #[must_use]
     pub fn traffic(&self, from: &Host, to: &Host) -> Traffic {
         let shaper = lock(&self.router.shaper);
-        let direction = Direction { from: from.index(), to: to.index() };
-        shaper.as_ref().map(|shaper| shaper.traffic(direction)).unwrap_or_default()
+        let way = self.direction(from, to).ok();
+        shaper.as_ref().zip(way).map(|(shaper, way)| shaper.traffic(way)).unwrap_or_default()
     }
 
     /// How many packets were sent to the shaper that it has not seen: they wait
@@ -202,9 +228,10 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        for host in lock(&self.hosts).drain(..) {
-            host.clear();
-        }
+        let hosts = mem::take(&mut *lock(&self.hosts));
+        let namespaces: Vec<u64> = hosts.iter().filter_map(Host::namespace_id).collect();
+        // The hosts live on meanwhile, so their numbers cannot be given to others.
+        stragglers::clear(&namespaces);
         *lock(&self.router.shaper) = None;
     }
 }

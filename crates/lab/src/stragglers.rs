@@ -27,12 +27,11 @@ pub(crate) fn owner() -> String {
     format!("{space}:{pid}:{}", start_time(pid).unwrap_or_default())
 }
 
-/// Kills every process in the network namespace, except this one.
-pub(crate) fn clear(namespace: u64) {
-    let lives_here = |process: &Path| {
-        fs::metadata(process.join("ns/net")).is_ok_and(|found| found.ino() == namespace)
-    };
-    hunt(lives_here);
+/// Kills every process in these network namespaces, except this one.
+pub(crate) fn clear(namespaces: &[u64]) {
+    hunt(|process| {
+        fs::metadata(process.join("ns/net")).is_ok_and(|found| namespaces.contains(&found.ino()))
+    });
 }
 
 /// Kills every process whose lab is gone without having cleaned up.

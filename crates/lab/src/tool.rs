@@ -92,3 +92,36 @@ fn search_path() -> OsString {
     path.push(":/usr/sbin:/sbin");
     path
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_tool_is_named_with_its_package() {
+        let error = Tool::Nft.lost(io::ErrorKind::NotFound.into());
+        assert_eq!(error.to_string(), "`nft` is not installed: apt-get install -y nftables");
+        assert!(matches!(error, LabError::Unavailable(_)));
+    }
+
+    #[test]
+    fn a_kernel_that_cannot_is_told_from_a_command_that_is_wrong() {
+        let says = |stderr: &str| CommandError {
+            command: "ip -batch -".to_owned(),
+            script: "link add".to_owned(),
+            status: ExitStatus::from_raw(256),
+            stderr: stderr.to_owned(),
+        };
+        let cannot = says("RTNETLINK answers: Operation not supported\n").classify();
+        assert!(matches!(cannot, LabError::Unavailable(_)), "{cannot}");
+        let wrong = says("Cannot find device \"eth7\"\n").classify();
+        assert_eq!(
+            wrong.to_string(),
+            "`ip -batch -` ended with exit status: 1: Cannot find device \"eth7\"; \
+             its input was:\nlink add"
+        );
+    }
+}

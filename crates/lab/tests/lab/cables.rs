@@ -72,6 +72,23 @@ fn an_isolated_host_meets_nobody_while_the_others_meet() {
 }
 
 #[test]
+fn a_partition_cuts_across_and_not_within() {
+    let Some(lab) = or_skip(Lab::new("partition")) else { return };
+    let hosts = ["a", "b", "c"].map(|name| lab.host(name).unwrap());
+    let [a, b, c] = &hosts;
+    let [at_a, at_b, at_c] = hosts.each_ref().map(udp);
+    lab.partition(&[a, b], &[c]).unwrap();
+    for (socket, host) in [(&at_a, a), (&at_b, b)] {
+        socket.send_to(b"across", at_c.local_addr().unwrap()).unwrap();
+        await_drop(&lab, host, c);
+        at_c.send_to(b"across", socket.local_addr().unwrap()).unwrap();
+        await_drop(&lab, c, host);
+    }
+    at_a.send_to(b"within", at_b.local_addr().unwrap()).unwrap();
+    assert_eq!(receive(&at_b), "within");
+}
+
+#[test]
 fn healing_all_undoes_every_cut_and_is_harmless_without_one() {
     let Some(lab) = or_skip(Lab::new("heal all")) else { return };
     let hosts = ["a", "b", "c"].map(|name| lab.host(name).unwrap());

@@ -113,6 +113,23 @@ fn a_cut_stops_what_the_shaper_still_holds() {
 }
 
 #[test]
+fn shaping_all_reaches_every_pair() {
+    let Some(lab) = or_skip(Lab::new("all pairs")) else { return };
+    let hosts = ["a", "b", "c"].map(|name| lab.host(name).unwrap());
+    let delay = Duration::from_millis(1);
+    if or_skip(lab.shape_all(Shape { delay, ..Shape::default() })).is_none() {
+        return;
+    }
+    let pairs = hosts.iter().flat_map(|from| hosts.iter().map(move |to| (from, to)));
+    for (from, to) in pairs.filter(|(from, to)| from.name() != to.name()) {
+        let (sender, receiver) = (udp(from), udp(to));
+        sender.send_to(b"shaped", receiver.local_addr().unwrap()).unwrap();
+        assert_eq!(receive(&receiver), "shaped");
+        assert_eq!(await_passage(&lab, from, to, 1), 1);
+    }
+}
+
+#[test]
 fn an_impossible_loss_is_refused() {
     let Some(lab) = or_skip(Lab::new("impossible")) else { return };
     let (a, b) = (lab.host("a").unwrap(), lab.host("b").unwrap());
