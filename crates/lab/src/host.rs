@@ -1,8 +1,10 @@
 //! A host: a namespace of its own with one cable to the router.
 
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, UdpSocket};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crate::lab::{Router, addresses, lock};
 use crate::namespace::Namespace;
@@ -15,6 +17,15 @@ use crate::{LabError, Unavailable};
 const MAX_HOSTS: u16 = 250;
 /// The first host's index; 1 is the router.
 const FIRST: u16 = 2;
+/// The router's address on every port.
+const ROUTER: &str = "10.77.0.1";
+/// Its hardware address on every port.
+const ROUTER_MAC: &str = "02:00:00:00:00:01";
+/// How often a new cable is tried before it is given up: for 20 s, since the
+/// kernel puts the work off by up to a second and a busy machine by more.
+const PROBES: u32 = 2_000;
+/// How long each try waits for its packet.
+const PROBE_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a packet waits for its turn at a limited port before it is
 /// dropped; a usual size of a router's buffer.
 const RATE_QUEUE_MS: u32 = 50;
@@ -60,6 +71,8 @@ impl Host {
             Namespace::new(format!("{lab}/{name}")).map_err(Unavailable::NoNetworkNamespaces)?;
         Tool::Ip.run(&router.namespace, &router_side(index, namespace.tid()))?;
         Tool::Ip.run(&namespace, &host_side(index))?;
+        await_cable(&router.namespace, &namespace, addresses(index)[0])
+            .map_err(LabError::step("get a packet through a new cable"))?;
         let name = name.to_owned();
         let inner = Inner { name, index, namespace, router, limited: Mutex::default() };
         Ok(Self { inner: Arc::new(inner) })
@@ -179,24 +192,51 @@ impl Host {
     }
 }
 
+/// A host's hardware address, from the range that anybody may use.
+fn mac(index: u16) -> String {
+    let [high, low] = index.to_be_bytes();
+    format!("02:00:00:00:{high:02x}:{low:02x}")
+}
+
 /// The router's end of a host's cable.
 fn port(index: u16) -> String {
     format!("h{index}")
 }
 
+/// Sends packets to the host until one arrives. The kernel activates the end of
+/// a cable that came up first some time after the other, and loses silently
+/// what is sent before.
+fn await_cable(router: &Namespace, host: &Namespace, address: IpAddr) -> io::Result<()> {
+    let sender = router.enter(|| UdpSocket::bind((ROUTER, 0)))?;
+    let receiver = host.enter(|| UdpSocket::bind((address, 0)))?;
+    receiver.set_read_timeout(Some(PROBE_INTERVAL))?;
+    let target = receiver.local_addr()?;
+    for _ in 0..PROBES {
+        sender.send_to(&[], target)?;
+        if receiver.recv(&mut []).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
 /// Lays the cable and tells the router the way to the host. All ports share
-/// the router's addresses, as each serves a network of one host.
+/// the router's addresses, as each serves a network of one host. Neighbours
+/// are told, not asked for, so that no first packet waits for an answer.
 fn router_side(index: u16, tid: i32) -> String {
     let port = port(index);
     let [v4, v6] = addresses(index);
+    let mac = mac(index);
     format!(
-        "link add {port} type veth peer name eth0 netns {tid}\n\
+        "link add {port} address {ROUTER_MAC} type veth peer name eth0 address {mac} netns {tid}\n\
          link set {port} addrgenmode none\n\
-         addr add 10.77.0.1/32 dev {port}\n\
+         addr add {ROUTER}/32 dev {port}\n\
          addr add fe80::1/64 dev {port} nodad\n\
          link set {port} up\n\
          route add {v4}/32 dev {port}\n\
-         route add {v6}/128 dev {port}\n"
+         route add {v6}/128 dev {port}\n\
+         neigh add {v4} lladdr {mac} dev {port}\n\
+         neigh add {v6} lladdr {mac} dev {port}\n"
     )
 }
 
@@ -209,8 +249,10 @@ fn host_side(index: u16) -> String {
          addr add {v4}/32 dev eth0\n\
          addr add {v6}/128 dev eth0 nodad\n\
          link set eth0 up\n\
-         route add 10.77.0.1/32 dev eth0\n\
-         route add default via 10.77.0.1 dev eth0\n\
-         route add ::/0 via fe80::1 dev eth0\n"
+         route add {ROUTER}/32 dev eth0\n\
+         route add default via {ROUTER} dev eth0\n\
+         route add ::/0 via fe80::1 dev eth0\n\
+         neigh add {ROUTER} lladdr {ROUTER_MAC} dev eth0\n\
+         neigh add fe80::1 lladdr {ROUTER_MAC} dev eth0\n"
     )
 }

@@ -140,7 +140,7 @@ impl Driver {
         events[1].revents().is_empty()
     }
 
-    fn take_in(&self, frame: &mut [u8]) {
+    fn take_in(&self, frame: &mut [u8; FRAME_BYTES]) {
         for _ in 0..BATCH {
             let Some(length) = self.detour.read(frame) else { return };
             lock(&self.lines).admit(Instant::now(), &frame[..length]);
@@ -150,9 +150,12 @@ impl Driver {
     fn let_out(&self) {
         let now = Instant::now();
         loop {
-            let Some((direction, frame)) = lock(&self.lines).release(now) else { return };
+            // Locked until it is counted, so that whoever receives the packet
+            // finds it counted.
+            let mut lines = lock(&self.lines);
+            let Some((direction, frame)) = lines.release(now) else { return };
             let written = self.detour.write(&frame);
-            lock(&self.lines).count(direction, written);
+            lines.count(direction, written);
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::sockets::PATIENCE;
 
 /// Leaves a child of a child behind that no signal to its parent reaches, and
 /// prints both ids.
-const FAMILY: &str = "setsid sleep 1000 >/dev/null & echo $$ $!; exec sleep 1000";
+const FAMILY: &str = "setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $$ $!; exec sleep 1000";
 
 fn namespace(host: &Host) -> u64 {
     host.enter(|| fs::metadata("/proc/thread-self/ns/net").unwrap().ino())
@@ -30,6 +30,15 @@ fn holders(namespace: u64) -> usize {
         threads.chain(descriptors).collect::<Vec<_>>()
     });
     tasks.filter(|path| is_it(path)).count()
+}
+
+/// Waits until nothing holds the namespace. Its number may soon belong to a
+/// namespace of another test, but to none for good.
+fn await_release(namespace: u64) {
+    let deadline = Instant::now() + PATIENCE;
+    while holders(namespace) > 0 {
+        assert!(Instant::now() < deadline, "namespace {namespace} outlived its lab");
+    }
 }
 
 /// The two ids that [`FAMILY`] prints.
@@ -60,7 +69,7 @@ fn a_dropped_lab_leaves_neither_processes_nor_namespaces_even_after_a_panic() {
     let Some((namespace, family)) = seen else { return };
     assert_eq!(crash.unwrap_err().downcast_ref(), Some(&"on purpose"));
     assert_eq!(family.map(is_alive), [false, false]);
-    assert_eq!(holders(namespace), 0);
+    await_release(namespace);
 }
 
 /// Starts this test binary again as the process that builds a lab and hangs.
@@ -106,7 +115,7 @@ fn a_killed_lab_leaves_nothing_that_the_next_does_not_sweep() {
     await_end(child); // by the kernel
     drop(Lab::new("next").unwrap());
     await_end(orphan); // by the next lab, here or in a test beside this one
-    assert_eq!(holders(namespace), 0);
+    await_release(namespace);
 }
 
 fn await_end(pid: u32) {

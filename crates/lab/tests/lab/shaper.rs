@@ -51,7 +51,11 @@ fn arrivals(seed: u64) -> Option<BTreeSet<u64>> {
             arrived.extend((0..missing).map(|_| receive(&at_b).parse::<u64>().unwrap()));
         }
     }
-    assert_eq!(lab.unseen().unwrap(), 0);
+    // The kernel sends a word of its own now and then, which counts until it is read.
+    let deadline = Instant::now() + PATIENCE;
+    while lab.unseen().unwrap() > 0 {
+        assert!(Instant::now() < deadline, "the shaper missed {} packets", lab.unseen().unwrap());
+    }
     Some(arrived)
 }
 
