@@ -19,6 +19,7 @@ pub struct Fragile {
 #[derive(Default)]
 struct Breaks {
     count: u64,
+    is_forbidden: bool,
     is_frozen: bool,
     wakers: Vec<Waker>,
 }
@@ -45,6 +46,13 @@ impl Fragile {
         let mut breaks = self.breaks.lock().unwrap();
         breaks.is_frozen = false;
         breaks.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Fragile {
+    /// Lets nobody connect any more: what is dialed is refused.
+    pub fn forbid(&self) {
+        self.breaks.lock().unwrap().is_forbidden = true;
     }
 }
 
@@ -156,6 +164,9 @@ impl Transport for Fragile {
         lanes: usize,
     ) -> BoxFuture<'a, Result<Box<dyn Link>, DialError>> {
         Box::pin(async move {
+            if self.breaks.lock().unwrap().is_forbidden {
+                return Err(DialError::Refused(endpoint.to_owned()));
+            }
             let inner = self.inner.dial(endpoint, peer, lanes).await?;
             Ok(FragileLink::wrap(inner, self.breaks.clone()))
         })
