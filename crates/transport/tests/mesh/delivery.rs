@@ -22,9 +22,8 @@ async fn fragile_pair_with(
 ) -> (Mesh, Mesh, Arc<Fragile>) {
     let name = transport.name();
     let fragile = Fragile::new(transport);
-    let node = |id| {
-        config(id).timing(timing.clone()).transport(fragile.clone()).listen(address(name))
-    };
+    let node =
+        |id| config(id).timing(timing.clone()).transport(fragile.clone()).listen(address(name));
     let (one, two) = (start(node(1)).await, start(node(2)).await);
     introduce(&one, &two);
     (one, two, fragile)
