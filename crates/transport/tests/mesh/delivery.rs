@@ -11,6 +11,13 @@ use dx_transport::transport;
 use crate::fragile::Cables;
 use crate::nodes::{address, config, credentials, event, events, introduce, soon, start, up};
 
+/// A node that listens over `transport`, whose cables these are, and over tcp.
+async fn two_ways(id: u32, transport: &str, cables: &Cables, timing: Timing) -> Mesh {
+    let wrapped = cables.wrap(transport::create(transport, &credentials(id)).unwrap());
+    let config = config(id).timing(timing).transport(wrapped);
+    start(config.listen(address(transport)).listen(address("tcp"))).await
+}
+
 /// Nodes 1 and 2, and the cables between them.
 async fn cabled_pair(transport: &str, timing: Timing) -> (Mesh, Mesh, Cables) {
     let cables = Cables::default();
@@ -184,4 +191,39 @@ async fn a_message_larger_than_many_frames_arrives_whole() {
     let batch = soon(two.recv(Lane::BULK)).await;
     assert_eq!(batch.count(), 1);
     assert!(batch.iter().next().unwrap().as_slice() == message);
+}
+
+#[tokio::test]
+async fn a_session_moves_to_another_transport_before_anybody_is_down() {
+    let cables = Cables::default();
+    let one = two_ways(1, "quic", &cables, nervous()).await;
+    let two = two_ways(2, "quic", &cables, nervous()).await;
+    introduce(&one, &two);
+    up(&one, 2).await;
+    up(&two, 1).await;
+    let transport = |mesh: &Mesh| mesh.status().peers[0].transport;
+    assert_eq!(transport(&one), Some("quic"));
+    cables.cut();
+    one.peer(NodeId(2)).unwrap().try_send(Lane::DATA, b"over tcp").unwrap();
+    assert_eq!(soon(two.recv(Lane::DATA)).await.iter().next().unwrap().as_slice(), b"over tcp");
+    assert_eq!((transport(&one), transport(&two)), (Some("tcp"), Some("tcp")));
+    for mesh in [&one, &two] {
+        let told = events(mesh);
+        let is_down = |event: &PeerEvent| matches!(event, PeerEvent::Down { .. });
+        assert!(!told.iter().any(is_down), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_answer_is_joined_by_the_next() {
+    let cables = Cables::default();
+    cables.cut();
+    let one = two_ways(1, "memory", &cables, Timing::default()).await;
+    let two = two_ways(2, "memory", &cables, Timing::default()).await;
+    introduce(&one, &two);
+    let transport = event(&one, |event| match event {
+        PeerEvent::Up { transport, .. } => Some(*transport),
+        _ => None,
+    });
+    assert_eq!(transport.await, "tcp");
 }

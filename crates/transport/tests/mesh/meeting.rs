@@ -5,8 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use dx_transport::id::NodeId;
 use dx_transport::lane::Lane;
-use dx_transport::mesh::{DatagramError, Dialing, Io, LinkError, Mesh, PeerEvent};
-use dx_transport::transport::{self, DialError};
+use dx_transport::mesh::{
+    AddPeerError, DatagramError, Dialing, Io, LinkError, Mesh, PeerEvent, StartError,
+};
+use dx_transport::transport::{self, BindError, DialError};
 
 use crate::nodes::{address, config, event, events, introduce, pair, soon, start, up};
 
@@ -172,4 +174,22 @@ async fn a_transport_without_datagrams_says_so() {
     assert_eq!(peer.datagram(datagram.clone()), Err(DatagramError::NotConnected));
     up(&one, 2).await;
     assert_eq!(peer.datagram(datagram), Err(DatagramError::Unsupported("tcp")));
+}
+
+#[tokio::test]
+async fn a_taken_port_is_said_at_the_start() {
+    for transport in ["memory", "tcp", "quic"] {
+        let one = start(config(1).listen(address(transport))).await;
+        let second = Mesh::start(config(2).listen(one.endpoints()[0].clone())).await;
+        assert!(matches!(second, Err(StartError::Bind(BindError::InUse { .. }))), "{second:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_with_an_address_of_no_transport_is_not_added() {
+    let one = start(config(1)).await;
+    let added = one.add_peer(NodeId(2), vec!["tpc://127.0.0.1:1".parse().unwrap()]);
+    assert!(matches!(added, Err(AddPeerError::Transport(_))));
+    assert!(one.peers().is_empty());
+    assert!(matches!(one.add_peer(NodeId(1), Vec::new()), Err(AddPeerError::OwnId(_))));
 }
