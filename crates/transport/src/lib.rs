@@ -12,6 +12,8 @@ pub mod id;
 pub mod identity;
 pub mod lane;
 pub mod limits;
+#[cfg(feature = "mesh")]
+pub mod mesh;
 pub mod outbox;
 mod private_file;
 mod proof;

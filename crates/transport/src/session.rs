@@ -94,6 +94,7 @@ struct Peer {
 }
 
 /// What goes with the current link.
+#[expect(clippy::struct_excessive_bools, reason = "four independent facts, not one state")]
 struct LinkState {
     readers: Vec<Reader>,
     liveness: Liveness,

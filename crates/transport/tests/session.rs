@@ -1,5 +1,7 @@
 //! The session under a hostile link: pure, no socket and no clock.
 
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
 #[path = "session/world.rs"]
 mod world;
 

@@ -23,7 +23,7 @@ impl Default for Timing {
         Self {
             ping_interval: Duration::from_secs(1),
             silence: Duration::from_secs(3),
-            session_ttl: Duration::from_secs(60),
+            session_ttl: Duration::from_mins(1),
             ack_delay: crate::limits::ACK_DELAY,
         }
     }

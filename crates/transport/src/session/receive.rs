@@ -354,7 +354,7 @@ impl Found {
 const HAND_OVER_SHARE: usize = 8;
 
 /// A round trip above this is a peer's invention.
-const MAX_RTT: Duration = Duration::from_secs(600);
+const MAX_RTT: Duration = Duration::from_mins(10);
 
 /// Bytes of the frame that begins with `staged`, as far as is known.
 fn frame_len(staged: &[u8]) -> usize {
