@@ -72,13 +72,14 @@ impl Liveness {
         now.since(self.heard)
     }
 
-    /// Discounts the time by which the timer of `deadline` is late, if this process was stalled.
+    /// Discounts the time by which the timer of `deadline` is late, if this process was stalled;
+    /// but not from a silence that began after the stall.
     pub(crate) fn discount(&mut self, deadline: Instant, now: Instant) -> Duration {
         let late = now.since(deadline);
         if late < STALL {
             return Duration::ZERO;
         }
-        self.heard = self.heard + late;
+        self.heard = now.min(self.heard + late);
         late
     }
 }
