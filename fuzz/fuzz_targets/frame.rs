@@ -35,16 +35,19 @@ fn varint(bytes: &[u8]) {
 fn batch(body: &[u8]) {
     let mut rest = body;
     let mut count = 0;
+    let mut longest = 0;
     let mut is_whole = body.is_empty();
     while let Some(message) = next_message(&mut rest) {
         count += 1;
         assert!(message.len() < body.len());
+        longest = longest.max(message.len());
         is_whole = rest.is_empty();
         if is_whole {
             break;
         }
     }
-    assert_eq!(holds_messages(body, count), is_whole);
-    assert!(!holds_messages(body, count + 1));
-    assert!(count == 0 || !holds_messages(body, count - 1));
+    assert_eq!(holds_messages(body, count, longest), is_whole);
+    assert!(longest == 0 || !holds_messages(body, count, longest - 1));
+    assert!(!holds_messages(body, count + 1, longest));
+    assert!(count == 0 || !holds_messages(body, count - 1, longest));
 }

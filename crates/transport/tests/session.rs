@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+#[path = "session/hostile.rs"]
+mod hostile;
 #[path = "session/world.rs"]
 mod world;
 
