@@ -103,6 +103,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn incarnations_grow_whatever_the_clock_and_the_disk_do() {
+        assert_eq!(Incarnation::after(0, 1000), Incarnation(1000));
+        assert_eq!(Incarnation::after(999, 1000), Incarnation(1000));
+        assert_eq!(Incarnation::after(1000, 1000), Incarnation(1001));
+        assert_eq!(Incarnation::after(1000, 7), Incarnation(1001));
+    }
+
+    #[test]
     fn what_is_no_cluster_name_is_shown_short_and_without_control_characters() {
         let error = format!("\x1b[2J{}", "x".repeat(4000)).parse::<ClusterId>().unwrap_err();
         let shown = error.to_string();

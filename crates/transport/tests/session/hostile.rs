@@ -51,6 +51,74 @@ fn a_batch_hides_no_message_over_the_limit() {
 }
 
 #[test]
+fn a_batch_holds_exactly_the_messages_it_claims() {
+    let malformed = Violation::MalformedMessages(Lane(1));
+    for (claimed, body) in
+        [(0, &b""[..]), (0, b"\x01a"), (2, b"\x01a"), (1, b"\x01a\x01b"), (1, b"\x02a")]
+    {
+        let refused = say(&mut linked(), header(Kind::Batch, claimed), body);
+        assert_eq!(refused.as_ref(), Some(&malformed), "{claimed} messages in {body:?}");
+    }
+}
+
+#[test]
+fn a_message_over_the_limit_is_refused_before_it_has_come() {
+    let too_long = |len| Violation::MessageTooLong { lane: Lane(1), len, limit: MAX_MESSAGE };
+    assert_eq!(say(&mut linked(), header(Kind::Data, 0), &[7; MAX_MESSAGE]), None);
+    let refused = say(&mut linked(), header(Kind::Data, 0), &[7; MAX_MESSAGE + 1]);
+    assert_eq!(refused, Some(too_long(MAX_MESSAGE + 1)));
+    let first = Header { flags: FLAG_FIRST, ..header(Kind::Fragment, 1 << 30) };
+    let mut world = linked();
+    assert_eq!(say(&mut world, first, b"first piece"), Some(too_long(1 << 30)));
+    assert_eq!(world.ends[1].session.stats().lanes[1].assembly_bytes, 0);
+}
+
+#[test]
+fn more_than_was_granted_is_refused() {
+    let mut world = linked();
+    let mut seq = 0;
+    let over = loop {
+        let header = Header { seq, ..header(Kind::Data, 0) };
+        if let Some(violation) = say(&mut world, header, &[7; MAX_MESSAGE]) {
+            break violation;
+        }
+        seq += 1;
+    };
+    assert!(matches!(over, Violation::OverCredit { lane: Lane(1), .. }), "{over}");
+    assert_eq!(seq as usize, 256 * 1024 / MAX_MESSAGE);
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_is_refused() {
+    let mut world = linked();
+    world.send(1, 1, 10);
+    world.transmit(1);
+    let numbers = [2_u64, 1 << 20].into_iter().flat_map(u64::to_le_bytes);
+    let body: Vec<u8> = [1].into_iter().chain(numbers).collect();
+    let beyond = Violation::AckBeyondSent { lane: Lane(1), acked: 2, sent: 1 };
+    assert_eq!(say(&mut world, Header::control(Kind::Ack, 0), &body), Some(beyond));
+    assert!(!world.ends[1].session.is_drained(&world.ends[1].outbox));
+}
+
+#[test]
+fn a_frame_that_comes_twice_counts_once() {
+    let mut world = linked();
+    for body in [&b"one"[..], b"two", b"one", b"two", b"three"] {
+        let seq = if body == b"one" {
+            0
+        } else if body == b"two" {
+            1
+        } else {
+            2
+        };
+        assert_eq!(say(&mut world, Header { seq, ..header(Kind::Data, 0) }, body), None);
+    }
+    let received: Vec<_> = world.ends[1].received[1].iter().map(|(n, m)| (*n, &m[..])).collect();
+    assert_eq!(received, [(0, &b"one"[..]), (1, b"two"), (2, b"three")]);
+    assert_eq!(world.ends[1].session.stats().lanes[1].duplicate_frames, 2);
+}
+
+#[test]
 fn no_message_is_free_of_credit() {
     let malformed = Violation::MalformedMessages(Lane(1));
     assert_eq!(say(&mut linked(), header(Kind::Batch, 1), &batch(0)), None);
