@@ -1,0 +1,89 @@
+//! The parts of the transport bench, one file each.
+
+mod round_trip;
+mod throughput;
+
+use crate::bench::output::Output;
+use crate::bench::report::{Figure, Params, Skip, Unit};
+use crate::bench::transport::{BENCH, Options, ScenarioName};
+
+/// Runs the scenarios that `options` name, and reports each to `output`.
+///
+/// # Errors
+/// If `output` cannot be written.
+pub async fn run_all(options: &Options, output: &mut Output) -> anyhow::Result<()> {
+    for &name in &options.scenarios {
+        output.begin_scenario(name.title());
+        let mut run = Run { name, options, output };
+        match name {
+            ScenarioName::Throughput => throughput::run(&mut run).await?,
+            ScenarioName::RoundTrip => round_trip::run(&mut run).await?,
+            _ => {}
+        }
+        output.end_scenario()?;
+    }
+    Ok(())
+}
+
+/// One scenario of one run.
+pub struct Run<'a> {
+    /// Which.
+    name: ScenarioName,
+    /// What was asked for.
+    options: &'a Options,
+    /// Where the figures go.
+    output: &'a mut Output,
+}
+
+impl Run<'_> {
+    /// Reports `value`, and the floor's beside it.
+    fn report(
+        &mut self,
+        params: &Params,
+        (metric, unit): (&'static str, Unit),
+        value: Option<f64>,
+        floor: Option<f64>,
+    ) -> anyhow::Result<()> {
+        let (scenario, params) = (self.name.name(), params.clone());
+        let figure = Figure {
+            bench: BENCH,
+            scenario,
+            params,
+            metric,
+            unit,
+            value,
+            floor: None,
+            ratio: None,
+        };
+        Ok(self.output.figure(figure.with_floor(floor))?)
+    }
+
+    /// Reports that something was not measured, and goes on.
+    fn skip(&mut self, params: Params, why: &anyhow::Error) -> anyhow::Result<()> {
+        let skipped = format!("skipped: {why:#}");
+        Ok(self.output.skip(Skip { bench: BENCH, scenario: self.name.name(), params, skipped })?)
+    }
+}
+
+/// The middle value, or the mean of the two in the middle; `None` of nothing.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        count if count % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
+    }
+}
