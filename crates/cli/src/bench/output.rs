@@ -111,11 +111,12 @@ impl Output {
     pub fn finish(
         self,
         title: &str,
+        subtitle: &str,
         charts: impl FnOnce(&[Entry]) -> Vec<Chart>,
     ) -> anyhow::Result<()> {
         self.progress.clear();
         if let Some(file) = self.plot {
-            let svg = plot::page(title, &charts(&self.entries));
+            let svg = plot::page(title, subtitle, &charts(&self.entries));
             std::fs::write(&file, svg)
                 .with_context(|| format!("failed to write the plot to {}", file.display()))?;
         }

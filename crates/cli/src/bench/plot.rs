@@ -67,8 +67,8 @@ const LETTER: f64 = 7.0;
 /// Charts beside each other.
 const COLUMNS: usize = 2;
 
-/// Room for the page's title.
-const HEAD: f64 = 44.0;
+/// Room for the page's title and what is below it.
+const HEAD: f64 = 60.0;
 
 const STYLE: &str = "<style>
 text { font-family: 'DejaVu Sans', Verdana, sans-serif; font-size: 12px; fill: #222 }
@@ -82,14 +82,15 @@ text { font-family: 'DejaVu Sans', Verdana, sans-serif; font-size: 12px; fill: #
 /// All charts on one page.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "a page has a handful of charts")]
-pub fn page(title: &str, charts: &[Chart]) -> String {
+pub fn page(title: &str, subtitle: &str, charts: &[Chart]) -> String {
     let rows = charts.len().div_ceil(COLUMNS);
     let (width, height) = (WIDTH * COLUMNS as f64, HEAD + HEIGHT * rows.max(1) as f64);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\">\n{STYLE}<rect width=\"100%\" height=\"100%\" \
-         fill=\"white\"/>\n{}",
-        text("page", 20.0, 30.0, title)
+         fill=\"white\"/>\n{}{}",
+        text("page", 20.0, 30.0, title),
+        text("", 20.0, 50.0, subtitle.trim_end())
     );
     for (index, chart) in charts.iter().enumerate() {
         let x = WIDTH * (index % COLUMNS) as f64;
@@ -159,26 +160,28 @@ impl Chart {
         svg
     }
 
+    /// The names beside their colours, and once what a floor looks like.
     #[expect(clippy::cast_precision_loss, reason = "names are short")]
     fn legend(&self) -> String {
+        let floor = self.series.iter().find(|series| series.floor);
+        let floor = floor.map(|floor| (floor.class(), "#666", "floor"));
+        let own = self.series.iter().filter(|series| !series.floor);
+        let own = own.map(|series| (series.class(), series.colour(), series.name.as_str()));
         let mut x = LEFT;
         let mut svg = String::new();
-        for series in &self.series {
-            let (colour, class) = (series.colour(), series.class());
-            let _ = match self.style {
-                Style::Lines => writeln!(
-                    svg,
-                    "<path class=\"line{class}\" stroke=\"{colour}\" d=\"M{x:.0} 42h22\"/>"
-                ),
-                Style::Bars => writeln!(
-                    svg,
-                    "<rect class=\"bar{class}\" fill=\"{colour}\" x=\"{:.0}\" y=\"36\" \
-                     width=\"12\" height=\"12\"/>",
+        for (class, colour, name) in own.chain(floor) {
+            svg += &match self.style {
+                Style::Lines => {
+                    format!("<path class=\"line{class}\" stroke=\"{colour}\" d=\"M{x} 42h22\"/>\n")
+                }
+                Style::Bars => format!(
+                    "<rect class=\"bar{class}\" fill=\"{colour}\" x=\"{}\" y=\"36\" \
+                     width=\"12\" height=\"12\"/>\n",
                     x + 6.0
                 ),
             };
-            svg += &text("", x + 27.0, 46.0, &series.name);
-            x += 44.0 + LETTER * series.name.chars().count() as f64;
+            svg += &text("", x + 27.0, 46.0, name);
+            x += 44.0 + LETTER * name.chars().count() as f64;
         }
         svg
     }
@@ -336,21 +339,21 @@ mod tests {
 
     #[test]
     fn text_is_escaped_and_every_point_is_drawn() {
-        let svg = page("t", &[chart(Style::Lines, vec![(8.0, 1.0), (64.0, 10.0)])]);
+        let svg = page("t", "", &[chart(Style::Lines, vec![(8.0, 1.0), (64.0, 10.0)])]);
         assert!(svg.contains("a &lt; b &amp; c"));
         assert_eq!(svg.matches("<circle").count(), 2);
     }
 
     #[test]
     fn a_blank_or_zero_value_leaves_a_gap() {
-        let svg = page("t", &[chart(Style::Bars, vec![(0.0, 0.0), (1.0, 5.0)])]);
+        let svg = page("t", "", &[chart(Style::Bars, vec![(0.0, 0.0), (1.0, 5.0)])]);
         assert_eq!(svg.matches("<title>").count(), 1);
         assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
     }
 
     #[test]
     fn an_empty_page_says_so() {
-        assert!(page("t", &[]).contains("nothing was measured"));
-        assert!(!page("t", &[chart(Style::Lines, vec![])]).contains("NaN"));
+        assert!(page("t", "", &[]).contains("nothing was measured"));
+        assert!(!page("t", "", &[chart(Style::Lines, vec![])]).contains("NaN"));
     }
 }

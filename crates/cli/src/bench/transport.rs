@@ -102,7 +102,8 @@ impl Options {
             let warmup = whole.mul_f64(QUICK_WARMUP);
             return Window { warmup, measure: whole - warmup };
         }
-        Window { warmup: WARMUP, measure: self.duration.unwrap_or(DEFAULT_DURATION) }
+        let measure = self.duration.unwrap_or(DEFAULT_DURATION);
+        Window { warmup: WARMUP.min(measure), measure }
     }
 
     fn describe(&self) -> BTreeMap<&'static str, String> {
@@ -206,7 +207,7 @@ pub async fn run(
     if outcome == Outcome::Interrupted {
         output.progress.note("interrupted: what is printed is valid, the rest was not measured");
     }
-    output.finish("dx bench transport", charts::of)?;
+    output.finish("dx bench transport", &header.summary(), charts::of)?;
     Ok(outcome)
 }
 
