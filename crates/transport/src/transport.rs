@@ -8,17 +8,46 @@
 //! To add a transport, write one file that implements [`Transport`], [`Listener`] and [`Link`],
 //! run the conformance suite over it, and add its line to [`create`].
 
+#[cfg(any(feature = "tcp", feature = "quic"))]
+mod host;
+mod memory;
+#[cfg(feature = "quic")]
+mod quic;
+#[cfg(any(feature = "tls", feature = "quic"))]
+mod refusal;
+mod registry;
+#[cfg(feature = "tcp")]
+mod socket;
+#[cfg(feature = "tcp")]
+mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
+
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use crate::id::NodeId;
+pub use crate::proof::PeerProof;
 use crate::session::SendQueue;
+
+pub use memory::Memory;
+#[cfg(feature = "quic")]
+pub use quic::Quic;
+pub use registry::{CreateError, create, names};
+#[cfg(feature = "tcp")]
+pub use tcp::Tcp;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
+
+/// The application protocol in every TLS handshake: whoever speaks another, or another version
+/// of it, is turned away before anything else is read.
+#[cfg(any(feature = "tls", feature = "quic"))]
+const ALPN: &[u8] = b"dx/1";
 
 /// A boxed future, so that transports are picked by name at run time.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -55,13 +84,16 @@ pub trait Listener: Send {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>>;
 }
 
+/// A transport's own handshake, yet to be carried out; the argument is the number of lanes.
+pub type Upgrade =
+    Box<dyn FnOnce(usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send>;
+
 /// A connection that a listener accepted and that has proven nothing yet.
 pub struct Incoming {
     /// Where it comes from, for rate limits; `None` where the transport has no addresses.
     pub from: Option<IpAddr>,
     /// Carries out the transport's own handshake; the argument is the number of lanes.
-    pub upgrade:
-        Box<dyn FnOnce(usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send>,
+    pub upgrade: Upgrade,
 }
 
 /// One connection.
@@ -119,25 +151,6 @@ pub trait Link: Send {
     /// What the transport knows of the path.
     fn stats(&self) -> LinkStats {
         LinkStats::default()
-    }
-}
-
-/// What a transport has proven about the other end of a link.
-#[derive(Clone)]
-pub enum PeerProof {
-    /// Nothing: the handshake must prove the cluster secret.
-    None,
-    /// It holds the key of a certificate of the cluster's authority. The function says whether
-    /// that certificate is the given node's.
-    Certificate(Arc<dyn Fn(NodeId) -> bool + Send + Sync>),
-}
-
-impl std::fmt::Debug for PeerProof {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Certificate(_) => "Certificate",
-        })
     }
 }
 
@@ -214,6 +227,9 @@ pub enum DialError {
     /// No answer.
     #[error("no answer from {0}: the host or the network is down, or a firewall drops the packets")]
     Timeout(String),
+    /// No way there.
+    #[error("no route to {0}: the network is down, or the address is wrong")]
+    Unreachable(String),
     /// Its certificate, or ours in its eyes, is not the cluster's or not the node's.
     #[error("certificate refused: {0}")]
     Certificate(String),

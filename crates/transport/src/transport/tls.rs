@@ -1,0 +1,225 @@
+//! Links over TLS 1.3 on TCP: one byte stream, both ends proven by certificates.
+
+use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, BufReader, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+
+use super::socket::{self, Linger, MAX_SLICES, SocketListener};
+use super::{
+    BindError, BoxFuture, CreateError, DialError, Link, Listener, PeerProof, Transport, refusal,
+};
+use crate::id::NodeId;
+use crate::identity::{self, NodeIdentity};
+use crate::session::SendQueue;
+
+/// Encrypted bytes that wait for the socket, at most. A control message waits behind them.
+const SEND_BUFFER: usize = 128 * 1024;
+
+/// Encrypted bytes that are read from the socket at once. By itself, rustls reads 4 KiB with
+/// each system call.
+const RECEIVE_BUFFER: usize = 64 * 1024;
+
+/// TLS 1.3 over TCP. An endpoint is `host:port`.
+#[derive(Clone)]
+pub struct Tls {
+    connector: TlsConnector,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// TLS as `identity`.
+    ///
+    /// # Errors
+    /// If the cryptography cannot be set up with it.
+    pub fn new(identity: &NodeIdentity) -> Result<Self, CreateError> {
+        let failed = |error: rustls::Error| CreateError::Credentials {
+            transport: "tls",
+            reason: error.to_string(),
+        };
+        let mut client = identity.tls_client().map_err(failed)?;
+        let mut server = identity.tls_server().map_err(failed)?;
+        client.alpn_protocols = vec![super::ALPN.to_vec()];
+        server.alpn_protocols = vec![super::ALPN.to_vec()];
+        Ok(Self { connector: Arc::new(client).into(), acceptor: Arc::new(server).into() })
+    }
+}
+
+impl Transport for Tls {
+    fn name(&self) -> &'static str {
+        "tls"
+    }
+
+    fn bind<'a>(
+        &'a self,
+        endpoint: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Listener>, BindError>> {
+        Box::pin(async move {
+            let acceptor = self.acceptor.clone();
+            let upgrade = Arc::new(move |stream: TcpStream| -> BoxFuture<'static, _> {
+                let acceptor = acceptor.clone();
+                Box::pin(async move {
+                    let accepted = acceptor.accept(buffered(stream)).await.map_err(failure)?;
+                    Ok(Box::new(TlsLink::new(accepted.into())) as Box<dyn Link>)
+                })
+            });
+            let listener = SocketListener::bind("tls", endpoint, upgrade).await?;
+            Ok(Box::new(listener) as Box<dyn Listener>)
+        })
+    }
+
+    fn dial<'a>(
+        &'a self,
+        endpoint: &'a str,
+        peer: NodeId,
+        _lanes: usize,
+    ) -> BoxFuture<'a, Result<Box<dyn Link>, DialError>> {
+        Box::pin(async move {
+            let stream = buffered(socket::connect("tls", endpoint).await?);
+            let name = identity::server_name(peer);
+            let connected = self.connector.connect(name, stream).await.map_err(failure)?;
+            Ok(Box::new(TlsLink::new(connected.into())) as Box<dyn Link>)
+        })
+    }
+}
+
+fn buffered(stream: TcpStream) -> BufReader<TcpStream> {
+    BufReader::with_capacity(RECEIVE_BUFFER, stream)
+}
+
+/// The error of a handshake: what TLS says, or else the socket.
+fn failure(error: io::Error) -> DialError {
+    match tls_error(&error) {
+        Some(tls) => refusal::explain("tls", tls),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => DialError::Handshake {
+            transport: "tls",
+            reason: "the peer closed the connection meanwhile".to_owned(),
+        },
+        None => DialError::Io(error),
+    }
+}
+
+fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// An error of an established link. The peer judges our certificate after we have judged its
+/// own, so its refusal comes with the first read.
+fn link_error(error: io::Error) -> io::Error {
+    match tls_error(&error) {
+        Some(tls) => io::Error::new(io::ErrorKind::PermissionDenied, refusal::explain("tls", tls)),
+        None => error,
+    }
+}
+
+struct TlsLink {
+    stream: TlsStream<BufReader<TcpStream>>,
+    /// Set once our side is closed.
+    closing: Option<Linger>,
+}
+
+impl TlsLink {
+    fn new(mut stream: TlsStream<BufReader<TcpStream>>) -> Self {
+        match &mut stream {
+            TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(SEND_BUFFER)),
+            TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(SEND_BUFFER)),
+        }
+        Self { stream, closing: None }
+    }
+
+    /// The reason for which the peer refused what we wrote, if it told one: it lies unread
+    /// behind the socket's error.
+    fn refused_write(&mut self, cx: &mut Context<'_>, error: io::Error) -> io::Error {
+        let mut last_words = [0; 1024];
+        let mut buffer = ReadBuf::new(&mut last_words);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            Poll::Ready(Err(reason)) if tls_error(&reason).is_some() => link_error(reason),
+            _ => error,
+        }
+    }
+
+    /// Fills `slots` with what has been decrypted already.
+    fn read_decrypted(&mut self, slots: &mut [IoSliceMut<'_>]) -> usize {
+        let mut reader = match &mut self.stream {
+            TlsStream::Client(stream) => stream.get_mut().1.reader(),
+            TlsStream::Server(stream) => stream.get_mut().1.reader(),
+        };
+        let mut total = 0;
+        for slot in slots {
+            // No more now, the end or an error: the next read says so.
+            let count = reader.read(slot).unwrap_or(0);
+            total += count;
+            if count < slot.len() {
+                break;
+            }
+        }
+        total
+    }
+}
+
+impl Link for TlsLink {
+    fn channels(&self) -> usize {
+        1
+    }
+
+    fn peer(&self) -> PeerProof {
+        let chain = self.stream.get_ref().1.peer_certificates();
+        // Both sides' verifiers demand a certificate before a handshake ends.
+        let leaf = chain.expect("a TLS link has its peer's certificate")[0].clone();
+        PeerProof::certificate(leaf)
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        _channel: usize,
+        queue: &mut SendQueue,
+    ) -> Poll<io::Result<usize>> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let filled = queue.fill(&mut slices);
+        let stream = Pin::new(&mut self.stream);
+        match ready!(stream.poll_write_vectored(cx, &slices[..filled])) {
+            Ok(written) => {
+                queue.advance(written);
+                Poll::Ready(Ok(written))
+            }
+            Err(error) => Poll::Ready(Err(self.refused_write(cx, error))),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>, _channel: usize) -> Poll<io::Result<()>> {
+        match ready!(Pin::new(&mut self.stream).poll_flush(cx)) {
+            Err(error) => Poll::Ready(Err(self.refused_write(cx, error))),
+            flushed => Poll::Ready(flushed),
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        _channel: usize,
+        slots: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some((first, others)) = slots.split_first_mut() else {
+            return Poll::Ready(Ok(0));
+        };
+        let mut buffer = ReadBuf::new(first);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)).map_err(link_error)?;
+        let count = buffer.filled().len();
+        if buffer.remaining() > 0 {
+            return Poll::Ready(Ok(count));
+        }
+        Poll::Ready(Ok(count + self.read_decrypted(others)))
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.closing.is_none() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).map_err(link_error)?;
+        }
+        self.closing.get_or_insert_default().poll(cx, self.stream.get_ref().0.get_ref())
+    }
+}

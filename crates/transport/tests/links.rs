@@ -1,0 +1,266 @@
+//! What every link must do, run unchanged over all transports.
+
+#[cfg(any(feature = "tls", feature = "quic"))]
+#[path = "links/certificates.rs"]
+mod certificates;
+#[path = "links/fixture.rs"]
+mod fixture;
+
+use std::future::poll_fn;
+use std::io::{IoSliceMut, Write};
+
+use bytes::Bytes;
+use dx_transport::id::NodeId;
+use dx_transport::session::SendQueue;
+use dx_transport::transport::{BindError, DialError};
+
+use fixture::{End, Fixture, LANES, pattern};
+
+/// Each rule as a test of its own for each transport.
+macro_rules! for_all_transports {
+    ($($rule:ident)*) => {
+        for_all_transports! { @ memory "memory" [$($rule)*] }
+        #[cfg(feature = "tcp")]
+        for_all_transports! { @ tcp "tcp" [$($rule)*] }
+        #[cfg(feature = "tls")]
+        for_all_transports! { @ tls "tls" [$($rule)*] }
+        #[cfg(feature = "quic")]
+        for_all_transports! { @ quic "quic" [$($rule)*] }
+    };
+    (@ $transport:ident $name:literal [$($rule:ident)*]) => {
+        mod $transport {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $rule() {
+                super::$rule(super::Fixture::new($name)).await;
+            })*
+        }
+    };
+}
+
+for_all_transports! {
+    bytes_arrive_in_order_on_every_channel
+    both_directions_flow_at_once
+    vectored_writes_keep_their_order
+    reads_fill_several_slots
+    a_full_link_holds_the_writer_back
+    closing_delivers_what_was_written
+    closing_delivers_although_the_peer_wrote_unread_bytes
+    a_dropped_end_is_seen_by_the_other
+    a_dial_to_nobody_is_refused
+    a_taken_endpoint_is_reported
+    an_endpoint_is_free_again_when_its_listener_is_gone
+    a_listener_tells_where_it_listens
+}
+
+async fn bytes_arrive_in_order_on_every_channel(fixture: Fixture) {
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    for channel in 0..dialer.link.channels() {
+        for length in [1, 17, 70_000, 300_000] {
+            let sent = pattern(length, channel);
+            let (received, ()) =
+                tokio::join!(acceptor.read(channel, length), dialer.write(channel, &sent));
+            assert!(received == sent, "{length} bytes on channel {channel}");
+        }
+    }
+}
+
+async fn both_directions_flow_at_once(fixture: Fixture) {
+    const LENGTH: usize = 8 * 1024 * 1024;
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    let (there, back) = (pattern(LENGTH, 1), pattern(LENGTH, 2));
+    let (at_acceptor, at_dialer) =
+        tokio::join!(acceptor.exchange(0, &back, LENGTH), dialer.exchange(0, &there, LENGTH));
+    assert!(at_acceptor == there && at_dialer == back);
+}
+
+async fn vectored_writes_keep_their_order(fixture: Fixture) {
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    let sent = pattern(200_000, 3);
+    let mut queue = SendQueue::default();
+    let mut rest = Bytes::from(sent.clone());
+    // More segments than go into one write, of all lengths.
+    for length in (1..).take_while(|length| length * length / 2 < 200_000) {
+        queue.push(rest.split_to(length.min(rest.len())));
+    }
+    queue.push(rest);
+    assert!(queue.segments() > 500);
+    let (received, ()) = tokio::join!(acceptor.read(0, 200_000), dialer.write_queue(0, &mut queue));
+    assert!(received == sent);
+}
+
+async fn reads_fill_several_slots(fixture: Fixture) {
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    let sent = pattern(1000, 4);
+    dialer.write(0, &sent).await;
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        let mut slots = [[0; 100]; 3];
+        let [a, b, c] = &mut slots;
+        let mut slices = [IoSliceMut::new(a), IoSliceMut::new(b), IoSliceMut::new(c)];
+        let count = poll_fn(|cx| acceptor.link.poll_read(cx, 0, &mut slices)).await.unwrap();
+        assert!((1..=300).contains(&count));
+        received.write_all(&slots.concat()[..count]).unwrap();
+    }
+    assert!(received == sent);
+}
+
+async fn a_full_link_holds_the_writer_back(fixture: Fixture) {
+    /// More than any transport may buffer.
+    const ENOUGH: usize = 256 * 1024 * 1024;
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    let block = Bytes::from(pattern(64 * 1024, 5));
+    let mut written = 0;
+    let mut queue = SendQueue::default();
+    while written < ENOUGH {
+        queue.push(block.clone());
+        let progress = poll_fn(|cx| {
+            std::task::Poll::Ready(match dialer.link.poll_write(cx, 0, &mut queue) {
+                std::task::Poll::Ready(count) => Some(count.unwrap()),
+                std::task::Poll::Pending => None,
+            })
+        });
+        match progress.await {
+            Some(count) => written += count,
+            None => break,
+        }
+    }
+    assert!(written < ENOUGH, "nothing held the writer back");
+    let total = written + queue.len();
+    let (received, ()) = tokio::join!(acceptor.read(0, total), dialer.write_queue(0, &mut queue));
+    assert!(received.chunks(block.len()).all(|chunk| chunk == &block[..chunk.len()]));
+}
+
+async fn closing_delivers_what_was_written(fixture: Fixture) {
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    let sent = pattern(100_000, 6);
+    let closed = async {
+        dialer.write(0, &sent).await;
+        dialer.close().await;
+        drop(dialer);
+    };
+    let read_all = async {
+        let received = acceptor.read(0, sent.len()).await;
+        assert_eq!(acceptor.read_some(0, 1).await.unwrap(), b"", "the end follows");
+        drop(acceptor);
+        received
+    };
+    let (received, ()) = tokio::join!(read_all, closed);
+    assert!(received == sent);
+}
+
+async fn closing_delivers_although_the_peer_wrote_unread_bytes(fixture: Fixture) {
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    acceptor.write(0, &pattern(10_000, 7)).await;
+    let sent = pattern(100_000, 8);
+    let closed = async {
+        dialer.write(0, &sent).await;
+        dialer.close().await;
+        drop(dialer);
+    };
+    let read_all = async {
+        let received = acceptor.read(0, sent.len()).await;
+        drop(acceptor);
+        received
+    };
+    let (received, ()) = tokio::join!(read_all, closed);
+    assert!(received == sent);
+}
+
+async fn a_dropped_end_is_seen_by_the_other(fixture: Fixture) {
+    let (dialer, mut acceptor) = fixture.pair().await;
+    drop(dialer);
+    let seen = acceptor.read_some(0, 1).await;
+    assert!(matches!(seen.as_deref(), Ok([]) | Err(_)), "{seen:?}");
+    // Sooner or later writing fails, too.
+    let block = Bytes::from(pattern(64 * 1024, 9));
+    let mut queue = SendQueue::default();
+    loop {
+        queue.push(block.clone());
+        if poll_fn(|cx| acceptor.link.poll_write(cx, 0, &mut queue)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn a_dial_to_nobody_is_refused(fixture: Fixture) {
+    let endpoint = {
+        let listener = fixture.listen().await;
+        listener.endpoint()
+    };
+    let error = fixture.dialer().dial(&endpoint, NodeId(1), LANES).await.err().unwrap();
+    assert!(matches!(error, DialError::Refused(_)), "{error}");
+    assert!(error.is_refusal());
+}
+
+async fn a_taken_endpoint_is_reported(fixture: Fixture) {
+    let listener = fixture.listen().await;
+    let error = fixture.acceptor().bind(&listener.endpoint()).await.err().unwrap();
+    assert!(matches!(error, BindError::InUse { .. }), "{error}");
+}
+
+async fn an_endpoint_is_free_again_when_its_listener_is_gone(fixture: Fixture) {
+    let (dialer, acceptor) = fixture.pair().await;
+    drop((dialer, acceptor));
+    let endpoint = fixture.listen().await.endpoint();
+    fixture.acceptor().bind(&endpoint).await.unwrap();
+}
+
+async fn a_listener_tells_where_it_listens(fixture: Fixture) {
+    let mut listener = fixture.listen().await;
+    let endpoint = listener.endpoint();
+    assert!(!endpoint.ends_with(":0"), "{endpoint}");
+    let (mut dialer, mut acceptor): (End, End) = fixture.connect(&endpoint, &mut listener).await;
+    dialer.write(0, b"hello").await;
+    assert_eq!(acceptor.read(0, 5).await, b"hello");
+}
+
+#[cfg(feature = "tcp")]
+mod hosts {
+    use super::*;
+
+    const HOST_TRANSPORTS: &[&str] = &[
+        "tcp",
+        #[cfg(feature = "tls")]
+        "tls",
+        #[cfg(feature = "quic")]
+        "quic",
+    ];
+
+    #[tokio::test]
+    async fn a_host_name_is_resolved_and_all_its_addresses_are_tried() {
+        for name in HOST_TRANSPORTS {
+            let fixture = Fixture::new(name);
+            let mut listener = fixture.listen_at("127.0.0.1:0").await;
+            // `localhost` may be ::1 first, where nobody listens.
+            let endpoint = listener.endpoint().replace("127.0.0.1", "localhost");
+            fixture.connect(&endpoint, &mut listener).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn ipv6_works() {
+        for name in HOST_TRANSPORTS {
+            let fixture = Fixture::new(name);
+            let mut listener = fixture.listen_at("[::1]:0").await;
+            let endpoint = listener.endpoint();
+            assert!(endpoint.starts_with("[::1]:"), "{endpoint}");
+            fixture.connect(&endpoint, &mut listener).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bad_endpoint_is_explained() {
+        for name in HOST_TRANSPORTS {
+            let transport = Fixture::new(name).dialer();
+            for endpoint in ["nonsense", "127.0.0.1:99999", "no-such-host.invalid:1"] {
+                let error = transport.dial(endpoint, NodeId(1), LANES).await.err().unwrap();
+                assert!(matches!(error, DialError::Endpoint { .. }), "{error}");
+                let error = transport.bind(endpoint).await.err().unwrap();
+                assert!(matches!(error, BindError::Endpoint { .. }), "{error}");
+            }
+            // A documentation address, which no interface has.
+            let error = transport.bind("192.0.2.1:0").await.err().unwrap();
+            assert!(matches!(error, BindError::Endpoint { .. }), "{error}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What is delivered when links break.
+
+use std::sync::Arc;
+
+use dx_transport::id::NodeId;
+use dx_transport::lane::Lane;
+use dx_transport::mesh::{Mesh, PeerEvent};
+use dx_transport::transport::{Memory, Tcp, Transport};
+
+use crate::fragile::Fragile;
+use crate::nodes::{address, config, events, introduce, soon, start, up};
+
+async fn fragile_pair(transport: Arc<dyn Transport>) -> (Mesh, Mesh, Arc<Fragile>) {
+    let name = transport.name();
+    let fragile = Fragile::new(transport);
+    let node = |id| config(id).transport(fragile.clone()).listen(address(name));
+    let (one, two) = (start(node(1)).await, start(node(2)).await);
+    introduce(&one, &two);
+    (one, two, fragile)
+}
+
+async fn send_numbers(mesh: &Mesh, to: NodeId, lane: Lane, count: u64) {
+    let peer = mesh.peer(to).unwrap();
+    for number in 0..count {
+        let mut message = vec![0; 8 + usize::try_from(number % 97).unwrap() * 100];
+        message[..8].copy_from_slice(&number.to_le_bytes());
+        peer.send(lane, &message).await.unwrap();
+    }
+}
+
+async fn expect_numbers(mesh: &Mesh, lane: Lane, count: u64) {
+    let mut next = 0;
+    while next < count {
+        for message in &soon(mesh.recv(lane)).await {
+            let number = u64::from_le_bytes(message[..8].try_into().unwrap());
+            assert_eq!(number, next, "on {lane}");
+            next += 1;
+        }
+    }
+    assert!(mesh.try_recv(lane).is_none());
+}
+
+async fn survive(transport: Arc<dyn Transport>, breaks: u32) {
+    const COUNT: u64 = 20_000;
+    let (one, two, fragile) = fragile_pair(transport).await;
+    let mut breaking = 0;
+    let breaker = async {
+        while breaking < breaks {
+            let received = || two.peer(NodeId(1)).unwrap().received(Lane::DATA).messages;
+            let goal = COUNT * u64::from(breaking) / u64::from(breaks + 1);
+            while received() < goal {
+                tokio::task::yield_now().await;
+            }
+            fragile.break_all();
+            breaking += 1;
+        }
+    };
+    soon(async {
+        tokio::join!(
+            breaker,
+            send_numbers(&one, NodeId(2), Lane::DATA, COUNT),
+            expect_numbers(&two, Lane::DATA, COUNT),
+            send_numbers(&two, NodeId(1), Lane::BULK, COUNT / 4),
+            expect_numbers(&one, Lane::BULK, COUNT / 4),
+        )
+    })
+    .await;
+    assert!(one.status().peers[0].reconnects >= 1, "no link was broken");
+    for mesh in [&one, &two] {
+        let ups = events(mesh).into_iter().filter(|event| matches!(event, PeerEvent::Up { .. }));
+        assert_eq!(ups.count(), 1, "a broken link alone is no event");
+    }
+}
+
+#[tokio::test]
+async fn broken_links_lose_repeat_and_reorder_nothing_over_memory() {
+    survive(Arc::new(Memory), 50).await;
+}
+
+#[tokio::test]
+async fn broken_links_lose_repeat_and_reorder_nothing_over_tcp() {
+    survive(Arc::new(Tcp), 50).await;
+}
+
+#[tokio::test]
+async fn a_message_larger_than_many_frames_arrives_whole() {
+    let (one, two, _) = fragile_pair(Arc::new(Tcp)).await;
+    let message: Vec<u8> = (0..5_000_000_u32).map(|i| i.to_le_bytes()[1]).collect();
+    up(&one, 2).await;
+    one.peer(NodeId(2)).unwrap().try_send(Lane::BULK, &message).unwrap();
+    let batch = soon(two.recv(Lane::BULK)).await;
+    assert_eq!(batch.count(), 1);
+    assert!(batch.iter().next().unwrap().as_slice() == message);
+}

@@ -1,0 +1,98 @@
+//! Connections from those who do not belong here.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use dx_transport::id::NodeId;
+use dx_transport::lane::Lane;
+use dx_transport::mesh::{Bounds, LinkError, Mesh, PeerEvent};
+
+use crate::nodes::{address, config, pair, soon, start, up};
+
+fn connect(mesh: &Mesh) -> TcpStream {
+    TcpStream::connect(mesh.endpoints()[0].endpoint()).unwrap()
+}
+
+async fn refusal(mesh: &Mesh) -> LinkError {
+    soon(async {
+        loop {
+            if let PeerEvent::Refused { error, .. } = mesh.event().await {
+                return error;
+            }
+        }
+    })
+    .await
+}
+
+/// Reads until the other end closes.
+async fn closed(mut stream: TcpStream) {
+    let read = move || {
+        let mut rest = Vec::new();
+        // A reset is as good an end as any.
+        let _ = stream.read_to_end(&mut rest);
+    };
+    soon(tokio::task::spawn_blocking(read)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_node_is_turned_away_and_told_so() {
+    let one = start(config(1).listen(address("tcp"))).await;
+    let two = start(config(2)).await;
+    two.add_peer(NodeId(1), one.endpoints().to_vec()).unwrap();
+    assert!(matches!(refusal(&two).await, LinkError::Handshake(_)));
+    assert!(matches!(refusal(&one).await, LinkError::TurnedAway(_)));
+    assert!(one.peers().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_node_is_accepted_where_the_configuration_says_so() {
+    let one = start(config(1).listen(address("tcp")).accept_unknown(true)).await;
+    let two = start(config(2)).await;
+    two.add_peer(NodeId(1), one.endpoints().to_vec()).unwrap();
+    up(&one, 2).await;
+    one.peer(NodeId(2)).unwrap().try_send(Lane::DATA, b"welcome").unwrap();
+    assert_eq!(soon(two.recv(Lane::DATA)).await.iter().next().unwrap().as_slice(), b"welcome");
+}
+
+#[tokio::test]
+async fn garbage_costs_the_link_and_nobody_else_notices() {
+    let (one, two) = pair("tcp").await;
+    up(&one, 2).await;
+    let mut stream = connect(&one);
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n").unwrap();
+    closed(stream).await;
+    assert!(matches!(refusal(&one).await, LinkError::Handshake(_)));
+    two.peer(NodeId(1)).unwrap().try_send(Lane::DATA, b"still here").unwrap();
+    soon(one.recv(Lane::DATA)).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_says_nothing_loses_its_place() {
+    let bounds = Bounds { handshake_timeout: Duration::from_millis(50), ..Bounds::default() };
+    let one = start(config(1).listen(address("tcp")).bounds(bounds)).await;
+    let stream = connect(&one);
+    closed(stream).await;
+    assert!(matches!(refusal(&one).await, LinkError::Timeout));
+    assert_eq!(one.status().handshakes.pending, 0);
+}
+
+#[tokio::test]
+async fn more_callers_than_there_are_places_are_closed_at_once() {
+    let bounds = Bounds { pending_handshakes: 2, ..Bounds::default() };
+    let one = start(config(1).listen(address("tcp")).bounds(bounds)).await;
+    let silent = [connect(&one), connect(&one)];
+    closed(connect(&one)).await;
+    assert!(matches!(refusal(&one).await, LinkError::Crowded));
+    drop(silent);
+}
+
+#[tokio::test]
+async fn an_address_that_calls_too_often_is_closed_at_once() {
+    let bounds = Bounds { connection_burst: 2, connections_per_second: 1, ..Bounds::default() };
+    let one = start(config(1).listen(address("tcp")).bounds(bounds)).await;
+    let calls: Vec<TcpStream> = (0..3).map(|_| connect(&one)).collect();
+    assert!(matches!(refusal(&one).await, LinkError::RateLimited));
+    assert_eq!(one.status().handshakes.limited, 1);
+    drop(calls);
+}
