@@ -21,7 +21,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Measure dx on this machine: `dx bench` alone measures the transports.
-    Bench(Bench),
+    Bench(Box<Bench>),
     /// Print the completion script of a shell.
     Completions {
         /// The shell that will source it.
@@ -109,8 +109,8 @@ fn seconds(text: &str) -> Result<Duration, String> {
 impl From<TransportBench> for Options {
     fn from(arguments: TransportBench) -> Self {
         Self {
-            transports: all_if_empty(arguments.transport),
-            scenarios: all_if_empty(arguments.scenario),
+            transports: all_if_empty(&arguments.transport),
+            scenarios: all_if_empty(&arguments.scenario),
             floor: arguments.floor,
             nodes: arguments.nodes,
             quick: arguments.output.quick,
@@ -120,7 +120,7 @@ impl From<TransportBench> for Options {
 }
 
 /// Nothing chosen means everything; something chosen twice is measured once, in the usual order.
-fn all_if_empty<T: clap::ValueEnum + PartialEq>(chosen: Vec<T>) -> Vec<T> {
+fn all_if_empty<T: clap::ValueEnum + PartialEq>(chosen: &[T]) -> Vec<T> {
     let all = T::value_variants().iter().cloned();
     if chosen.is_empty() { all.collect() } else { all.filter(|v| chosen.contains(v)).collect() }
 }

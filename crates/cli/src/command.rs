@@ -13,7 +13,7 @@ use crate::exit;
 /// Runs `command`.
 pub fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Bench(arguments) => bench::run(arguments),
+        Command::Bench(arguments) => bench::run(*arguments),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     }

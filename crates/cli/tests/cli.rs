@@ -1,4 +1,5 @@
 //! The built program from outside: usage errors, the shape of its output, and how it ends.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Output, Stdio};

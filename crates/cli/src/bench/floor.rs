@@ -7,31 +7,43 @@
 mod certificate;
 mod frames;
 mod quic;
+mod socket;
 mod stream;
 mod tcp;
 mod tls;
 mod work;
 
+use self::socket::Sockets;
+use self::stream::StreamFloor;
 use crate::bench::subject::Subject;
 use crate::bench::transport::TransportName;
 
-/// The floor of `transport`, or `None` where there is nothing below dx: memory.
+/// The floor of `transport`, with dx's own settings of sockets and of quinn; `None` where there
+/// is nothing below dx: memory.
 ///
 /// # Errors
 /// If a certificate cannot be made.
 pub fn of(transport: TransportName) -> anyhow::Result<Option<Box<dyn Subject>>> {
-    Ok(match transport {
-        TransportName::Tcp => Some(Box::new(stream::StreamFloor::new(tcp::Plain))),
-        TransportName::Tls => Some(Box::new(stream::StreamFloor::new(tls::Tls::new()?))),
-        TransportName::Quic => Some(Box::new(quic::QuicFloor::tuned()?)),
-        TransportName::Memory => None,
-    })
+    with(transport, Sockets::LikeDx, quic::Settings::LikeDx)
 }
 
-/// quinn with the settings it comes with, to tell tuning from overhead.
+/// The same with the settings that the kernel and quinn come with: what dx's own gain or cost.
 ///
 /// # Errors
 /// If a certificate cannot be made.
-pub fn quinn_by_default() -> anyhow::Result<Box<dyn Subject>> {
-    Ok(Box::new(quic::QuicFloor::by_default()?))
+pub fn untouched(transport: TransportName) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    with(transport, Sockets::Untouched, quic::Settings::Untouched)
+}
+
+fn with(
+    transport: TransportName,
+    sockets: Sockets,
+    settings: quic::Settings,
+) -> anyhow::Result<Option<Box<dyn Subject>>> {
+    Ok(match transport {
+        TransportName::Tcp => Some(Box::new(StreamFloor::new(tcp::Plain, sockets))),
+        TransportName::Tls => Some(Box::new(StreamFloor::new(tls::Tls::new()?, sockets))),
+        TransportName::Quic => Some(Box::new(quic::QuicFloor::new(settings)?)),
+        TransportName::Memory => None,
+    })
 }

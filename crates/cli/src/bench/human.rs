@@ -22,11 +22,8 @@ pub fn value(value: f64, unit: Unit) -> String {
 pub fn param(param: &Param) -> String {
     match param {
         Param::Text(text) => text.clone(),
-        #[expect(clippy::cast_precision_loss, reason = "printed with three digits")]
         Param::Count(n) => count(*n as f64),
-        #[expect(clippy::cast_precision_loss, reason = "printed with three digits")]
         Param::Bytes(n) => bytes(*n as f64),
-        #[expect(clippy::cast_precision_loss, reason = "printed with three digits")]
         Param::PerSecond(n) => format!("{}/s", decimal(*n as f64).replace(' ', "")),
     }
 }

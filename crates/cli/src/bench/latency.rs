@@ -56,7 +56,6 @@ impl Distribution {
     /// The value that the share `quantile` of samples does not exceed, if there are enough
     /// samples above it.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "three digits are kept anyway")]
     pub fn percentile(&self, quantile: f64) -> Option<f64> {
         let above = self.histogram.len() as f64 * (1.0 - quantile);
         // The slack is for 1.0 - 0.999 falling short of 0.001.

@@ -110,7 +110,7 @@ impl Source {
     }
 
     /// The next message.
-    pub fn next(&mut self) -> Message<'_> {
+    pub fn message(&mut self) -> Message<'_> {
         self.sent += 1;
         match &mut self.kind {
             Kind::Small { templates, next } => {
@@ -206,10 +206,7 @@ impl Checker {
         if message.len() != self.size {
             return self.check_end(message);
         }
-        let (sequence, claimed) = split_header(message);
-        if claimed != checksum(sequence, message.len(), digest(&message[HEADER..])) {
-            return Err(Corrupt::Checksum { sequence });
-        }
+        let sequence = verified_sequence(message)?;
         let expected = u32::try_from(self.received % self.period)
             .expect("the remainder is below a period of at most 2^32");
         if sequence != expected {
@@ -219,16 +216,49 @@ impl Checker {
         Ok(Checked::Message)
     }
 
+    /// The sequence number of a small `message` of `size` bytes that may have come out of turn,
+    /// around `expected`; `None` of the end.
+    ///
+    /// # Errors
+    /// If it is not as it was sent.
+    pub fn number(message: &[u8], size: usize, expected: u64) -> Result<Option<u64>, Corrupt> {
+        if total(message).is_some() {
+            return Ok(None);
+        }
+        if message.len() != size {
+            return Err(Corrupt::Length { expected: size, found: message.len() });
+        }
+        let sequence = verified_sequence(message)?;
+        // The low half is known; the high half is that of the nearest number.
+        let ahead = sequence.wrapping_sub(expected as u32).cast_signed();
+        Ok(Some(expected.wrapping_add_signed(ahead.into())))
+    }
+
     fn check_end(&self, message: &[u8]) -> Result<Checked, Corrupt> {
-        let Some((count, [END_TAG])) = message.split_first_chunk::<8>() else {
+        let Some(sent) = total(message) else {
             return Err(Corrupt::Length { expected: self.size, found: message.len() });
         };
-        let sent = u64::from_le_bytes(*count);
         if sent == self.received {
             Ok(Checked::End)
         } else {
             Err(Corrupt::Total { sent, received: self.received })
         }
+    }
+}
+
+/// How many messages the sender says there were, if `message` is the end of a stream.
+#[must_use]
+pub fn total(message: &[u8]) -> Option<u64> {
+    let (count, [END_TAG]) = message.split_first_chunk::<8>()? else { return None };
+    Some(u64::from_le_bytes(*count))
+}
+
+fn verified_sequence(message: &[u8]) -> Result<u32, Corrupt> {
+    let (sequence, claimed) = split_header(message);
+    if claimed == checksum(sequence, message.len(), digest(&message[HEADER..])) {
+        Ok(sequence)
+    } else {
+        Err(Corrupt::Checksum { sequence })
     }
 }
 
@@ -249,9 +279,7 @@ const SEEDS: [u64; 4] =
 /// Multiplies and folds: every bit of the result depends on every bit of both.
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
-    #[expect(clippy::cast_possible_truncation, reason = "the fold takes both halves")]
-    let folded = product as u64 ^ (product >> 64) as u64;
-    folded
+    product as u64 ^ (product >> 64) as u64
 }
 
 fn checksum(sequence: u32, length: usize, digest: u64) -> u32 {
@@ -319,7 +347,7 @@ mod tests {
     const SIZES: [usize; 8] = [8, 16, 64, 100, 1024, 4096, 4104, 64 * 1024];
 
     fn next(source: &mut Source) -> Vec<u8> {
-        match source.next() {
+        match source.message() {
             Message::Copied(bytes) => bytes.to_vec(),
             Message::Shared(bytes) => bytes.to_vec(),
         }
@@ -384,6 +412,19 @@ mod tests {
             swapped[start..start + 2 * STRIDE].rotate_left(STRIDE);
             assert!(Checker::new(size).check(&swapped).is_err(), "at {start}");
         }
+    }
+
+    #[test]
+    fn a_number_is_found_on_either_side_of_the_expected_one() {
+        let mut source = Source::new(64);
+        let messages: Vec<_> = (0..10).map(|_| next(&mut source)).collect();
+        for (number, message) in messages.iter().enumerate() {
+            assert_eq!(Checker::number(message, 64, 5), Ok(Some(number as u64)));
+            let later = (1 << 32) + 5;
+            assert_eq!(Checker::number(message, 64, later), Ok(Some((1 << 32) + number as u64)));
+        }
+        assert_eq!(Checker::number(&source.end(), 64, 5), Ok(None));
+        assert_eq!(total(&source.end()), Some(10));
     }
 
     #[test]

@@ -81,7 +81,6 @@ text { font-family: 'DejaVu Sans', Verdana, sans-serif; font-size: 12px; fill: #
 
 /// All charts on one page.
 #[must_use]
-#[expect(clippy::cast_precision_loss, reason = "a page has a handful of charts")]
 pub fn page(title: &str, subtitle: &str, charts: &[Chart]) -> String {
     let rows = charts.len().div_ceil(COLUMNS);
     let (width, height) = (WIDTH * COLUMNS as f64, HEAD + HEIGHT * rows.max(1) as f64);
@@ -125,7 +124,6 @@ impl Scale {
     /// Values worth a line; those with `true` are worth a label too.
     fn marks(&self) -> Vec<(f64, bool)> {
         let decades = self.high - self.low;
-        #[expect(clippy::cast_possible_truncation, reason = "exponents of ten are small")]
         let exponents = self.low.floor() as i32..=self.high.ceil() as i32;
         exponents
             .flat_map(|exponent| (1..10).map(move |digit| (digit, exponent)))
@@ -161,7 +159,6 @@ impl Chart {
     }
 
     /// The names beside their colours, and once what a floor looks like.
-    #[expect(clippy::cast_precision_loss, reason = "names are short")]
     fn legend(&self) -> String {
         let floor = self.series.iter().find(|series| series.floor);
         let floor = floor.map(|floor| (floor.class(), "#666", "floor"));
@@ -170,13 +167,17 @@ impl Chart {
         let mut x = LEFT;
         let mut svg = String::new();
         for (class, colour, name) in own.chain(floor) {
-            svg += &match self.style {
+            let _ = match self.style {
                 Style::Lines => {
-                    format!("<path class=\"line{class}\" stroke=\"{colour}\" d=\"M{x} 42h22\"/>\n")
+                    writeln!(
+                        svg,
+                        "<path class=\"line{class}\" stroke=\"{colour}\" d=\"M{x} 42h22\"/>"
+                    )
                 }
-                Style::Bars => format!(
+                Style::Bars => writeln!(
+                    svg,
                     "<rect class=\"bar{class}\" fill=\"{colour}\" x=\"{}\" y=\"36\" \
-                     width=\"12\" height=\"12\"/>\n",
+                     width=\"12\" height=\"12\"/>",
                     x + 6.0
                 ),
             };
@@ -221,7 +222,6 @@ impl Chart {
     }
 
     /// Where `position` is, in pixels from the left.
-    #[expect(clippy::cast_precision_loss, reason = "a chart has a handful of ticks")]
     fn horizontal(&self, position: f64) -> f64 {
         let room = WIDTH - LEFT - RIGHT;
         let share = match self.style {
@@ -254,7 +254,6 @@ impl Chart {
         svg
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a chart has a handful of bars")]
     fn bars(&self, scale: &Scale) -> String {
         let group = (WIDTH - LEFT - RIGHT) / self.ticks.len().max(1) as f64 * 0.8;
         let width = group / self.series.len().max(1) as f64;

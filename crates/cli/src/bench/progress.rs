@@ -1,6 +1,6 @@
 //! What is being measured, on standard error, and only where that is a terminal.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -13,7 +13,7 @@ impl Progress {
     /// A bar that nobody sees unless standard error is a terminal.
     #[must_use]
     pub fn new() -> Self {
-        let visible = std::io::stderr().is_terminal();
+        let visible = io::stderr().is_terminal();
         // It redraws at each step only: a redraw by the clock would take part in the measurement.
         let target =
             if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
@@ -45,7 +45,8 @@ impl Progress {
 
     /// Tells people something, whether or not there is a bar.
     pub fn note(&self, text: &str) {
-        self.suspend(|| eprintln!("dx: {text}"));
+        // If nobody reads standard error, there is nobody to tell.
+        self.suspend(|| drop(writeln!(io::stderr(), "dx: {text}")));
     }
 
     /// Takes the bar away.

@@ -1,6 +1,10 @@
 //! The parts of the transport bench, one file each.
 
+mod all_to_all;
+mod control;
+mod resume;
 mod round_trip;
+mod slow_consumer;
 mod throughput;
 
 use crate::bench::output::Output;
@@ -18,7 +22,11 @@ pub async fn run_all(options: &Options, output: &mut Output) -> anyhow::Result<(
         match name {
             ScenarioName::Throughput => throughput::run(&mut run).await?,
             ScenarioName::RoundTrip => round_trip::run(&mut run).await?,
-            _ => {}
+            ScenarioName::Control => control::run(&mut run).await?,
+            ScenarioName::AllToAll => all_to_all::run(&mut run).await?,
+            ScenarioName::Resume => resume::run(&mut run).await?,
+            ScenarioName::SlowConsumer => slow_consumer::run(&mut run).await?,
+            ScenarioName::Shaped => {}
         }
         output.end_scenario()?;
     }

@@ -54,11 +54,7 @@ impl Window {
 
     /// How many messages fall into the warm-up and into the whole at `per_second`.
     #[must_use]
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "seconds times a rate is a small positive number"
-    )]
+    #[expect(clippy::cast_sign_loss, reason = "seconds and a rate are not negative")]
     pub fn messages(&self, per_second: u32) -> (u64, u64) {
         let count = |time: Duration| (time.as_secs_f64() * f64::from(per_second)) as u64;
         (count(self.warmup), count(self.whole()))
@@ -78,7 +74,6 @@ pub struct Flow {
     pub cpu: Duration,
 }
 
-#[expect(clippy::cast_precision_loss, reason = "three digits are kept anyway")]
 impl Flow {
     /// Messages per second.
     #[must_use]

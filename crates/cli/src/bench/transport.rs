@@ -99,8 +99,8 @@ impl Options {
         if self.quick {
             let measurements = u32::try_from(measurements.max(1)).unwrap_or(u32::MAX);
             let whole = scenario.quick_share() / measurements;
-            let warmup = whole.mul_f64(QUICK_WARMUP);
-            return Window { warmup, measure: whole - warmup };
+            let measure = whole.mul_f64(1.0 - QUICK_WARMUP);
+            return Window { warmup: whole.saturating_sub(measure), measure };
         }
         let measure = self.duration.unwrap_or(DEFAULT_DURATION);
         Window { warmup: WARMUP.min(measure), measure }
@@ -140,13 +140,12 @@ impl ScenarioName {
     /// Its share of the time that `--quick` has for everything; set-up comes on top.
     fn quick_share(self) -> Duration {
         Duration::from_millis(match self {
-            Self::Throughput => 5_000,
-            Self::RoundTrip => 3_000,
-            Self::Control => 3_000,
-            Self::AllToAll => 1_000,
-            Self::Resume => 1_500,
-            Self::SlowConsumer => 1_000,
-            Self::Shaped => 1_000,
+            Self::Throughput => 4_000,
+            Self::RoundTrip => 2_400,
+            Self::Control => 4_500,
+            Self::AllToAll | Self::Shaped => 1_200,
+            Self::Resume => 2_000,
+            Self::SlowConsumer => 1_600,
         })
     }
 

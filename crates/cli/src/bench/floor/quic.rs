@@ -2,13 +2,14 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use bytes::Bytes;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
-    ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream, ServerConfig,
-    TransportConfig,
+    AckFrequencyConfig, ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream,
+    ServerConfig, TransportConfig, VarInt,
 };
 use tokio::io::Join;
 
@@ -20,11 +21,20 @@ use crate::bench::subject::{BoxFuture, Flow, Load, Meter, Subject, Window};
 
 /// The floor over quinn. Every measurement has its own connection.
 pub struct QuicFloor {
-    settings: Settings,
+    configs: Configs,
+}
+
+/// How quinn is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settings {
+    /// As dx's quic transport does on loopback.
+    LikeDx,
+    /// As it comes.
+    Untouched,
 }
 
 #[derive(Clone)]
-struct Settings {
+struct Configs {
     client: ClientConfig,
     server: ServerConfig,
     endpoint: EndpointConfig,
@@ -34,36 +44,27 @@ struct Settings {
 const READ_CHUNKS: usize = 32;
 
 impl QuicFloor {
-    /// With the settings of dx's own quic transport.
+    /// With a certificate of its own.
     ///
     /// # Errors
-    /// If no certificate can be made.
-    pub fn tuned() -> anyhow::Result<Self> {
-        Self::with(TransportConfig::default(), EndpointConfig::default())
-    }
-
-    /// With quinn's own settings.
-    ///
-    /// # Errors
-    /// If no certificate can be made.
-    pub fn by_default() -> anyhow::Result<Self> {
-        Self::with(TransportConfig::default(), EndpointConfig::default())
-    }
-
-    fn with(transport: TransportConfig, endpoint: EndpointConfig) -> anyhow::Result<Self> {
+    /// If it cannot be made.
+    pub fn new(settings: Settings) -> anyhow::Result<Self> {
+        let (transport, endpoint) = match settings {
+            Settings::LikeDx => like_dx()?,
+            Settings::Untouched => (TransportConfig::default(), EndpointConfig::default()),
+        };
         let transport = Arc::new(transport);
-        let configs = certificate::configs()?;
-        let crypto = Arc::new(QuicClientConfig::try_from(configs.client)?);
-        let mut client = ClientConfig::new(crypto);
+        let tls = certificate::configs()?;
+        let mut client = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls.client)?));
         client.transport_config(Arc::clone(&transport));
-        let crypto = Arc::new(QuicServerConfig::try_from(configs.server)?);
-        let mut server = ServerConfig::with_crypto(crypto);
+        let server = Arc::new(QuicServerConfig::try_from(tls.server)?);
+        let mut server = ServerConfig::with_crypto(server);
         server.transport_config(transport);
-        Ok(Self { settings: Settings { client, server, endpoint } })
+        Ok(Self { configs: Configs { client, server, endpoint } })
     }
 
     async fn flow(&self, size: usize, window: Window) -> anyhow::Result<Flow> {
-        let ends = Ends::start(&self.settings).await?;
+        let ends = Ends::start(&self.configs).await?;
         let receiver = ends.b.spawn(receive(ends.server.clone(), size, window));
         let sender: Task<anyhow::Result<()>> = ends.a.spawn(send(ends.client.clone(), size));
         let flow = receiver.join().await;
@@ -72,7 +73,7 @@ impl QuicFloor {
     }
 
     async fn latencies(&self, load: Load, window: Window) -> anyhow::Result<Distribution> {
-        let ends = Ends::start(&self.settings).await?;
+        let ends = Ends::start(&self.configs).await?;
         let echo: Task<anyhow::Result<()>> = ends.b.spawn(echo(ends.server.clone()));
         let pinger = ends.a.spawn(ping(ends.client.clone(), load, window));
         let latencies = pinger.join().await;
@@ -104,27 +105,48 @@ struct Ends {
 }
 
 impl Ends {
-    async fn start(settings: &Settings) -> anyhow::Result<Self> {
+    async fn start(configs: &Configs) -> anyhow::Result<Self> {
         let (a, b) = End::pair()?;
-        let accepting = settings.clone();
+        let accepting = configs.clone();
         let server = b.spawn(async move { endpoint(&accepting) }).join().await?;
         let address = server.local_addr()?;
         let accepted = b.spawn(accept(server));
-        let dialing = settings.clone();
+        let dialing = configs.clone();
         let client = a.spawn(async move { dial(&endpoint(&dialing)?, address).await });
         let (client, server) = (client.join().await?, accepted.join().await?);
         Ok(Self { client, server, a, b })
     }
 }
 
-fn endpoint(settings: &Settings) -> anyhow::Result<Endpoint> {
+fn endpoint(configs: &Configs) -> anyhow::Result<Endpoint> {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
         .context("failed to bind a UDP port on 127.0.0.1")?;
     let runtime = quinn::default_runtime().context("the endpoint is opened inside of tokio")?;
-    let server = Some(settings.server.clone());
-    let mut endpoint = Endpoint::new(settings.endpoint.clone(), server, socket, runtime)?;
-    endpoint.set_default_client_config(settings.client.clone());
+    let server = Some(configs.server.clone());
+    let mut endpoint = Endpoint::new(configs.endpoint.clone(), server, socket, runtime)?;
+    endpoint.set_default_client_config(configs.client.clone());
     Ok(endpoint)
+}
+
+/// The constants of dx's quic transport: windows, packets, acknowledgements.
+fn like_dx() -> anyhow::Result<(TransportConfig, EndpointConfig)> {
+    const PACKET: u16 = 6000;
+    const ACK_PACKETS: u32 = 10;
+    const ACK_DELAY: Duration = Duration::from_millis(5);
+    let mut acks = AckFrequencyConfig::default();
+    acks.ack_eliciting_threshold(VarInt::from_u32(ACK_PACKETS)).max_ack_delay(Some(ACK_DELAY));
+    let mut transport = TransportConfig::default();
+    transport
+        .stream_receive_window(VarInt::from_u32(16 << 20))
+        .receive_window(VarInt::from_u32(64 << 20))
+        .send_window(64 << 20)
+        .initial_rtt(Duration::from_millis(10))
+        .ack_frequency_config(Some(acks))
+        .initial_mtu(PACKET)
+        .mtu_discovery_config(None);
+    let mut endpoint = EndpointConfig::default();
+    endpoint.max_udp_payload_size(PACKET)?;
+    Ok((transport, endpoint))
 }
 
 async fn accept(endpoint: Endpoint) -> anyhow::Result<Connection> {

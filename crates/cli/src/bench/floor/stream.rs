@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
 use crate::bench::end::{End, Task};
+use crate::bench::floor::socket::{Sockets, listen};
 use crate::bench::floor::work;
 use crate::bench::latency::Distribution;
 use crate::bench::subject::{BoxFuture, Flow, Load, Subject, Window};
@@ -25,21 +26,23 @@ pub trait Wire: Clone + Send + Sync + 'static {
 }
 
 /// The floor over `W`. Every measurement has its own connection.
+#[derive(Clone)]
 pub struct StreamFloor<W> {
     wire: W,
+    sockets: Sockets,
 }
 
 impl<W: Wire> StreamFloor<W> {
     /// Over `wire`.
     #[must_use]
-    pub fn new(wire: W) -> Self {
-        Self { wire }
+    pub fn new(wire: W, sockets: Sockets) -> Self {
+        Self { wire, sockets }
     }
 
     async fn flow(&self, size: usize, window: Window) -> anyhow::Result<Flow> {
         let (a, b) = End::pair()?;
         let (address, listener) = listen()?;
-        let (client, server) = (self.wire.clone(), self.wire.clone());
+        let (client, server) = (self.clone(), self.clone());
         let sender: Task<io::Result<()>> =
             a.spawn(async move { work::send(connect(client, address).await?, size).await });
         let receiver =
@@ -54,7 +57,7 @@ impl<W: Wire> StreamFloor<W> {
     async fn latencies(&self, load: Load, window: Window) -> anyhow::Result<Distribution> {
         let (a, b) = End::pair()?;
         let (address, listener) = listen()?;
-        let (client, server) = (self.wire.clone(), self.wire.clone());
+        let (client, server) = (self.clone(), self.clone());
         let pinger =
             a.spawn(async move { work::ping(connect(client, address).await?, load, window).await });
         let echo: Task<io::Result<()>> =
@@ -79,21 +82,13 @@ impl<W: Wire> Subject for StreamFloor<W> {
     }
 }
 
-fn listen() -> anyhow::Result<(SocketAddr, std::net::TcpListener)> {
-    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .context("failed to listen on 127.0.0.1")?;
-    listener.set_nonblocking(true)?;
-    Ok((listener.local_addr()?, listener))
+async fn connect<W: Wire>(floor: StreamFloor<W>, address: SocketAddr) -> io::Result<W::Stream> {
+    floor.wire.client(floor.sockets.connect(address).await?).await
 }
 
-async fn connect<W: Wire>(wire: W, address: SocketAddr) -> io::Result<W::Stream> {
-    let tcp = TcpStream::connect(address).await?;
-    tcp.set_nodelay(true)?;
-    wire.client(tcp).await
-}
-
-async fn accept<W: Wire>(wire: W, listener: std::net::TcpListener) -> io::Result<W::Stream> {
-    let (tcp, _) = TcpListener::from_std(listener)?.accept().await?;
-    tcp.set_nodelay(true)?;
-    wire.server(tcp).await
+async fn accept<W: Wire>(
+    floor: StreamFloor<W>,
+    listener: std::net::TcpListener,
+) -> io::Result<W::Stream> {
+    floor.wire.server(floor.sockets.accept(listener).await?).await
 }

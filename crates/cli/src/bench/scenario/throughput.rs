@@ -1,5 +1,7 @@
 //! One-way throughput by message size.
 
+use std::ops::RangeInclusive;
+
 use crate::bench::floor;
 use crate::bench::mesh;
 use crate::bench::report::{Param, Params, Unit};
@@ -10,19 +12,24 @@ use crate::bench::transport::TransportName;
 /// Message sizes in bytes: what fits a register, a cache line, an event, a page, a frame, a file.
 const SIZES: [usize; 7] = [8, 64, 256, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
 
+/// Sizes for which the settings of sockets and of quinn matter.
+const UNTOUCHED_SIZES: [usize; 2] = [64 << 10, 1 << 20];
+
 /// Runs it over every transport.
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
-    let per_size = if run.options.floor { 2 } else { 1 } * run.options.rounds();
-    let window = run.options.window(run.name, transports.len() * SIZES.len() * per_size);
+    let per_transport =
+        if run.options.floor { 2 * SIZES.len() + UNTOUCHED_SIZES.len() } else { SIZES.len() };
+    let measurements = transports.len() * per_transport * run.options.rounds();
+    let window = run.options.window(run.name, measurements);
     run.output.progress.expect((transports.len() * SIZES.len()) as u64);
     for transport in transports {
         let params = Params::new().with("transport", transport.name().into());
         if let Err(error) = over(run, transport, window).await {
             run.skip(params, &error)?;
         }
-        if run.options.floor && transport == TransportName::Quic {
-            default_quinn(run, window).await?;
+        if run.options.floor {
+            untouched(run, transport, window).await?;
         }
     }
     Ok(())
@@ -46,28 +53,57 @@ async fn over(run: &mut Run<'_>, transport: TransportName, window: Window) -> an
     Ok(())
 }
 
-/// quinn as it comes, for the sizes that tell tuning from overhead.
-async fn default_quinn(run: &mut Run<'_>, window: Window) -> anyhow::Result<()> {
-    let mut subject = floor::quinn_by_default()?;
-    for size in [64 << 10, 1 << 20] {
-        run.output.progress.begin(format!("throughput, quinn by default, {size} B"));
+/// The floor with the settings that the kernel and quinn come with.
+async fn untouched(
+    run: &mut Run<'_>,
+    transport: TransportName,
+    window: Window,
+) -> anyhow::Result<()> {
+    let Some(mut floor) = floor::untouched(transport)? else { return Ok(()) };
+    for size in UNTOUCHED_SIZES {
+        run.output.progress.begin(format!("throughput, {transport} floor, {size} B"));
         let mut flows = Vec::new();
         for _ in 0..run.options.rounds() {
-            flows.push(subject.one_way(size, window).await?);
+            flows.push(floor.one_way(size, window).await?);
         }
-        report(run, "quinn default", size, &flows, &[])?;
+        report(run, &format!("raw {transport}, untuned"), size, &flows, &[])?;
     }
     Ok(())
 }
 
-/// What a flow amounts to.
-type Quantity = (&'static str, Unit, fn(&Flow) -> f64);
+/// What a flow amounts to, and the message sizes for which that says something.
+struct Quantity {
+    metric: &'static str,
+    unit: Unit,
+    sizes: RangeInclusive<usize>,
+    of: fn(&Flow) -> f64,
+}
 
 const QUANTITIES: [Quantity; 4] = [
-    ("messages", Unit::MessagesPerSecond, Flow::messages_per_second),
-    ("rate", Unit::MegabytesPerSecond, Flow::megabytes_per_second),
-    ("CPU per GB", Unit::Seconds, Flow::cpu_per_gigabyte),
-    ("CPU per M messages", Unit::Seconds, Flow::cpu_per_million),
+    Quantity {
+        metric: "messages",
+        unit: Unit::MessagesPerSecond,
+        sizes: 0..=usize::MAX,
+        of: Flow::messages_per_second,
+    },
+    Quantity {
+        metric: "rate",
+        unit: Unit::MegabytesPerSecond,
+        sizes: 0..=usize::MAX,
+        of: Flow::megabytes_per_second,
+    },
+    Quantity {
+        metric: "CPU per M messages",
+        unit: Unit::Seconds,
+        sizes: 0..=1024,
+        of: Flow::cpu_per_million,
+    },
+    Quantity {
+        metric: "CPU per GB",
+        unit: Unit::Seconds,
+        sizes: 1024..=usize::MAX,
+        of: Flow::cpu_per_gigabyte,
+    },
 ];
 
 fn report(
@@ -79,9 +115,11 @@ fn report(
 ) -> anyhow::Result<()> {
     let params =
         Params::new().with("transport", transport.into()).with("size", Param::Bytes(size as u64));
-    for (metric, unit, quantity) in QUANTITIES {
-        let middle = |flows: &[Flow]| median(flows.iter().map(quantity).collect());
-        run.report(&params, (metric, unit), middle(flows), middle(floors))?;
+    for Quantity { metric, unit, sizes, of } in QUANTITIES {
+        if sizes.contains(&size) {
+            let middle = |flows: &[Flow]| median(flows.iter().map(of).collect());
+            run.report(&params, (metric, unit), middle(flows), middle(floors))?;
+        }
     }
     Ok(())
 }

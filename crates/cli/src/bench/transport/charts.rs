@@ -55,7 +55,6 @@ fn text<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a position in a chart")]
 fn size(params: &Params) -> Option<f64> {
     match params.find("size")? {
         Param::Bytes(size) => Some(*size as f64),
@@ -70,7 +69,7 @@ fn by_size(figures: &[&Figure], metric: &str, title: &str, y_label: &str, unit: 
     let mut ticks: Vec<f64> = of_metric().filter_map(|figure| size(&figure.params)).collect();
     ticks.sort_by(f64::total_cmp);
     ticks.dedup();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was a u64")]
+    #[expect(clippy::cast_sign_loss, reason = "it was a u64")]
     let label = |size: f64| human::param(&Param::Bytes(size as u64));
     let line = |name, value: fn(&Figure) -> Option<f64>| -> Vec<(f64, f64)> {
         of_metric()
@@ -96,7 +95,6 @@ fn latencies(
     title: &str,
     wanted: fn(&Params) -> bool,
 ) -> Chart {
-    #[expect(clippy::cast_precision_loss, reason = "there are three percentiles")]
     let ticks: Vec<(f64, String)> = PERCENTILES
         .iter()
         .enumerate()
