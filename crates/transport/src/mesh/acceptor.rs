@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::handshake::{Handshake, RejectCode, Step};
 use crate::hello::Hello;
 use crate::id::{NodeId, SessionNonce};
-use crate::mesh::arbiter::Dialer;
+use crate::mesh::arbiter::{Dialer, Verdict, arbitrate};
 use crate::mesh::arriving::Arriving;
 use crate::mesh::attempt::Candidate;
 use crate::mesh::converse::{self, reject};
@@ -82,9 +82,10 @@ async fn welcome(
     drop(place);
     match result.unwrap_or(Err(LinkError::Timeout)) {
         Ok(()) => drop(mesh.handshakes.accepted.fetch_add(1, Ordering::Relaxed)),
+        Err(LinkError::TurnedAway(RejectCode::Duplicate)) => {}
         Err(error) => {
             mesh.handshakes.accept_failures.fetch_add(1, Ordering::Relaxed);
-            mesh.report_stranger(&caller.address, caller.node, error);
+            caller.report(&mesh, error);
         }
     }
 }
@@ -95,6 +96,17 @@ struct Caller {
     address: String,
     /// Who it says it is.
     node: Option<NodeId>,
+}
+
+impl Caller {
+    /// Callers that just hang up are no news: they have found another link, or only looked
+    /// whether somebody listens.
+    fn report(&self, mesh: &Shared, error: LinkError) {
+        match error {
+            LinkError::Io(error) => tracing::debug!(%error, from = self.address, "caller hung up"),
+            error => mesh.report_stranger(&self.address, self.node, error),
+        }
+    }
 }
 
 async fn greet(
@@ -110,7 +122,7 @@ async fn greet(
             Step::More => {}
             Step::PeerHello(hello) => {
                 caller.node = Some(hello.node);
-                match Seat::find(mesh, hello.node) {
+                match Seat::find(mesh, &hello) {
                     Ok(found) => {
                         handshake.reply(found.nonce);
                         seat = Some(found);
@@ -139,17 +151,26 @@ struct Seat {
 }
 
 impl Seat {
-    fn find(mesh: &Shared, node: NodeId) -> Result<Self, RejectCode> {
+    /// Whoever would lose in the end is told now: nobody has proven anything yet, but a link that
+    /// loses to itself is all that a liar gains.
+    fn find(mesh: &Shared, hello: &Hello) -> Result<Self, RejectCode> {
         if mesh.is_draining.load(Ordering::Acquire) {
             return Err(RejectCode::Draining);
         }
-        match mesh.peer(node) {
+        match mesh.peer(hello.node) {
             Some(peer) => {
-                let nonce = lock(&peer.session).nonce();
+                let session = lock(&peer.session);
+                match arbitrate(&mesh.situation(&peer, &session, hello, Dialer::Peer)) {
+                    Verdict::Duplicate => return Err(RejectCode::Duplicate),
+                    Verdict::Stale { .. } => return Err(RejectCode::StaleIncarnation),
+                    Verdict::Accept | Verdict::Restarted { .. } => {}
+                }
+                let nonce = session.nonce();
+                drop(session);
                 let arriving = Some(Arriving::new(peer.clone()));
                 Ok(Self { peer: Some(peer), nonce, arriving })
             }
-            None if mesh.config.accept_unknown && node != mesh.config.node => {
+            None if mesh.config.accept_unknown => {
                 Ok(Self { peer: None, nonce: fresh_nonce(), arriving: None })
             }
             None => Err(RejectCode::UnknownPeer),

@@ -63,8 +63,14 @@ impl Dialer {
         self.due
     }
 
-    /// Does nothing before `until`.
-    pub(crate) fn postpone(&mut self, until: Instant) {
+    /// Whether the peer is the one that should dial.
+    pub(crate) fn yields(&self) -> bool {
+        self.yields
+    }
+
+    /// Gives the peer some more time.
+    pub(crate) fn postpone(&mut self, now: Instant, random: f64) {
+        let until = now + self.config.grace.mul_f64(0.5 + random / 2.0);
         self.due = self.due.map(|due| due.max(until));
     }
 

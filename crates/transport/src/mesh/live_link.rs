@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
-use crate::mesh::arbiter::Dialer;
 use crate::mesh::attempt::Candidate;
 use crate::mesh::peer::Sending;
 use crate::mesh::waiters::lock;
@@ -18,7 +17,6 @@ const BURST: usize = 4;
 
 /// A link that carries the session.
 pub(crate) struct LiveLink {
-    pub dialer: Dialer,
     pub address: String,
     pub since: Instant,
     link: Box<dyn Link>,
@@ -55,10 +53,10 @@ impl From<Violation> for Broken {
 
 impl LiveLink {
     pub(crate) fn new(candidate: Candidate, since: Instant) -> Self {
-        let Candidate { link, dialer, address, arriving, .. } = candidate;
+        let Candidate { link, address, arriving, .. } = candidate;
         drop(arriving);
         let channels = (0..link.channels()).map(|_| Channel::default()).collect();
-        Self { dialer, address, since, link, channels }
+        Self { address, since, link, channels }
     }
 
     /// The link itself, for what is neither reading nor writing.

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::address::Address;
 use crate::id::{Incarnation, NodeId};
 use crate::lane::{Lane, LaneConfig, LaneSet};
+use crate::mesh::arbiter::Dialer;
 use crate::mesh::attempt::Candidate;
 use crate::mesh::event::{Events, PeerEvent};
 use crate::mesh::inbox::{Credit, Source};
@@ -222,6 +223,7 @@ pub(crate) struct View {
     pub state: PeerState,
     pub incarnation: Option<Incarnation>,
     pub transport: Option<&'static str>,
+    pub dialer: Option<Dialer>,
     pub max_datagram: Option<usize>,
     pub links: u64,
     pub sessions: u64,

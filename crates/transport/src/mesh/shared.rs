@@ -13,6 +13,7 @@ use crate::handshake::Auth;
 use crate::hello::{Hello, LaneOffer};
 use crate::id::{NodeId, SessionNonce};
 use crate::lane::LaneConfig;
+use crate::mesh::arbiter::{Dialer, Situation};
 use crate::mesh::clock::Clock;
 use crate::mesh::config::MeshConfig;
 use crate::mesh::datagrams::Datagrams;
@@ -59,6 +60,13 @@ pub(crate) struct Handshakes {
     pub dial_failures: AtomicU64,
     pub accept_failures: AtomicU64,
     pub limited: AtomicU64,
+}
+
+impl Handshakes {
+    /// Handshakes completed on either side.
+    pub(crate) fn completed(&self) -> u64 {
+        self.dialed.load(Ordering::Relaxed) + self.accepted.load(Ordering::Relaxed)
+    }
 }
 
 impl Shared {
@@ -198,6 +206,26 @@ impl Shared {
     /// What a handshake over a link with such a proof goes by.
     pub(crate) fn auth(&self, proof: PeerProof) -> Auth {
         Auth { secret: self.config.credentials.secret.clone(), proof }
+    }
+
+    /// What there is to know about a new link between this node and `peer`.
+    pub(crate) fn situation(
+        &self,
+        peer: &PeerShared,
+        session: &Session,
+        hello: &Hello,
+        dialer: Dialer,
+    ) -> Situation {
+        let is_quiet = session.silence(self.clock.now()) >= self.config.timing.silence / 2;
+        let view = lock(&peer.view);
+        Situation {
+            us: self.config.node,
+            peer: peer.node,
+            known: view.incarnation,
+            live: view.dialer.filter(|_| !is_quiet),
+            incarnation: hello.incarnation,
+            dialer,
+        }
     }
 
     /// Whether an address may connect now.

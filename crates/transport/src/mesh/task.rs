@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
 
-use crate::id::{Incarnation, SessionNonce};
+use crate::id::SessionNonce;
 use crate::lane::Lane;
 use crate::mesh::attempt::Attempt;
 use crate::mesh::backoff::Outcome;
@@ -46,12 +46,12 @@ pub(crate) struct PeerTask {
     /// Links that are being closed.
     leaving: JoinSet<()>,
     live: Option<LiveLink>,
-    /// The newest incarnation of the peer that was ever attached.
-    known: Option<Incarnation>,
     /// `Up` was said, and `Down` not since.
     is_up: bool,
-    /// A handshake of the peer's has delayed dialing since the last link.
-    has_given_way: bool,
+    /// How often dialing was put off since the last link, and how many links the mesh had
+    /// made then.
+    ways_given: u32,
+    seen_completed: u64,
     /// When `Down` is due, if no link comes up before.
     down_at: Option<Instant>,
     reported: Reported,
@@ -98,9 +98,9 @@ impl PeerTask {
             attempts: JoinSet::new(),
             leaving: JoinSet::new(),
             live: None,
-            known: None,
             is_up: false,
-            has_given_way: false,
+            ways_given: 0,
+            seen_completed: 0,
             down_at: None,
             reported: Reported::default(),
             ending: Ending::default(),
@@ -120,7 +120,7 @@ impl PeerTask {
         let mut has_moved = self.poll_attempts(cx, now, session);
         self.grant_credit(session);
         has_moved |= self.poll_read(cx, now, session);
-        self.poll_time(now, session);
+        has_moved |= self.poll_time(now, session);
         has_moved |= self.poll_write(cx, now, session);
         self.poll_timer(cx, now, session);
         has_moved
@@ -159,8 +159,8 @@ impl PeerTask {
         }
     }
 
-    /// What is due now: dialing, silence, the end of a session.
-    fn poll_time(&mut self, now: Instant, session: &mut Session) {
+    /// Does what is due now: dialing, silence, the end of a session.
+    fn poll_time(&mut self, now: Instant, session: &mut Session) -> bool {
         match session.on_timeout(now) {
             Timeout::Nothing => {}
             Timeout::LinkSilent => {
@@ -176,7 +176,7 @@ impl PeerTask {
             self.down(DownReason::Silent);
         }
         self.watch_silence(now, session);
-        self.dial(now, session);
+        self.dial(now, session)
     }
 
     /// Looks for another link while the one in use is quiet, and stops when it is not.

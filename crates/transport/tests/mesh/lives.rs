@@ -7,7 +7,7 @@ use dx_transport::lane::Lane;
 use dx_transport::mesh::{DownReason, LinkError, Mesh, MeshConfig, PeerEvent};
 use dx_transport::session::Timing;
 
-use crate::nodes::{address, config, event, introduce, life, pair, soon, start, up};
+use crate::nodes::{address, config, event, events, introduce, life, pair, soon, start, up};
 
 /// `Down` by silence alone would take longer than the test.
 fn patient(config: MeshConfig) -> MeshConfig {
@@ -73,5 +73,7 @@ async fn an_older_life_of_a_node_is_rejected_and_told_so() {
     })
     .await;
     assert!(error.contains("incarnation") || error.contains("Incarnation"), "{error}");
-    assert!(one.try_event().is_none(), "the newer life is not disturbed");
+    let told = events(&one);
+    let is_refusal = |event: &PeerEvent| matches!(event, PeerEvent::Refused { .. });
+    assert!(told.iter().all(is_refusal), "the newer life is not disturbed: {told:?}");
 }

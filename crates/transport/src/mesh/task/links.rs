@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::PeerTask;
 use crate::handshake::RejectCode;
 use crate::id::Incarnation;
-use crate::mesh::arbiter::{self, Situation, Verdict, arbitrate};
+use crate::mesh::arbiter::{self, Verdict, arbitrate};
 use crate::mesh::attempt::{self, Attempt, Candidate};
 use crate::mesh::backoff::Outcome;
 use crate::mesh::converse;
@@ -21,32 +21,49 @@ use crate::session::{Attached, Received, Session, Violation};
 use crate::time::Instant;
 use crate::transport::Link;
 
+/// How often dialing is put off, by [`Dialing::grace`](crate::mesh::Dialing::grace) each time. A
+/// guess: together about the time that 64 nodes on one core need to meet.
+const MAX_WAYS_GIVEN: u32 = 8;
+
 impl PeerTask {
-    /// Starts the attempts that are due.
-    pub(super) fn dial(&mut self, now: Instant, session: &Session) {
+    /// Starts the attempts that are due; returns whether it started one, which is then to be
+    /// polled.
+    pub(super) fn dial(&mut self, now: Instant, session: &Session) -> bool {
         if !self.ending.needs_link() || self.gives_way(now) {
-            return;
+            return false;
         }
+        let mut has_started = false;
         while let Some(index) = self.dialer.start(now) {
             let target = self.targets[index].clone();
             let mesh = self.mesh.clone();
             self.attempts.spawn(attempt::dial(mesh, self.peer.node, target, session.nonce()));
+            has_started = true;
         }
+        has_started
     }
 
     pub(super) fn dial_due(&self) -> Option<Instant> {
         self.dialer.due().filter(|_| self.ending.needs_link())
     }
 
-    /// Waits a little when the peer itself is about to come in. Only once until there is a link:
-    /// whoever says that it is the peer has not proven it yet, and must not keep us from dialing.
+    /// Waits a little while the peer itself is coming in, or, as the smaller node, while the mesh
+    /// is busy meeting others: all nodes are then, and the peer's turn to dial may be the next.
+    ///
+    /// Not more than a few times until there is a link: whoever says that it is the peer has not
+    /// proven it yet, and must not keep us from dialing.
     fn gives_way(&mut self, now: Instant) -> bool {
         let is_due = self.dialer.due().is_some_and(|due| due <= now);
-        let is_arriving = self.peer.arriving.load(Ordering::Acquire) > 0;
-        if !is_due || !is_arriving || std::mem::replace(&mut self.has_given_way, true) {
+        if !is_due || self.ways_given == MAX_WAYS_GIVEN {
             return false;
         }
-        self.dialer.postpone(now + self.mesh.config.dialing.next_address);
+        let completed = self.mesh.handshakes.completed();
+        let is_mesh_busy = std::mem::replace(&mut self.seen_completed, completed) != completed;
+        let is_coming = self.peer.arriving.load(Ordering::Acquire) > 0;
+        if !is_coming && !(self.dialer.yields() && is_mesh_busy) {
+            return false;
+        }
+        self.ways_given += 1;
+        self.dialer.postpone(now, fastrand::f64());
         true
     }
 
@@ -91,17 +108,8 @@ impl PeerTask {
 
     /// Decides about a link whose handshake is done.
     pub(super) fn consider(&mut self, new: Candidate, now: Instant, session: &mut Session) {
-        let quiet = self.mesh.config.timing.silence / 2;
-        let live = self.live.as_ref().filter(|_| session.silence(now) < quiet);
-        let verdict = arbitrate(&Situation {
-            us: self.mesh.config.node,
-            peer: self.peer.node,
-            known: self.known,
-            live: live.map(|live| live.dialer),
-            incarnation: new.hello.incarnation,
-            dialer: new.dialer,
-        });
-        match verdict {
+        let situation = self.mesh.situation(&self.peer, session, &new.hello, new.dialer);
+        match arbitrate(&situation) {
             _ if !self.ending.needs_link() => self.turn_away(new, RejectCode::Draining),
             Verdict::Duplicate => self.turn_away(new, RejectCode::Duplicate),
             Verdict::Stale { .. } => self.turn_away(new, RejectCode::StaleIncarnation),
@@ -140,9 +148,8 @@ impl PeerTask {
         self.attempts = JoinSet::new();
         self.dialer.attached();
         self.reported.clear();
-        self.has_given_way = false;
+        self.ways_given = 0;
         self.down_at = None;
-        self.known = Some(new.hello.incarnation);
         self.show_link(&*new.link, &new, attached.resumed);
         self.say_attached(&new, restarted, attached);
         let fed = feed(session, now, &new.first, &mut self.received);
@@ -157,6 +164,7 @@ impl PeerTask {
         view.state = PeerState::Up;
         view.incarnation = Some(new.hello.incarnation);
         view.transport = Some(new.transport);
+        view.dialer = Some(new.dialer);
         view.max_datagram = link.max_datagram();
         view.links += 1;
         view.sessions += u64::from(!resumed);
@@ -199,6 +207,7 @@ impl PeerTask {
         self.down_at = self.is_up.then(|| now + self.mesh.config.timing.silence);
         let mut view = lock(&self.peer.view);
         view.transport = None;
+        view.dialer = None;
         view.max_datagram = None;
         if self.is_up {
             view.state = PeerState::Relinking;
