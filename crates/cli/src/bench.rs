@@ -7,7 +7,8 @@
 //! - Every other line is one figure: `bench`, `scenario`, `params` (an object), `metric`, `unit`
 //!   and `value`, which is `null` where there were too few samples; `floor` and `ratio` where the
 //!   least that does the same work was measured in the same run.
-//! - What was not measured has `skipped`, a text, instead of metric, unit and value.
+//! - What there is no number of has `skipped` (this machine cannot) or `failed` (it went wrong), a
+//!   text, instead of metric, unit and value.
 
 pub mod cpu;
 pub mod end;

@@ -10,7 +10,7 @@ use crate::bench::header::Header;
 use crate::bench::json::JsonLines;
 use crate::bench::plot::{self, Chart};
 use crate::bench::progress::Progress;
-use crate::bench::report::{Entry, Figure, Skip};
+use crate::bench::report::{Entry, Figure, Gap, Reason};
 use crate::bench::table;
 
 /// The sink of one run. All benches of dx report through it.
@@ -69,8 +69,16 @@ impl Output {
     ///
     /// # Errors
     /// If the JSON cannot be written.
-    pub fn skip(&mut self, skip: Skip) -> io::Result<()> {
-        self.entry(Entry::Skip(skip))
+    pub fn gap(&mut self, gap: Gap) -> io::Result<()> {
+        self.entry(Entry::Gap(gap))
+    }
+
+    /// Whether something was tried and went wrong.
+    #[must_use]
+    pub fn has_failures(&self) -> bool {
+        let failed =
+            |entry: &Entry| matches!(entry, Entry::Gap(Gap { reason: Reason::Failed(_), .. }));
+        self.entries.iter().any(failed)
     }
 
     fn entry(&mut self, entry: Entry) -> io::Result<()> {

@@ -2,6 +2,8 @@
 //!
 //! All benches of dx speak these words, so that one reader, one table and one plotter serve all.
 
+use std::fmt;
+
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// One measured number.
@@ -37,9 +39,9 @@ impl Figure {
     }
 }
 
-/// A measurement that did not happen.
+/// A measurement that there is no number of.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Skip {
+pub struct Gap {
     /// As in [`Figure`].
     pub bench: &'static str,
     /// As in [`Figure`].
@@ -47,7 +49,27 @@ pub struct Skip {
     /// As in [`Figure`].
     pub params: Params,
     /// Why, and what to do about it.
-    pub skipped: String,
+    #[serde(flatten)]
+    pub reason: Reason,
+}
+
+/// Why there is no number.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reason {
+    /// This machine or this build cannot measure it. Nobody's fault.
+    Skipped(String),
+    /// It was tried and went wrong.
+    Failed(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skipped(why) => write!(f, "skipped: {why}"),
+            Self::Failed(why) => write!(f, "failed: {why}"),
+        }
+    }
 }
 
 /// A line of the report.
@@ -57,7 +79,7 @@ pub enum Entry {
     /// A number.
     Figure(Figure),
     /// The lack of one.
-    Skip(Skip),
+    Gap(Gap),
 }
 
 impl Entry {
@@ -66,7 +88,7 @@ impl Entry {
     pub fn scenario(&self) -> &'static str {
         match self {
             Self::Figure(figure) => figure.scenario,
-            Self::Skip(skip) => skip.scenario,
+            Self::Gap(gap) => gap.scenario,
         }
     }
 
@@ -75,7 +97,7 @@ impl Entry {
     pub fn params(&self) -> &Params {
         match self {
             Self::Figure(figure) => &figure.params,
-            Self::Skip(skip) => &skip.params,
+            Self::Gap(gap) => &gap.params,
         }
     }
 }
@@ -200,6 +222,16 @@ mod tests {
         let blank = figure(None).with_floor(Some(2.0));
         assert_eq!(blank.ratio, None);
         assert!(serde_json::to_string(&blank).unwrap().contains(r#""value":null,"floor":2.0"#));
+    }
+
+    #[test]
+    fn a_gap_says_whether_it_was_skipped_or_failed() {
+        let (bench, scenario, params) = ("transport", "shaped", Params::new());
+        let reason = Reason::Failed("it broke".to_owned());
+        let json = serde_json::to_string(&Gap { bench, scenario, params, reason }).unwrap();
+        let expected =
+            r#"{"bench":"transport","scenario":"shaped","params":{},"failed":"it broke"}"#;
+        assert_eq!(json, expected);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod slow_consumer;
 mod throughput;
 
 use crate::bench::output::Output;
-use crate::bench::report::{Figure, Params, Skip, Unit};
+use crate::bench::report::{Figure, Gap, Params, Reason, Unit};
 use crate::bench::transport::{BENCH, Options, ScenarioName};
 
 /// Runs the scenarios that `options` name, and reports each to `output`.
@@ -66,10 +66,14 @@ impl Run<'_> {
         Ok(self.output.figure(figure.with_floor(floor))?)
     }
 
-    /// Reports that something was not measured, and goes on.
-    fn skip(&mut self, params: Params, why: &anyhow::Error) -> anyhow::Result<()> {
-        let skipped = format!("skipped: {why:#}");
-        Ok(self.output.skip(Skip { bench: BENCH, scenario: self.name.name(), params, skipped })?)
+    /// Reports that something went wrong, and goes on.
+    fn failed(&mut self, params: Params, error: &anyhow::Error) -> anyhow::Result<()> {
+        self.gap(params, Reason::Failed(format!("{error:#}")))
+    }
+
+    fn gap(&mut self, params: Params, reason: Reason) -> anyhow::Result<()> {
+        let scenario = self.name.name();
+        Ok(self.output.gap(Gap { bench: BENCH, scenario, params, reason })?)
     }
 }
 

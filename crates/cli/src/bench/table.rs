@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::bench::human;
-use crate::bench::report::{Entry, Figure, Params, Skip};
+use crate::bench::report::{Entry, Figure, Gap, Params};
 
 /// The gap between two columns.
 const GAP: &str = "  ";
@@ -16,8 +16,8 @@ pub fn render(title: &str, entries: &[Entry]) -> String {
     if !figures.is_empty() {
         text.push_str(&grid(&figures));
     }
-    for skip in entries.iter().filter_map(as_skip) {
-        let _ = writeln!(text, "{GAP}{}: {}", label(&skip.params), skip.skipped);
+    for gap in entries.iter().filter_map(as_gap) {
+        let _ = writeln!(text, "{GAP}{}: {}", label(&gap.params), gap.reason);
     }
     text
 }
@@ -25,13 +25,13 @@ pub fn render(title: &str, entries: &[Entry]) -> String {
 fn as_figure(entry: &Entry) -> Option<&Figure> {
     match entry {
         Entry::Figure(figure) => Some(figure),
-        Entry::Skip(_) => None,
+        Entry::Gap(_) => None,
     }
 }
 
-fn as_skip(entry: &Entry) -> Option<&Skip> {
+fn as_gap(entry: &Entry) -> Option<&Gap> {
     match entry {
-        Entry::Skip(skip) => Some(skip),
+        Entry::Gap(gap) => Some(gap),
         Entry::Figure(_) => None,
     }
 }
@@ -146,7 +146,7 @@ impl Column {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::report::{Param, Unit};
+    use crate::bench::report::{Param, Reason, Unit};
 
     fn params(transport: &str, size: u64) -> Params {
         Params::new().with("transport", transport.into()).with("size", Param::Bytes(size))
@@ -179,13 +179,13 @@ throughput
     }
 
     #[test]
-    fn what_was_skipped_says_why() {
-        let skip = Skip {
+    fn what_was_gapped_says_why() {
+        let gap = Gap {
             bench: "transport",
             scenario: "shaped",
             params: Params::new().with("transport", "quic".into()),
-            skipped: "skipped: needs root".to_owned(),
+            reason: Reason::Skipped("needs root".to_owned()),
         };
-        assert_eq!(render("shaped", &[Entry::Skip(skip)]), "shaped\n  quic: skipped: needs root\n");
+        assert_eq!(render("shaped", &[Entry::Gap(gap)]), "shaped\n  quic: skipped: needs root\n");
     }
 }

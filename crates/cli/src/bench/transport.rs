@@ -70,6 +70,8 @@ pub struct Options {
 pub enum Outcome {
     /// Everything that was asked for was measured, or said to be skipped.
     Complete,
+    /// As complete, but something that was tried went wrong; the report says what.
+    Failed,
     /// Ctrl-C came first. What was reported is valid.
     Interrupted,
 }
@@ -187,7 +189,7 @@ impl fmt::Display for TransportName {
 ///
 /// # Errors
 /// If an output cannot be written, or this machine does not even let the benches start. A
-/// scenario that fails over one transport is reported as skipped, and the others go on.
+/// scenario that fails over one transport is reported as failed, and the others go on.
 pub async fn run(
     options: &Options,
     json: Option<&Path>,
@@ -195,7 +197,7 @@ pub async fn run(
 ) -> anyhow::Result<Outcome> {
     let header = Header::new(BENCH, options.describe());
     let mut output = Output::open(&header, json, plot)?;
-    let outcome = tokio::select! {
+    let mut outcome = tokio::select! {
         done = scenario::run_all(options, &mut output) => done.map(|()| Outcome::Complete)?,
         interrupt = tokio::signal::ctrl_c() => {
             interrupt.context("failed to listen for Ctrl-C")?;
@@ -205,6 +207,10 @@ pub async fn run(
     output.end_scenario()?;
     if outcome == Outcome::Interrupted {
         output.progress.note("interrupted: what is printed is valid, the rest was not measured");
+    }
+    if output.has_failures() && outcome == Outcome::Complete {
+        output.progress.note("something went wrong: see `failed` above");
+        outcome = Outcome::Failed;
     }
     output.finish("dx bench transport", &header.summary(), charts::of)?;
     Ok(outcome)

@@ -25,6 +25,7 @@ fn transport(arguments: TransportBench) -> anyhow::Result<ExitCode> {
     let bench = transport::run(&options, output.json.as_deref(), output.plot.as_deref());
     match runtime.block_on(bench)? {
         transport::Outcome::Complete => Ok(exit::OK),
+        transport::Outcome::Failed => Ok(exit::FAILED),
         transport::Outcome::Interrupted => Ok(exit::interrupted()),
     }
 }

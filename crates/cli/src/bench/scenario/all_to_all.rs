@@ -36,7 +36,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
             .with("transport", transport.name().into())
             .with("nodes", Param::Count(count.into()));
         if let Err(error) = over(run, &params, transport, count, window).await {
-            run.skip(params, &error)?;
+            run.failed(params, &error)?;
         }
         run.output.progress.advance();
     }

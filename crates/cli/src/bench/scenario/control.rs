@@ -51,7 +51,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     for transport in transports {
         run.output.progress.begin(format!("control, {transport}"));
         if let Err(error) = over(run, transport, idle, saturated).await {
-            run.skip(Params::new().with("transport", transport.name().into()), &error)?;
+            run.failed(Params::new().with("transport", transport.name().into()), &error)?;
         }
         run.output.progress.advance();
     }

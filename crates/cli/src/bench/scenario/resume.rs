@@ -47,7 +47,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
         run.output.progress.begin(format!("resume, {transport}"));
         let params = Params::new().with("transport", transport.name().into());
         if let Err(error) = over(run, &params, transport, limit).await {
-            run.skip(params, &error)?;
+            run.failed(params, &error)?;
         }
         run.output.progress.advance();
     }

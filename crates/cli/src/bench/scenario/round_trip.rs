@@ -25,7 +25,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     run.output.progress.expect((transports.len() * LOADS.len()) as u64);
     for transport in transports {
         if let Err(error) = over(run, transport, window).await {
-            run.skip(Params::new().with("transport", transport.name().into()), &error)?;
+            run.failed(Params::new().with("transport", transport.name().into()), &error)?;
         }
     }
     Ok(())

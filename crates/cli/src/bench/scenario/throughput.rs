@@ -26,7 +26,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     for transport in transports {
         let params = Params::new().with("transport", transport.name().into());
         if let Err(error) = over(run, transport, window).await {
-            run.skip(params, &error)?;
+            run.failed(params, &error)?;
         }
         if run.options.floor {
             untouched(run, transport, window).await?;

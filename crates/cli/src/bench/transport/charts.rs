@@ -13,7 +13,7 @@ pub fn of(entries: &[Entry]) -> Vec<Chart> {
         .iter()
         .filter_map(|entry| match entry {
             Entry::Figure(figure) => Some(figure),
-            Entry::Skip(_) => None,
+            Entry::Gap(_) => None,
         })
         .collect();
     let charts = [
