@@ -16,6 +16,7 @@ pub mod floor;
 pub mod header;
 pub mod human;
 pub mod json;
+pub mod laboratory;
 pub mod latency;
 pub mod mesh;
 pub mod output;

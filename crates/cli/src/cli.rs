@@ -115,6 +115,7 @@ impl From<TransportBench> for Options {
             nodes: arguments.nodes,
             quick: arguments.output.quick,
             duration: arguments.output.duration,
+            laboratory: None,
         }
     }
 }

@@ -7,13 +7,14 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
+use crate::bench::laboratory::Laboratory;
 use crate::cli::{Cli, Command};
 use crate::exit;
 
 /// Runs `command`.
-pub fn run(command: Command) -> anyhow::Result<ExitCode> {
+pub fn run(command: Command, laboratory: Option<Laboratory>) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Bench(arguments) => bench::run(*arguments),
+        Command::Bench(arguments) => bench::run(*arguments, laboratory),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     }

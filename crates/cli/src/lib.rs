@@ -14,15 +14,22 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
+use crate::bench::laboratory::Laboratory;
 use crate::cli::Cli;
 
 /// Runs the program on the process's own arguments.
 #[must_use]
 pub fn run() -> ExitCode {
+    run_with(None)
+}
+
+/// The same, with something that makes networks for the benches.
+#[must_use]
+pub fn run_with(laboratory: Option<Laboratory>) -> ExitCode {
     // An unknown argument, a wrong value or `--help` ends here, with clap's text and exit code.
     let cli = Cli::parse();
     start_log();
-    match command::run(cli.command) {
+    match command::run(cli.command, laboratory) {
         Ok(code) => code,
         Err(error) if exit::is_closed_pipe(&error) => exit::OK,
         Err(error) => {

@@ -5,25 +5,28 @@
 
 use std::future::Future;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-/// A thread that drives a current-thread runtime until it is dropped.
+/// A thread that drives a current-thread runtime until it is dropped, and where to find it.
 pub struct End {
+    address: IpAddr,
     handle: Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl End {
-    /// Starts the thread.
+    /// Starts the thread, on a host that others reach at `address`. The thread belongs to the
+    /// network namespace of the one that calls.
     ///
     /// # Errors
     /// If the operating system gives no thread or no event queue.
-    pub fn start(name: &str) -> io::Result<Self> {
+    pub fn start_at(name: &str, address: IpAddr) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -31,10 +34,24 @@ impl End {
             // An error means that the other half was dropped, which is an order to stop as well.
             runtime.block_on(stopped).unwrap_or(());
         })?;
-        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, handle, stop: Some(stop), thread: Some(thread) })
     }
 
-    /// Two ends.
+    /// Starts the thread, for connections within this host.
+    ///
+    /// # Errors
+    /// As [`Self::start_at`].
+    pub fn start(name: &str) -> io::Result<Self> {
+        Self::start_at(name, Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The address at which the other end finds this one.
+    #[must_use]
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// Two ends within this host.
     ///
     /// # Errors
     /// As [`Self::start`].

@@ -3,6 +3,7 @@
 pub mod pair;
 mod probe;
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,6 +19,7 @@ use dx_transport::transport;
 
 pub use self::pair::Pair;
 pub use self::probe::{Gauge, Probe};
+use crate::bench::end::End;
 use crate::bench::subject::Subject;
 use crate::bench::transport::TransportName;
 
@@ -55,12 +57,22 @@ impl Cluster {
         })
     }
 
-    /// The configuration of a node that listens over `transport` on loopback.
+    /// The configuration of a node that runs on `end` and listens there over `transport`.
     ///
     /// # Errors
     /// If it gets no certificate.
-    pub fn node(&self, node: NodeId, transport: TransportName) -> anyhow::Result<MeshConfig> {
-        self.with(node, transport, self.credentials(node)?)
+    pub fn node(
+        &self,
+        node: NodeId,
+        transport: TransportName,
+        end: &End,
+    ) -> anyhow::Result<MeshConfig> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ms = u64::try_from(now.as_millis()).context("the clock is beyond all years")?;
+        let incarnation = Incarnation::after(0, now_ms);
+        let credentials = self.credentials(node)?;
+        let config = MeshConfig::new(self.name.clone(), node, incarnation, credentials);
+        Ok(config.listen(any_port(transport, end.address())?))
     }
 
     /// The same with a probe around its transport.
@@ -71,41 +83,28 @@ impl Cluster {
         &self,
         node: NodeId,
         transport: TransportName,
+        end: &End,
         gauge: &Gauge,
     ) -> anyhow::Result<MeshConfig> {
-        let credentials = self.credentials(node)?;
-        let inner = transport::create(transport.name(), &credentials)?;
+        let inner = transport::create(transport.name(), &self.credentials(node)?)?;
         let probe = Arc::new(Probe::new(inner, gauge.clone()));
-        Ok(self.with(node, transport, credentials)?.transport(probe))
+        Ok(self.node(node, transport, end)?.transport(probe))
     }
 
     fn credentials(&self, node: NodeId) -> anyhow::Result<Credentials> {
         let identity = Some(self.authority.issue(node, LIFETIME)?);
         Ok(Credentials { identity, secret: Some(self.secret.clone()) })
     }
-
-    fn with(
-        &self,
-        node: NodeId,
-        transport: TransportName,
-        credentials: Credentials,
-    ) -> anyhow::Result<MeshConfig> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(now.as_millis()).context("the clock is beyond all years")?;
-        let incarnation = Incarnation::after(0, now_ms);
-        let config = MeshConfig::new(self.name.clone(), node, incarnation, credentials);
-        Ok(config.listen(any_port(transport)?))
-    }
 }
 
 /// An address at which nobody listens yet.
-fn any_port(transport: TransportName) -> anyhow::Result<Address> {
+fn any_port(transport: TransportName, address: IpAddr) -> anyhow::Result<Address> {
     static MEMORY_NAMES: AtomicU64 = AtomicU64::new(0);
     let endpoint = match transport {
         TransportName::Memory => {
             format!("bench-{}", MEMORY_NAMES.fetch_add(1, Ordering::Relaxed))
         }
-        _ => "127.0.0.1:0".to_owned(),
+        _ => SocketAddr::new(address, 0).to_string(),
     };
     Ok(Address::new(transport.name(), &endpoint)?)
 }

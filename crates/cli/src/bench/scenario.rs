@@ -4,6 +4,7 @@ mod all_to_all;
 mod control;
 mod resume;
 mod round_trip;
+mod shaped;
 mod slow_consumer;
 mod throughput;
 
@@ -26,7 +27,7 @@ pub async fn run_all(options: &Options, output: &mut Output) -> anyhow::Result<(
             ScenarioName::AllToAll => all_to_all::run(&mut run).await?,
             ScenarioName::Resume => resume::run(&mut run).await?,
             ScenarioName::SlowConsumer => slow_consumer::run(&mut run).await?,
-            ScenarioName::Shaped => {}
+            ScenarioName::Shaped => shaped::run(&mut run).await?,
         }
         output.end_scenario()?;
     }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::ValueEnum;
 
 use crate::bench::header::Header;
+use crate::bench::laboratory::Laboratory;
 use crate::bench::output::Output;
 use crate::bench::scenario;
 use crate::bench::subject::Window;
@@ -63,6 +64,8 @@ pub struct Options {
     pub quick: bool,
     /// Time per measurement, if not the default.
     pub duration: Option<Duration>,
+    /// What makes networks with delay and loss, if anything does.
+    pub laboratory: Option<Laboratory>,
 }
 
 /// How a run ended.

@@ -39,29 +39,33 @@ pub struct Node {
 }
 
 impl Pair {
-    /// Starts and connects them.
+    /// Starts and connects them, within this host.
     ///
     /// # Errors
     /// If one does not start, or they do not connect.
     pub async fn start(transport: TransportName) -> anyhow::Result<Self> {
-        let cluster = Cluster::new()?;
-        let (a, b) = (cluster.node(A, transport)?, cluster.node(B, transport)?);
-        Self::connect(a, b).await
+        let (cluster, ends) = (Cluster::new()?, End::pair()?);
+        let a = cluster.node(A, transport, &ends.0)?;
+        let b = cluster.node(B, transport, &ends.1)?;
+        Self::connect(ends, a, b).await
     }
 
-    /// The same, with a probe at `b`.
+    /// Starts and connects them where `ends` are, with a probe at `b`.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub async fn start_probed(transport: TransportName, gauge: &Gauge) -> anyhow::Result<Self> {
+    pub async fn start_probed(
+        transport: TransportName,
+        ends: (End, End),
+        gauge: &Gauge,
+    ) -> anyhow::Result<Self> {
         let cluster = Cluster::new()?;
-        let a = cluster.node(A, transport)?;
-        let b = cluster.probed_node(B, transport, gauge)?;
-        Self::connect(a, b).await
+        let a = cluster.node(A, transport, &ends.0)?;
+        let b = cluster.probed_node(B, transport, &ends.1, gauge)?;
+        Self::connect(ends, a, b).await
     }
 
-    async fn connect(a: MeshConfig, b: MeshConfig) -> anyhow::Result<Self> {
-        let ends = End::pair()?;
+    async fn connect(ends: (End, End), a: MeshConfig, b: MeshConfig) -> anyhow::Result<Self> {
         let (a, b) = (start(&ends.0, a).await?, start(&ends.1, b).await?);
         let to_a = b.add_peer(A, Vec::new())?;
         let to_b = a.add_peer(B, b.endpoints().to_vec())?;

@@ -24,6 +24,9 @@ const NODES: u32 = 16;
 /// Nodes of a quick run.
 const QUICK_NODES: u32 = 8;
 
+/// Messages to one peer before it is the next one's turn.
+const BURST: usize = 32;
+
 /// Runs it over every transport.
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
@@ -88,8 +91,9 @@ impl Crowd {
         let ends = End::pair()?;
         let mut crowd = Self { nodes: Vec::new(), ends };
         for number in 0..count {
-            let config = cluster.node(NodeId(number), transport)?;
-            let node = pair::start(crowd.end(number as usize), config).await?;
+            let end = crowd.end(number as usize);
+            let config = cluster.node(NodeId(number), transport, end)?;
+            let node = pair::start(end, config).await?;
             crowd.nodes.push(node);
         }
         Ok(crowd)
@@ -147,7 +151,9 @@ async fn speak(peers: Vec<Peer>, enough: Arc<AtomicBool>) -> anyhow::Result<()> 
         peers.into_iter().map(|peer| (peer, Source::new(PING_BYTES))).collect();
     while !enough.load(Ordering::Relaxed) {
         for (peer, source) in &mut streams {
-            pair::send(peer, Lane::DATA, source).await?;
+            for _ in 0..BURST {
+                pair::send(peer, Lane::DATA, source).await?;
+            }
         }
         // Its thread has other nodes to serve.
         tokio::task::yield_now().await;

@@ -12,6 +12,7 @@ use dx_transport::lane::Lane;
 use dx_transport::mesh::Mesh;
 use tokio::sync::oneshot;
 
+use crate::bench::end::End;
 use crate::bench::latency::{Distribution, PERCENTILES};
 use crate::bench::mesh::pair::{receive_paced, send_paced, send_until};
 use crate::bench::mesh::{Gauge, Pair};
@@ -65,7 +66,7 @@ async fn over(
     saturated: Window,
 ) -> anyhow::Result<()> {
     let gauge = Gauge::default();
-    let pair = Pair::start_probed(transport, &gauge).await?;
+    let pair = Pair::start_probed(transport, End::pair()?, &gauge).await?;
     let params = |bulk: &str| {
         Params::new().with("transport", transport.name().into()).with("bulk", bulk.into())
     };
@@ -74,7 +75,7 @@ async fn over(
         let value = alone.latency.percentile_us(quantile);
         run.report(&params("idle"), (metric, Unit::Microseconds), value, None)?;
     }
-    let beside = beside_bulk(&pair, &gauge, saturated).await?;
+    let beside = beside_bulk(&pair, &gauge, saturated, BULK_BYTES).await?;
     let params = params("saturated");
     for (metric, quantile) in PERCENTILES {
         let value = beside.latency.percentile_us(quantile);
@@ -90,19 +91,27 @@ async fn over(
 }
 
 /// What became of the control messages.
-struct Pings {
-    latency: Distribution,
-    overtaken: Distribution,
+pub(super) struct Pings {
+    /// From when they were due to their arrival.
+    pub latency: Distribution,
+    /// Bytes that arrived between their hand-over and their arrival.
+    pub overtaken: Distribution,
     /// Million bytes per second that arrived meanwhile.
-    bulk: f64,
+    pub bulk: f64,
 }
 
-async fn beside_bulk(pair: &Pair, gauge: &Gauge, window: Window) -> anyhow::Result<Pings> {
+/// Control messages beside bulk messages of `size` bytes.
+pub(super) async fn beside_bulk(
+    pair: &Pair,
+    gauge: &Gauge,
+    window: Window,
+    size: usize,
+) -> anyhow::Result<Pings> {
     let enough = Arc::new(AtomicBool::new(false));
-    let source = Source::new(BULK_BYTES);
+    let source = Source::new(size);
     let sending = send_until(pair.a.peer.clone(), Lane::BULK, source, Arc::clone(&enough));
     let sender = pair.a.end.spawn(sending);
-    let consumer = pair.b.end.spawn(consume(Arc::clone(&pair.b.mesh)));
+    let consumer = pair.b.end.spawn(consume(Arc::clone(&pair.b.mesh), size));
     let pings = pings(pair, gauge, window).await?;
     enough.store(true, Ordering::Relaxed);
     sender.join().await?;
@@ -111,8 +120,8 @@ async fn beside_bulk(pair: &Pair, gauge: &Gauge, window: Window) -> anyhow::Resu
 }
 
 /// Receives and checks bulk messages to their end.
-async fn consume(mesh: Arc<Mesh>) -> anyhow::Result<()> {
-    let mut checker = Checker::new(BULK_BYTES);
+async fn consume(mesh: Arc<Mesh>, size: usize) -> anyhow::Result<()> {
+    let mut checker = Checker::new(size);
     loop {
         for message in &mesh.recv(Lane::BULK).await {
             if checker.check(&message)? == Checked::End {
@@ -122,7 +131,8 @@ async fn consume(mesh: Arc<Mesh>) -> anyhow::Result<()> {
     }
 }
 
-async fn pings(pair: &Pair, gauge: &Gauge, window: Window) -> anyhow::Result<Pings> {
+/// Control messages, whatever else goes on.
+pub(super) async fn pings(pair: &Pair, gauge: &Gauge, window: Window) -> anyhow::Result<Pings> {
     let (warmup, total) = window.messages(RATE);
     // What the receiver had got when each message was handed over, by the message's number.
     let marks = Arc::new(Mutex::new(Vec::<u64>::new()));

@@ -13,6 +13,7 @@ use dx_transport::lane::Lane;
 use dx_transport::mesh::{Mesh, Peer};
 use tokio::sync::watch;
 
+use crate::bench::end::End;
 use crate::bench::latency::Distribution;
 use crate::bench::mesh::{Gauge, Pair, pair};
 use crate::bench::payload::{self, Checked, Checker, Corrupt, Source};
@@ -61,7 +62,7 @@ async fn over(
     limit: Duration,
 ) -> anyhow::Result<()> {
     let gauge = Gauge::default();
-    let pair = Pair::start_probed(transport, &gauge).await?;
+    let pair = Pair::start_probed(transport, End::pair()?, &gauge).await?;
     let enough = Arc::new(AtomicBool::new(false));
     let sent = Arc::new(AtomicU64::new(0));
     let (progress, received) = watch::channel(0);

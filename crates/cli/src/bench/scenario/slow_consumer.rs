@@ -88,10 +88,11 @@ impl Fan {
     async fn start(transport: TransportName) -> anyhow::Result<Self> {
         let cluster = Cluster::new()?;
         let ends = End::pair()?;
-        let sender = pair::start(&ends.0, cluster.node(SENDER, transport)?).await?;
+        let sender = pair::start(&ends.0, cluster.node(SENDER, transport, &ends.0)?).await?;
         let mut readers = Vec::new();
         for number in 1..=READERS {
-            let reader = pair::start(&ends.1, cluster.node(NodeId(number), transport)?).await?;
+            let reader =
+                pair::start(&ends.1, cluster.node(NodeId(number), transport, &ends.1)?).await?;
             reader.add_peer(SENDER, Vec::new())?;
             sender.add_peer(reader.node(), reader.endpoints().to_vec())?;
             readers.push(reader);
