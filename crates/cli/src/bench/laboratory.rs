@@ -21,6 +21,8 @@ pub struct Network {
 pub struct Hosts {
     /// A thread on each, with the address at which the other finds it.
     pub ends: (End, End),
+    /// What TCP does there about loss: its congestion control.
+    pub congestion_control: String,
     /// What holds the network up; dropped last.
     pub network: Box<dyn Any>,
 }

@@ -19,6 +19,9 @@ const NETWORK: Network = Network { delay: Duration::from_millis(25), loss: 0.01 
 /// Bytes of a bulk message: small enough to finish soon after the window.
 const BULK_BYTES: usize = 64 << 10;
 
+/// quinn's congestion control.
+const QUINN: &str = "cubic";
+
 /// Without `--quick`, so many times the usual window: it takes many round trips to show.
 const LONGER: u32 = 10;
 
@@ -60,7 +63,9 @@ async fn over(
     hosts: Hosts,
     window: Window,
 ) -> anyhow::Result<()> {
-    let Hosts { ends, network } = hosts;
+    let Hosts { ends, congestion_control, network } = hosts;
+    let control = if transport == TransportName::Quic { QUINN } else { &congestion_control };
+    let params = params.clone().with("congestion", control.into());
     let gauge = Gauge::default();
     let pair = Pair::start_probed(transport, ends, &gauge).await?;
     let alone = control::pings(&pair, &gauge, window).await.context("without bulk")?;

@@ -44,6 +44,12 @@ pub fn of(entries: &[Entry]) -> Vec<Chart> {
             "control latency while bulk saturates",
             |params| text(params, "bulk") == Some("saturated"),
         ),
+        latencies(
+            &figures,
+            ScenarioName::Shaped,
+            "control latency beside bulk, 50 ms round trip, 1 % loss",
+            |params| text(params, "bulk") == Some("saturated"),
+        ),
     ];
     charts.into_iter().filter(|chart| !chart.series.is_empty()).collect()
 }
