@@ -268,7 +268,9 @@ mod tests {
         assert!(matches!(events.try_next(), Some(PeerEvent::Missed(3))));
         for kept in [3, 4] {
             let next = events.try_next();
-            assert!(matches!(next, Some(PeerEvent::SlowPeer { peer: NodeId(peer), .. }) if peer == kept));
+            assert!(
+                matches!(next, Some(PeerEvent::SlowPeer { peer: NodeId(peer), .. }) if peer == kept)
+            );
         }
         assert!(events.try_next().is_none());
     }

@@ -126,7 +126,8 @@ impl State {
     }
 
     fn put(&mut self, index: usize, batch: Batch) {
-        let source = self.sources[index].as_mut().expect("a source exists while its peer task does");
+        let source =
+            self.sources[index].as_mut().expect("a source exists while its peer task does");
         let lane = batch.lane().index();
         let queue = &mut source.queues[lane];
         if let Some(last) = queue.back_mut().filter(|last| can_merge(last, &batch)) {

@@ -351,7 +351,8 @@ impl PeerShared {
 
     fn status(&self) -> PeerStatus {
         let session = lock(&self.session).stats();
-        let lanes = (0..self.lanes.len()).map(|index| self.lane_status(index, &session.lanes[index]));
+        let lanes =
+            (0..self.lanes.len()).map(|index| self.lane_status(index, &session.lanes[index]));
         let lanes = lanes.collect();
         let view = lock(&self.view);
         PeerStatus {

@@ -28,8 +28,8 @@ use crate::mesh::task::PeerTask;
 use crate::mesh::task_waker::TaskWaker;
 use crate::mesh::waiters::{Waiters, lock};
 use crate::outbox::Outbox;
-use crate::session::{Session, SessionConfig};
 use crate::proof::PeerProof;
+use crate::session::{Session, SessionConfig};
 use crate::transport::{self, CreateError, Transport};
 
 /// See the module.
@@ -260,4 +260,3 @@ impl Shared {
         peers.values().for_each(|peer| peer.close());
     }
 }
-

@@ -82,7 +82,10 @@ fn check_lane(lane: &LaneConfig) -> Result<(), StartError> {
     if !(1..=64).contains(&lane.weight) {
         wrong(format!("a weight of {} is not possible: 1 to 64 are", lane.weight))
     } else if lane.max_message == 0 || lane.max_message > MAX_MESSAGE_CEILING {
-        wrong(format!("messages of {} bytes are not possible: 1 to {MAX_MESSAGE_CEILING} are", lane.max_message))
+        wrong(format!(
+            "messages of {} bytes are not possible: 1 to {MAX_MESSAGE_CEILING} are",
+            lane.max_message
+        ))
     } else if lane.window_bytes < MAX_FRAME || lane.replay_bytes < MAX_FRAME {
         wrong(format!("`window_bytes` and `replay_bytes` must be at least {MAX_FRAME}, one frame"))
     } else if lane.queue_bytes == 0 {

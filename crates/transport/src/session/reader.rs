@@ -9,6 +9,7 @@
 //! staging:                       [hdr]             [hdr]             [ a little more ]
 //! ```
 //!
+//! The same holds where a read ends between two fragments: the next one begins with a header.
 //! Where a guessed header turns out to be another frame's, what follows it is copied back into
 //! the staging buffer and parsed from there.
 
@@ -22,7 +23,7 @@ use crate::limits::MAX_FRAME;
 use crate::session::incoming::Incoming;
 
 /// Slots of one vectored read: up to [`RUN`] bodies and headers, and the staging buffer.
-pub(crate) const MAX_SLOTS: usize = 2 * RUN + 1;
+const MAX_SLOTS: usize = 2 * RUN + 2;
 /// Bodies that one read may fill.
 const RUN: usize = 8;
 /// The staging buffer grows up to this while reads fill it.
@@ -30,7 +31,6 @@ const LARGEST_STAGING: usize = 512 * 1024;
 /// What a read may take beyond a run of fragments: it is likely to be copied.
 const BEYOND_RUN: usize = 4 * 1024;
 
-#[derive(Default)]
 pub(crate) struct Reader {
     staging: Option<Buffer>,
     start: usize,
@@ -38,8 +38,13 @@ pub(crate) struct Reader {
     /// Size of the next staging buffer.
     size: usize,
     pub(crate) body: Body,
+    /// The lane of a message of which more fragments are likely to come next.
+    pub(crate) expects: Option<Lane>,
     /// Lengths of the bodies that the next read expects after the current one.
     run: Vec<usize>,
+    pub(crate) run_lane: Lane,
+    /// How many bodies to expect: fewer when frames of other lanes come between, more when not.
+    guess: usize,
 }
 
 /// A frame's body that is being received.
@@ -62,6 +67,22 @@ pub(crate) enum Landed {
     Expected { header: Header, body: usize },
 }
 
+impl Default for Reader {
+    fn default() -> Self {
+        Self {
+            staging: None,
+            start: 0,
+            end: 0,
+            size: SMALLEST,
+            body: Body::None,
+            expects: None,
+            run: Vec::new(),
+            run_lane: Lane::CONTROL,
+            guess: RUN,
+        }
+    }
+}
+
 impl Reader {
     /// Lets `read` fill the slots.
     pub(crate) fn with_slots<R>(
@@ -71,10 +92,15 @@ impl Reader {
         read: impl FnOnce(&mut [IoSliceMut<'_>]) -> R,
     ) -> R {
         let staging = self.staging.get_or_insert_with(|| pool.take(self.size.max(SMALLEST)));
-        let Body::Fragment { lane, len, left } = self.body else {
-            return read(&mut [IoSliceMut::new(&mut staging.bytes()[self.end..])]);
+        let (lane, done, left) = match (self.body, self.expects) {
+            (Body::Fragment { lane, len, left }, _) => (lane, len - left, left),
+            (Body::None, Some(lane)) if self.start == self.end => (lane, 0, 0),
+            _ => {
+                self.run.clear();
+                return read(&mut [IoSliceMut::new(&mut staging.bytes()[self.end..])]);
+            }
         };
-        let mut rest = &mut lanes[lane.index()].assembly_rest()[len - left..];
+        let mut rest = &mut lanes[lane.index()].assembly_rest()[done..];
         let mut free = &mut staging.bytes()[self.end..];
         let mut slots: [IoSliceMut<'_>; MAX_SLOTS] =
             std::array::from_fn(|_| IoSliceMut::new(&mut []));
@@ -84,10 +110,13 @@ impl Reader {
             count += 1;
         };
         self.run.clear();
-        let (body, after) = rest.split_at_mut(left);
-        put(body);
-        rest = after;
-        while !rest.is_empty() && self.run.len() + 1 < RUN {
+        self.run_lane = lane;
+        if left > 0 {
+            let (body, after) = rest.split_at_mut(left);
+            put(body);
+            rest = after;
+        }
+        while !rest.is_empty() && self.run.len() < self.guess.max(1) {
             let (header, after) = free.split_at_mut(HEADER);
             put(header);
             free = after;
@@ -113,6 +142,11 @@ impl Reader {
         }
     }
 
+    /// Whether the slots of the last read were those of a run of fragments.
+    pub(crate) fn is_run(&self) -> bool {
+        matches!(self.body, Body::Fragment { .. }) || !self.run.is_empty()
+    }
+
     /// Counts bytes into the current body; returns those that are beyond it.
     pub(crate) fn fill_body(&mut self, count: usize) -> usize {
         let Body::Fragment { left, .. } = &mut self.body else { return count };
@@ -121,33 +155,33 @@ impl Reader {
         count - taken
     }
 
-    /// After the `index`th body of a run is complete, looks at the `count` bytes that came after.
+    /// Looks at the `count` bytes that came where the `index`th header of the run and what is
+    /// after it were expected.
     pub(crate) fn land(
         &mut self,
         index: usize,
         count: usize,
         lanes: &mut [Incoming],
-        lane: Lane,
         pool: &Arc<BufferPool>,
     ) -> Landed {
         let Some(&expected) = self.run.get(index) else {
             self.stage(count);
             return Landed::Staged;
         };
-        let header = count.min(HEADER);
-        self.end += header;
-        let body = count - header;
-        if header == HEADER
-            && let Some(header) = self.peek_header()
+        self.end += count.min(HEADER);
+        let Some(body) = count.checked_sub(HEADER) else { return Landed::Staged };
+        if let Some(header) = self.peek_header()
             && header.kind == Kind::Fragment
-            && header.lane == lane.0
+            && header.lane == self.run_lane.0
             && header.len as usize == expected
             && header.flags == 0
         {
             self.start = self.end;
+            self.guess = (self.guess + 1).min(RUN);
             return Landed::Expected { header, body };
         }
-        self.gather(index, body, lanes[lane.index()].assembly_rest(), pool);
+        self.guess /= 2;
+        self.gather(index, body, lanes[self.run_lane.index()].assembly_rest(), pool);
         Landed::Staged
     }
 

@@ -67,9 +67,10 @@ struct Turn<'a> {
 
 impl Turn<'_> {
     fn read(&mut self, reader: &mut Reader, count: usize) -> Result<(), Violation> {
-        match reader.body {
-            Body::Fragment { .. } => self.read_run(reader, count)?,
-            Body::None | Body::Skip { .. } => reader.stage(count),
+        if reader.is_run() {
+            self.read_run(reader, count)?;
+        } else {
+            reader.stage(count);
         }
         self.parse(reader)
     }
@@ -78,14 +79,17 @@ impl Turn<'_> {
     fn read_run(&mut self, reader: &mut Reader, count: usize) -> Result<(), Violation> {
         let mut beyond = reader.fill_body(count);
         for index in 0.. {
-            let Body::Fragment { lane, len, left: 0 } = reader.body else { return Ok(()) };
-            self.end_fragment(reader, lane, len);
+            match reader.body {
+                Body::Fragment { lane, len, left: 0 } => self.end_fragment(reader, lane, len),
+                Body::Fragment { .. } | Body::Skip { .. } => return Ok(()),
+                Body::None => {}
+            }
             let pool = &self.session.config.pool;
-            match reader.land(index, beyond, &mut self.session.incoming, lane, pool) {
+            match reader.land(index, beyond, &mut self.session.incoming, pool) {
                 Landed::Staged => return Ok(()),
                 Landed::Expected { header, body } => {
                     if !self.begin_fragment(reader, &header)? {
-                        return Err(Violation::MisplacedFragment(lane));
+                        return Err(Violation::MisplacedFragment(reader.run_lane));
                     }
                     beyond = reader.fill_body(body);
                 }
@@ -216,10 +220,13 @@ impl Turn<'_> {
         reader.body = Body::None;
         let incoming = &mut self.session.incoming[lane.index()];
         let stats = &mut self.session.stats[lane.index()];
-        if let Some((first, message)) = incoming.end_fragment(self.now, len, stats) {
-            let body = FoundBody::Assembled(message);
-            self.session.found.push(Found { lane, first, count: 1, body });
-        }
+        let Some((first, message)) = incoming.end_fragment(self.now, len, stats) else {
+            reader.expects = Some(lane);
+            return;
+        };
+        reader.expects = None;
+        let body = FoundBody::Assembled(message);
+        self.session.found.push(Found { lane, first, count: 1, body });
     }
 
     fn on_control(&mut self, kind: Kind, body: &[u8]) -> Result<(), Violation> {

@@ -48,12 +48,7 @@ impl PeerTask {
         self.settle(written, now, session)
     }
 
-    fn settle(
-        &mut self,
-        moved: Result<bool, Broken>,
-        now: Instant,
-        session: &mut Session,
-    ) -> bool {
+    fn settle(&mut self, moved: Result<bool, Broken>, now: Instant, session: &mut Session) -> bool {
         match moved {
             Ok(has_moved) => has_moved,
             Err(Broken::Link) => {

@@ -170,7 +170,12 @@ impl PeerTask {
         view.sessions += u64::from(!resumed);
     }
 
-    fn say_attached(&mut self, new: &Candidate, restarted: Option<Incarnation>, attached: Attached) {
+    fn say_attached(
+        &mut self,
+        new: &Candidate,
+        restarted: Option<Incarnation>,
+        attached: Attached,
+    ) {
         let (peer, incarnation) = (self.peer.node, new.hello.incarnation);
         if let Some(old) = restarted {
             self.mesh.events.push(PeerEvent::Restarted { peer, old, new: incarnation });
