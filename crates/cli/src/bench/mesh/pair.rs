@@ -67,7 +67,7 @@ impl Pair {
 
     async fn connect(ends: (End, End), a: MeshConfig, b: MeshConfig) -> anyhow::Result<Self> {
         let (a, b) = (start(&ends.0, a).await?, start(&ends.1, b).await?);
-        let to_a = b.add_peer(A, Vec::new())?;
+        let to_a = b.add_peer(A, a.endpoints().to_vec())?;
         let to_b = a.add_peer(B, b.endpoints().to_vec())?;
         tokio::try_join!(wait_until_up(&a, 1), wait_until_up(&b, 1))?;
         Ok(Self {

@@ -93,7 +93,7 @@ impl Fan {
         for number in 1..=READERS {
             let reader =
                 pair::start(&ends.1, cluster.node(NodeId(number), transport, &ends.1)?).await?;
-            reader.add_peer(SENDER, Vec::new())?;
+            reader.add_peer(SENDER, sender.endpoints().to_vec())?;
             sender.add_peer(reader.node(), reader.endpoints().to_vec())?;
             readers.push(reader);
         }
