@@ -66,6 +66,9 @@ pub struct TransportBench {
     /// Nodes of the all-to-all scenario (default: 16, or 8 with --quick).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
     pub nodes: Option<u32>,
+    /// Measure what otherwise has a process of its own in this one.
+    #[arg(long, hide = true, action = ArgAction::SetTrue)]
+    pub in_process: bool,
     /// How long, and where the results go.
     #[command(flatten)]
     pub output: Output,
@@ -113,6 +116,7 @@ impl From<TransportBench> for Options {
             scenarios: all_if_empty(&arguments.scenario),
             floor: arguments.floor,
             nodes: arguments.nodes,
+            in_process: arguments.in_process,
             quick: arguments.output.quick,
             duration: arguments.output.duration,
             laboratory: None,

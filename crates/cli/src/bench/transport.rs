@@ -60,6 +60,8 @@ pub struct Options {
     pub floor: bool,
     /// Nodes of the all-to-all scenario, if not the default.
     pub nodes: Option<u32>,
+    /// Measure in this process what otherwise has one of its own.
+    pub in_process: bool,
     /// Everything once and briefly.
     pub quick: bool,
     /// Time per measurement, if not the default.
@@ -145,11 +147,9 @@ impl ScenarioName {
     /// Its share of the time that `--quick` has for everything; set-up comes on top.
     fn quick_share(self) -> Duration {
         Duration::from_millis(match self {
-            Self::Throughput => 4_000,
-            Self::RoundTrip => 2_400,
-            Self::Control => 4_500,
-            Self::AllToAll | Self::Shaped => 1_200,
-            Self::Resume => 2_000,
+            Self::Throughput => 3_500,
+            Self::Control | Self::AllToAll | Self::Shaped => 1_200,
+            Self::RoundTrip | Self::Resume => 2_000,
             Self::SlowConsumer => 1_600,
         })
     }

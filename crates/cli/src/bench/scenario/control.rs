@@ -32,23 +32,19 @@ const BULK_BYTES: usize = 16 << 20;
 /// Samples that a p99.9 takes.
 const SAMPLES: u32 = 10_000;
 
-/// In a quick run, the saturated part takes this many times as long as the idle one.
-const QUICK_RATIO: u32 = 4;
+/// Samples of a quick run: what a p99 takes.
+const QUICK_SAMPLES: u32 = 1_000;
 
 /// Runs it over every transport.
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
     run.output.progress.expect(transports.len() as u64);
-    let parts = transports.len() * (1 + QUICK_RATIO as usize);
-    let mut idle = run.options.window(run.name, parts);
-    let mut saturated = idle;
-    if run.options.quick {
-        saturated.measure *= QUICK_RATIO;
-    } else {
-        let enough = Duration::from_secs(1) * SAMPLES / RATE;
-        idle.measure = idle.measure.max(enough);
-        saturated.measure = idle.measure;
-    }
+    let samples = if run.options.quick { QUICK_SAMPLES } else { SAMPLES };
+    let enough = Duration::from_secs(1) * samples / RATE;
+    // Only what happens beside bulk is worth that time in a quick run.
+    let window = run.options.window(run.name, transports.len());
+    let saturated = Window { measure: window.measure.max(enough), ..window };
+    let idle = if run.options.quick { window } else { saturated };
     for transport in transports {
         run.output.progress.begin(format!("control, {transport}"));
         if let Err(error) = over(run, transport, idle, saturated).await {
