@@ -64,7 +64,7 @@ impl LiveLink {
         &mut *self.link
     }
 
-    /// Reads what has come into `out`; returns whether there was something.
+    /// Reads what has come into `out`; returns whether there may be more.
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -72,23 +72,34 @@ impl LiveLink {
         session: &mut Session,
         out: &mut Received,
     ) -> Result<bool, Broken> {
-        let mut has_moved = false;
+        let mut has_more = false;
         for channel in 0..self.channels.len() {
-            for _ in 0..BURST {
-                let link = &mut self.link;
-                let read = session.with_slots(channel, |slots| link.poll_read(cx, channel, slots));
-                let Some(Poll::Ready(count)) = read else { break };
-                match count? {
-                    0 => return Err(Broken::Link),
-                    count => session.on_read(now, channel, count, out)?,
-                }
-                has_moved = true;
-            }
+            has_more |= self.read_burst(cx, now, channel, session, out)?;
         }
-        Ok(has_moved)
+        Ok(has_more)
     }
 
-    /// Writes what there is to write; returns whether there was something. Senders to be woken,
+    fn read_burst(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        channel: usize,
+        session: &mut Session,
+        out: &mut Received,
+    ) -> Result<bool, Broken> {
+        for _ in 0..BURST {
+            let link = &mut self.link;
+            let read = session.with_slots(channel, |slots| link.poll_read(cx, channel, slots));
+            let Some(Poll::Ready(count)) = read else { return Ok(false) };
+            match count? {
+                0 => return Err(Broken::Link),
+                count => session.on_read(now, channel, count, out)?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes what there is to write; returns whether there may be more. Senders to be woken,
     /// since there is room again, are added to `woken`.
     pub(crate) fn poll_write(
         &mut self,
@@ -98,31 +109,13 @@ impl LiveLink {
         sending: &Mutex<Sending>,
         woken: &mut Vec<Waker>,
     ) -> Result<bool, Broken> {
-        let mut has_moved = false;
+        let mut has_more = false;
         for (index, channel) in self.channels.iter_mut().enumerate() {
-            for _ in 0..BURST {
-                if channel.queue.is_empty() {
-                    fill(now, index, session, sending, &mut channel.queue, woken);
-                }
-                if channel.queue.is_empty() {
-                    break;
-                }
-                let Poll::Ready(written) = self.link.poll_write(cx, index, &mut channel.queue)
-                else {
-                    break;
-                };
-                written?;
-                has_moved = true;
-                channel.is_dirty = true;
-            }
-            if channel.is_dirty
-                && let Poll::Ready(flushed) = self.link.poll_flush(cx, index)
-            {
-                flushed?;
-                channel.is_dirty = false;
-            }
+            let fill = |queue: &mut _| fill(now, index, session, sending, queue, woken);
+            has_more |= channel.write_burst(cx, index, &mut *self.link, fill)?;
+            channel.flush(cx, index, &mut *self.link)?;
         }
-        Ok(has_moved)
+        Ok(has_more)
     }
 
     /// Whether everything was handed to the transport.
@@ -141,6 +134,41 @@ impl LiveLink {
         let mut queue = std::mem::take(&mut self.channels[0].queue);
         let _ = session.poll_transmit(now, 0, &mut lock(sending).outbox, &mut queue);
         (self.link, queue)
+    }
+}
+
+impl Channel {
+    fn write_burst(
+        &mut self,
+        cx: &mut Context<'_>,
+        index: usize,
+        link: &mut dyn Link,
+        mut fill: impl FnMut(&mut SendQueue),
+    ) -> io::Result<bool> {
+        for _ in 0..BURST {
+            if self.queue.is_empty() {
+                fill(&mut self.queue);
+            }
+            if self.queue.is_empty() {
+                return Ok(false);
+            }
+            let Poll::Ready(written) = link.poll_write(cx, index, &mut self.queue) else {
+                return Ok(false);
+            };
+            written?;
+            self.is_dirty = true;
+        }
+        Ok(true)
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>, index: usize, link: &mut dyn Link) -> io::Result<()> {
+        if self.is_dirty
+            && let Poll::Ready(flushed) = link.poll_flush(cx, index)
+        {
+            flushed?;
+            self.is_dirty = false;
+        }
+        Ok(())
     }
 }
 

@@ -104,8 +104,15 @@ impl Peer {
     ///
     /// # Errors
     /// As [`Self::try_send`], but never [`SendError::Full`].
+    #[inline]
     pub async fn send(&self, lane: Lane, message: &[u8]) -> Result<(), SendError> {
-        self.queue(lane, |outbox| outbox.push(lane, message)).await
+        let result = lock(&self.shared.sending).outbox.push(lane, message);
+        match result {
+            Err(Refusal::Full { .. }) => {
+                self.wait_for_room(lane, |outbox| outbox.push(lane, message)).await
+            }
+            decided => self.shared.settle(lane, decided),
+        }
     }
 
     /// Queues `message` as soon as there is room, by reference unless it is small. Cancel-safe.
@@ -113,7 +120,13 @@ impl Peer {
     /// # Errors
     /// As [`Self::send`].
     pub async fn send_bytes(&self, lane: Lane, message: Bytes) -> Result<(), SendError> {
-        self.queue(lane, |outbox| outbox.push_bytes(lane, message.clone())).await
+        let result = lock(&self.shared.sending).outbox.push_bytes(lane, message.clone());
+        match result {
+            Err(Refusal::Full { .. }) => {
+                self.wait_for_room(lane, |outbox| outbox.push_bytes(lane, message.clone())).await
+            }
+            decided => self.shared.settle(lane, decided),
+        }
     }
 
     /// Sends a datagram, best effort: it may be lost, repeated or overtaken.
@@ -143,14 +156,12 @@ impl Peer {
         self.shared.status()
     }
 
-    async fn queue(
+    /// The lane exists: it is full.
+    async fn wait_for_room(
         &self,
         lane: Lane,
         mut push: impl FnMut(&mut Outbox) -> Result<Accepted, Refusal>,
     ) -> Result<(), SendError> {
-        if lane.index() >= self.shared.lanes.len() {
-            return Err(SendError::UnknownLane(lane));
-        }
         let attempt = |sending: &mut Sending| match push(&mut sending.outbox) {
             Err(Refusal::Full { .. }) => None,
             decided => Some(decided),

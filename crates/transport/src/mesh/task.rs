@@ -1,7 +1,7 @@
 //! The task of one peer: one future that owns the link in use and the attempts to get one.
 //!
-//! One turn: orders and new links, then reading, then time, then writing; again while something
-//! moved. Reading comes before time, so that a process that was stalled hears what has arrived
+//! One turn: orders and new links, then reading, then time, then writing; again while there is
+//! more. Reading comes before time, so that a process that was stalled hears what has arrived
 //! before it judges who is silent.
 
 mod ending;
@@ -70,21 +70,18 @@ impl Future for PeerTask {
         let peer = task.peer.clone();
         peer.driver.register(cx.waker());
         let mut session = lock(&peer.session);
-        let mut has_moved = true;
         for _ in 0..TURNS {
             let now = task.mesh.clock.now();
-            has_moved = task.turn(cx, now, &mut session);
+            let has_more = task.turn(cx, now, &mut session);
             wake_all(&mut task.woken);
             if task.poll_ending(cx, now, &mut session).is_ready() {
                 return Poll::Ready(());
             }
-            if !has_moved {
-                break;
+            if !has_more {
+                return Poll::Pending;
             }
         }
-        if has_moved {
-            cx.waker().wake_by_ref();
-        }
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 }
@@ -113,17 +110,18 @@ impl PeerTask {
         }
     }
 
+    /// Returns whether there is more to do at once.
     fn turn(&mut self, cx: &mut Context<'_>, now: Instant, session: &mut Session) -> bool {
         if let Some(orders) = self.peer.take_orders() {
             self.obey(orders, now, session);
         }
-        let mut has_moved = self.poll_attempts(cx, now, session);
+        self.poll_attempts(cx, now, session);
         self.grant_credit(session);
-        has_moved |= self.poll_read(cx, now, session);
-        has_moved |= self.poll_time(now, session);
-        has_moved |= self.poll_write(cx, now, session);
+        let mut has_more = self.poll_read(cx, now, session);
+        has_more |= self.poll_time(now, session);
+        has_more |= self.poll_write(cx, now, session);
         self.poll_timer(cx, now, session);
-        has_moved
+        has_more
     }
 
     fn obey(&mut self, orders: Orders, now: Instant, session: &mut Session) {
@@ -159,7 +157,8 @@ impl PeerTask {
         }
     }
 
-    /// Does what is due now: dialing, silence, the end of a session.
+    /// Does what is due now: dialing, silence, the end of a session. Returns whether another turn
+    /// is needed.
     fn poll_time(&mut self, now: Instant, session: &mut Session) -> bool {
         match session.on_timeout(now) {
             Timeout::Nothing => {}

@@ -1,19 +1,29 @@
 //! What is delivered when links break.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dx_transport::id::NodeId;
 use dx_transport::lane::Lane;
-use dx_transport::mesh::{Mesh, PeerEvent};
+use dx_transport::mesh::{DownReason, Mesh, PeerEvent};
+use dx_transport::session::{Direction, Timing};
 use dx_transport::transport::{Memory, Tcp, Transport};
 
 use crate::fragile::Fragile;
-use crate::nodes::{address, config, events, introduce, soon, start, up};
+use crate::nodes::{address, config, event, events, introduce, soon, start, up};
 
 async fn fragile_pair(transport: Arc<dyn Transport>) -> (Mesh, Mesh, Arc<Fragile>) {
+    fragile_pair_with(transport, Timing::default()).await
+}
+
+async fn fragile_pair_with(
+    transport: Arc<dyn Transport>,
+    timing: Timing,
+) -> (Mesh, Mesh, Arc<Fragile>) {
     let name = transport.name();
     let fragile = Fragile::new(transport);
-    let node = |id| config(id).transport(fragile.clone()).listen(address(name));
+    let node =
+        |id| config(id).timing(timing.clone()).transport(fragile.clone()).listen(address(name));
     let (one, two) = (start(node(1)).await, start(node(2)).await);
     introduce(&one, &two);
     (one, two, fragile)
@@ -80,6 +90,85 @@ async fn broken_links_lose_repeat_and_reorder_nothing_over_memory() {
 #[tokio::test]
 async fn broken_links_lose_repeat_and_reorder_nothing_over_tcp() {
     survive(Arc::new(Tcp), 50).await;
+}
+
+async fn down(mesh: &Mesh) -> DownReason {
+    event(mesh, |event| match event {
+        PeerEvent::Down { reason, .. } => Some(reason.clone()),
+        _ => None,
+    })
+    .await
+}
+
+/// A detector that is quick enough for a test.
+fn nervous() -> Timing {
+    Timing {
+        ping_interval: Duration::from_millis(100),
+        silence: Duration::from_millis(300),
+        ..Timing::default()
+    }
+}
+
+#[tokio::test]
+async fn a_cut_cable_is_noticed_by_both_and_a_healed_one_loses_nothing() {
+    let (one, two, fragile) = fragile_pair_with(Arc::new(Tcp), nervous()).await;
+    up(&one, 2).await;
+    up(&two, 1).await;
+    fragile.freeze();
+    assert_eq!(down(&one).await, DownReason::Silent);
+    assert_eq!(down(&two).await, DownReason::Silent);
+    one.peer(NodeId(2)).unwrap().try_send(Lane::DATA, b"later").unwrap();
+    fragile.thaw();
+    assert!(up(&one, 2).await, "the session is resumed");
+    assert!(up(&two, 1).await, "the session is resumed");
+    assert_eq!(soon(two.recv(Lane::DATA)).await.iter().next().unwrap().as_slice(), b"later");
+}
+
+#[tokio::test]
+async fn a_cut_cable_is_noticed_while_the_link_is_full() {
+    const COUNT: u64 = 400;
+    let (one, two, fragile) = fragile_pair_with(Arc::new(Memory), nervous()).await;
+    up(&one, 2).await;
+    let cut = async {
+        let peer = two.peer(NodeId(1)).unwrap();
+        while peer.received(Lane::DATA).messages < COUNT / 2 {
+            tokio::task::yield_now().await;
+        }
+        fragile.freeze();
+        assert_eq!(down(&one).await, DownReason::Silent);
+        fragile.thaw();
+    };
+    soon(async {
+        tokio::join!(
+            cut,
+            send_numbers(&one, NodeId(2), Lane::DATA, COUNT),
+            expect_numbers(&two, Lane::DATA, COUNT),
+        )
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_without_link_ends_and_says_what_may_be_lost() {
+    let timing = Timing { session_ttl: Duration::from_millis(500), ..nervous() };
+    let (one, two, fragile) = fragile_pair_with(Arc::new(Memory), timing).await;
+    up(&one, 2).await;
+    up(&two, 1).await;
+    fragile.freeze();
+    let peer = one.peer(NodeId(2)).unwrap();
+    for _ in 0..3 {
+        peer.try_send(Lane::DATA, b"never heard of").unwrap();
+    }
+    let lost = event(&one, |event| match event {
+        PeerEvent::Lost { lane, from, to, direction, .. } => Some((*lane, *from, *to, *direction)),
+        _ => None,
+    });
+    assert_eq!(lost.await, (Lane::DATA, 0, 3, Direction::Sent));
+    fragile.thaw();
+    assert!(!up(&one, 2).await, "a new session begins");
+    peer.try_send(Lane::DATA, b"anew").unwrap();
+    let batch = soon(two.recv(Lane::DATA)).await;
+    assert_eq!((batch.first(), batch.iter().next().unwrap().as_slice()), (0, &b"anew"[..]));
 }
 
 #[tokio::test]

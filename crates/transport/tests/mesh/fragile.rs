@@ -1,8 +1,8 @@
-//! A transport whose links all break on command.
+//! A transport whose links all break, or freeze, on command.
 
 use std::io::{self, IoSliceMut};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use dx_transport::id::NodeId;
 use dx_transport::session::SendQueue;
@@ -19,6 +19,7 @@ pub struct Fragile {
 #[derive(Default)]
 struct Breaks {
     count: u64,
+    is_frozen: bool,
     wakers: Vec<Waker>,
 }
 
@@ -31,6 +32,18 @@ impl Fragile {
     pub fn break_all(&self) {
         let mut breaks = self.breaks.lock().unwrap();
         breaks.count += 1;
+        breaks.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// From now on nothing comes through, as if all cables were cut.
+    pub fn freeze(&self) {
+        self.breaks.lock().unwrap().is_frozen = true;
+    }
+
+    /// Everything flows again.
+    pub fn thaw(&self) {
+        let mut breaks = self.breaks.lock().unwrap();
+        breaks.is_frozen = false;
         breaks.wakers.drain(..).for_each(Waker::wake);
     }
 }
@@ -47,15 +60,16 @@ impl FragileLink {
         Box::new(Self { inner, breaks, made })
     }
 
-    fn check(&self, cx: &Context<'_>) -> io::Result<()> {
+    /// Ready while bytes may flow.
+    fn poll_flow(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let mut breaks = self.breaks.lock().unwrap();
         if breaks.count > self.made {
-            return Err(io::ErrorKind::ConnectionReset.into());
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         if !breaks.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
             breaks.wakers.push(cx.waker().clone());
         }
-        Ok(())
+        if breaks.is_frozen { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }
 
@@ -74,7 +88,7 @@ impl Link for FragileLink {
         channel: usize,
         queue: &mut SendQueue,
     ) -> Poll<io::Result<usize>> {
-        self.check(cx)?;
+        ready!(self.poll_flow(cx))?;
         self.inner.poll_write(cx, channel, queue)
     }
 
@@ -88,7 +102,7 @@ impl Link for FragileLink {
         channel: usize,
         slots: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.check(cx)?;
+        ready!(self.poll_flow(cx))?;
         self.inner.poll_read(cx, channel, slots)
     }
 

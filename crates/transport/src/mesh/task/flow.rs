@@ -16,6 +16,7 @@ use crate::session::{CloseCode, Lost, Session, Signal, Violation};
 use crate::time::Instant;
 
 impl PeerTask {
+    /// Reads; returns whether another turn is needed.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -37,6 +38,7 @@ impl PeerTask {
         self.settle(read, now, session)
     }
 
+    /// Writes; returns whether another turn is needed.
     pub(super) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
@@ -48,9 +50,14 @@ impl PeerTask {
         self.settle(written, now, session)
     }
 
-    fn settle(&mut self, moved: Result<bool, Broken>, now: Instant, session: &mut Session) -> bool {
-        match moved {
-            Ok(has_moved) => has_moved,
+    fn settle(
+        &mut self,
+        result: Result<bool, Broken>,
+        now: Instant,
+        session: &mut Session,
+    ) -> bool {
+        match result {
+            Ok(has_more) => has_more,
             Err(Broken::Link) => {
                 self.lose_link(now, session, Outcome::Progress);
                 true

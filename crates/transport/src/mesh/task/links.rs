@@ -72,18 +72,15 @@ impl PeerTask {
         cx: &mut Context<'_>,
         now: Instant,
         session: &mut Session,
-    ) -> bool {
-        let mut has_moved = false;
+    ) {
         while let Poll::Ready(Some(ended)) = self.attempts.poll_join_next(cx) {
             // An attempt that was aborted has no result.
             let Ok(Attempt { address, result }) = ended else { continue };
-            has_moved = true;
             match result {
                 Ok(candidate) => self.consider(candidate, now, session),
                 Err(error) => self.attempt_failed(&address, error, now),
             }
         }
-        has_moved
     }
 
     fn attempt_failed(&mut self, address: &str, error: LinkError, now: Instant) {
