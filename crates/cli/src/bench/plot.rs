@@ -2,7 +2,8 @@
 //!
 //! What benches measure spans decades, and a ratio is the same distance everywhere on a
 //! logarithmic axis, so there is no other. A page is a grid of charts, readable without scripts
-//! and in print; dashed lines and pale bars are floors.
+//! and in print; dashed lines and pale bars are what the others are
+//! compared with.
 
 use std::fmt::Write;
 
@@ -22,6 +23,8 @@ pub struct Chart {
     pub unit: Unit,
     /// Lines or bars.
     pub style: Style,
+    /// What series that recede are called: "floor".
+    pub reference: String,
     /// The horizontal axis: a position for every mark, and its text.
     pub ticks: Vec<(f64, String)>,
     /// The data.
@@ -44,8 +47,8 @@ pub struct Series {
     pub name: String,
     /// Which of the page's colours; they repeat after [`COLOURS`].
     pub colour: usize,
-    /// Whether it is a floor, and recedes.
-    pub floor: bool,
+    /// Whether others are compared with it, so that it recedes.
+    pub is_reference: bool,
     /// Position and value. Values that are not above zero are left out.
     pub points: Vec<(f64, f64)>,
 }
@@ -74,8 +77,8 @@ const STYLE: &str = "<style>
 text { font-family: 'DejaVu Sans', Verdana, sans-serif; font-size: 12px; fill: #222 }
 .title { font-size: 14px; font-weight: bold } .page { font-size: 18px; font-weight: bold }
 .grid { stroke: #ddd } .minor { stroke: #f0f0f0 } .axis { stroke: #444; fill: none }
-.line { fill: none; stroke-width: 2 } .floor { stroke-dasharray: 5 4; opacity: 0.7 }
-.bar.floor { opacity: 0.35 } .end { text-anchor: end } .middle { text-anchor: middle }
+.line { fill: none; stroke-width: 2 } .pale { stroke-dasharray: 5 4; opacity: 0.7 }
+.bar.pale { opacity: 0.35 } .end { text-anchor: end } .middle { text-anchor: middle }
 </style>
 ";
 
@@ -158,15 +161,15 @@ impl Chart {
         svg
     }
 
-    /// The names beside their colours, and once what a floor looks like.
+    /// The names beside their colours, and once what they are compared with.
     fn legend(&self) -> String {
-        let floor = self.series.iter().find(|series| series.floor);
-        let floor = floor.map(|floor| (floor.class(), "#666", "floor"));
-        let own = self.series.iter().filter(|series| !series.floor);
+        let reference = self.series.iter().find(|series| series.is_reference);
+        let reference = reference.map(|series| (series.class(), "#666", self.reference.as_str()));
+        let own = self.series.iter().filter(|series| !series.is_reference);
         let own = own.map(|series| (series.class(), series.colour(), series.name.as_str()));
         let mut x = LEFT;
         let mut svg = String::new();
-        for (class, colour, name) in own.chain(floor) {
+        for (class, colour, name) in own.chain(reference) {
             let _ = match self.style {
                 Style::Lines => {
                     writeln!(
@@ -247,7 +250,7 @@ impl Chart {
             "<polyline class=\"line{class}\" stroke=\"{colour}\" points=\"{}\"/>\n",
             path.join(" ")
         );
-        for (x, y) in points.iter().filter(|_| !series.floor) {
+        for (x, y) in points.iter().filter(|_| !series.is_reference) {
             let _ =
                 writeln!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
         }
@@ -286,7 +289,7 @@ impl Series {
     }
 
     fn class(&self) -> &'static str {
-        if self.floor { " floor" } else { "" }
+        if self.is_reference { " pale" } else { "" }
     }
 }
 
@@ -314,8 +317,9 @@ mod tests {
             y_label: "rate".to_owned(),
             unit: Unit::MegabytesPerSecond,
             style,
+            reference: "floor".to_owned(),
             ticks: vec![(8.0, "8 B".to_owned()), (64.0, "64 B".to_owned())],
-            series: vec![Series { name: "tcp".to_owned(), colour: 0, floor: false, points }],
+            series: vec![Series { name: "tcp".to_owned(), colour: 0, is_reference: false, points }],
         }
     }
 

@@ -17,7 +17,7 @@ pub fn render(title: &str, entries: &[Entry]) -> String {
         text.push_str(&grid(&figures));
     }
     for gap in entries.iter().filter_map(as_gap) {
-        let _ = writeln!(text, "{GAP}{}: {}", label(&gap.params), gap.reason);
+        let _ = writeln!(text, "{GAP}{}{}", label(&gap.params), gap.reason);
     }
     text
 }
@@ -36,8 +36,10 @@ fn as_gap(entry: &Entry) -> Option<&Gap> {
     }
 }
 
+/// The parameters and a colon; nothing if there are none.
 fn label(params: &Params) -> String {
-    params.iter().map(|(_, value)| human::param(value)).collect::<Vec<_>>().join(", ")
+    let values: Vec<String> = params.iter().map(|(_, value)| human::param(value)).collect();
+    if values.is_empty() { String::new() } else { format!("{}: ", values.join(", ")) }
 }
 
 /// A column: heading and cells, aligned to the left (parameters) or to the right (numbers).

@@ -32,23 +32,13 @@ pub fn of(entries: &[Entry]) -> Vec<Chart> {
             Unit::MessagesPerSecond,
         ),
         by_size(&figures, "CPU per GB", "CPU time per GB, both ends", "CPU time", Unit::Seconds),
-        latencies(&figures, ScenarioName::RoundTrip, "round trip of 64 B, closed loop", |params| {
-            text(params, "load") == Some("closed loop")
-        }),
-        latencies(&figures, ScenarioName::Control, "control latency, idle", |params| {
-            text(params, "bulk") == Some("idle")
-        }),
+        latencies(&figures, "round trip of 64 B, closed loop", "floor", [closed_loop, its_floor]),
+        latencies(&figures, "control latency while bulk saturates", "idle", [beside_bulk, alone]),
         latencies(
             &figures,
-            ScenarioName::Control,
-            "control latency while bulk saturates",
-            |params| text(params, "bulk") == Some("saturated"),
-        ),
-        latencies(
-            &figures,
-            ScenarioName::Shaped,
-            "control latency beside bulk, 50 ms round trip, 1 % loss",
-            |params| text(params, "bulk") == Some("saturated"),
+            "the same over 50 ms round trip with 1 % loss",
+            "idle",
+            [far_beside_bulk, far_alone],
         ),
     ];
     charts.into_iter().filter(|chart| !chart.series.is_empty()).collect()
@@ -77,7 +67,7 @@ fn by_size(figures: &[&Figure], metric: &str, title: &str, y_label: &str, unit: 
     ticks.dedup();
     #[expect(clippy::cast_sign_loss, reason = "it was a u64")]
     let label = |size: f64| human::param(&Param::Bytes(size as u64));
-    let line = |name, value: fn(&Figure) -> Option<f64>| -> Vec<(f64, f64)> {
+    let line = |name, value: Pick| -> Vec<(f64, f64)> {
         of_metric()
             .filter(|figure| text(&figure.params, "transport") == Some(name))
             .filter_map(|figure| Some((size(&figure.params)?, value(figure)?)))
@@ -90,55 +80,82 @@ fn by_size(figures: &[&Figure], metric: &str, title: &str, y_label: &str, unit: 
         unit,
         style: Style::Lines,
         ticks: ticks.into_iter().map(|tick| (tick, label(tick))).collect(),
-        series: with_floors(line),
+        reference: "floor".to_owned(),
+        series: both(line, [|figure| figure.value, |figure| figure.floor]),
     }
 }
 
-/// A bar per transport for every percentile, and a pale one for its floor.
-fn latencies(
-    figures: &[&Figure],
-    scenario: ScenarioName,
-    title: &str,
-    wanted: fn(&Params) -> bool,
-) -> Chart {
-    let ticks: Vec<(f64, String)> = PERCENTILES
-        .iter()
-        .enumerate()
-        .map(|(index, (name, _))| (index as f64, (*name).to_owned()))
-        .collect();
-    let bars = |name, value: fn(&Figure) -> Option<f64>| -> Vec<(f64, f64)> {
+/// The number that a figure puts into a chart, if it belongs there.
+type Pick = fn(&Figure) -> Option<f64>;
+
+fn closed_loop(figure: &Figure) -> Option<f64> {
+    figure.value.filter(|_| is(figure, ScenarioName::RoundTrip, "load", "closed loop"))
+}
+
+fn its_floor(figure: &Figure) -> Option<f64> {
+    figure.floor.filter(|_| is(figure, ScenarioName::RoundTrip, "load", "closed loop"))
+}
+
+fn beside_bulk(figure: &Figure) -> Option<f64> {
+    figure.value.filter(|_| is(figure, ScenarioName::Control, "bulk", "saturated"))
+}
+
+fn alone(figure: &Figure) -> Option<f64> {
+    figure.value.filter(|_| is(figure, ScenarioName::Control, "bulk", "idle"))
+}
+
+fn far_beside_bulk(figure: &Figure) -> Option<f64> {
+    figure.value.filter(|_| is(figure, ScenarioName::Shaped, "bulk", "saturated"))
+}
+
+fn far_alone(figure: &Figure) -> Option<f64> {
+    figure.value.filter(|_| is(figure, ScenarioName::Shaped, "bulk", "idle"))
+}
+
+fn is(figure: &Figure, scenario: ScenarioName, name: &str, value: &str) -> bool {
+    figure.scenario == scenario.name() && text(&figure.params, name) == Some(value)
+}
+
+/// A bar per transport for every percentile, and a pale one of what it is compared with.
+fn latencies(figures: &[&Figure], title: &str, reference: &str, picks: [Pick; 2]) -> Chart {
+    let measured = |name: &str| {
+        figures.iter().any(|f| f.metric == name && picks.iter().any(|pick| pick(f).is_some()))
+    };
+    let names = PERCENTILES.iter().map(|(name, _)| *name).filter(|name| measured(name));
+    let ticks: Vec<(f64, String)> =
+        names.enumerate().map(|(index, name)| (index as f64, name.to_owned())).collect();
+    let bars = |name, pick: Pick| -> Vec<(f64, f64)> {
         figures
             .iter()
-            .filter(|f| f.scenario == scenario.name() && wanted(&f.params))
-            .filter(|f| text(&f.params, "transport") == Some(name))
-            .filter_map(|f| {
-                let (position, _) = ticks.iter().find(|(_, percentile)| percentile == f.metric)?;
-                Some((*position, value(f)?))
+            .filter(|figure| text(&figure.params, "transport") == Some(name))
+            .filter_map(|figure| {
+                let (position, _) = ticks.iter().find(|(_, tick)| tick == figure.metric)?;
+                Some((*position, pick(figure)?))
             })
             .collect()
     };
-    let series = with_floors(bars);
     Chart {
         title: title.to_owned(),
         x_label: "percentile".to_owned(),
         y_label: "latency".to_owned(),
         unit: Unit::Microseconds,
         style: Style::Bars,
+        reference: reference.to_owned(),
+        series: both(bars, picks),
         ticks,
-        series,
     }
 }
 
-fn with_floors(
-    points: impl Fn(&'static str, fn(&Figure) -> Option<f64>) -> Vec<(f64, f64)>,
-) -> Vec<Series> {
+/// A series per transport, and beside it what it is compared with.
+fn both(points: impl Fn(&'static str, Pick) -> Vec<(f64, f64)>, picks: [Pick; 2]) -> Vec<Series> {
     let transports =
         [TransportName::Tcp, TransportName::Tls, TransportName::Quic, TransportName::Memory];
     let mut all = Vec::new();
     for (colour, name) in transports.map(TransportName::name).into_iter().enumerate() {
-        let (own, floor) = (points(name, |f| f.value), points(name, |f| f.floor));
-        all.push(Series { name: name.to_owned(), colour, floor: false, points: own });
-        all.push(Series { name: format!("{name} floor"), colour, floor: true, points: floor });
+        for (pick, is_reference) in picks.into_iter().zip([false, true]) {
+            let points = points(name, pick);
+            all.push(Series { name: name.to_owned(), colour, is_reference, points });
+        }
     }
     all.retain(|series| !series.points.is_empty());
     all
@@ -163,8 +180,8 @@ mod tests {
         };
         let charts = of(&[Entry::Figure(figure.with_floor(Some(20.0)))]);
         assert_eq!(charts.len(), 1);
-        let names: Vec<&str> = charts[0].series.iter().map(|series| series.name.as_str()).collect();
-        assert_eq!(names, ["tls", "tls floor"]);
+        let is_reference: Vec<bool> = charts[0].series.iter().map(|s| s.is_reference).collect();
+        assert_eq!(is_reference, [false, true]);
         assert_eq!(charts[0].ticks, [(64.0, "64 B".to_owned())]);
     }
 }
