@@ -1,1 +1,1 @@
-
+//! Micro-benches of session and codec: `cargo bench -p dx-benches`.

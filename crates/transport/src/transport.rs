@@ -27,12 +27,12 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
 use crate::id::NodeId;
+pub use crate::proof::PeerProof;
 use crate::session::SendQueue;
 
 pub use memory::Memory;
@@ -151,33 +151,6 @@ pub trait Link: Send {
     /// What the transport knows of the path.
     fn stats(&self) -> LinkStats {
         LinkStats::default()
-    }
-}
-
-/// What a transport has proven about the other end of a link.
-#[derive(Clone)]
-pub enum PeerProof {
-    /// Nothing: the handshake must prove the cluster secret.
-    None,
-    /// It holds the key of a certificate of the cluster's authority. The function says whether
-    /// that certificate is the given node's.
-    Certificate(Arc<dyn Fn(NodeId) -> bool + Send + Sync>),
-}
-
-impl PeerProof {
-    /// The proof that `certificate`, whose chain and key were verified, gives.
-    #[cfg(any(feature = "tls", feature = "quic"))]
-    fn certificate(certificate: rustls::pki_types::CertificateDer<'static>) -> Self {
-        Self::Certificate(Arc::new(move |node| crate::identity::names(&certificate, node)))
-    }
-}
-
-impl std::fmt::Debug for PeerProof {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Certificate(_) => "Certificate",
-        })
     }
 }
 

@@ -1,0 +1,112 @@
+//! From an address to a link whose handshake is done, and back to nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::handshake::{Handshake, Step};
+use crate::hello::Hello;
+use crate::id::{NodeId, SessionNonce};
+use crate::mesh::arbiter::Dialer;
+use crate::mesh::arriving::Arriving;
+use crate::mesh::converse;
+use crate::mesh::event::LinkError;
+use crate::mesh::peer::Target;
+use crate::mesh::shared::Shared;
+use crate::transport::{DialError, Link};
+
+/// A link whose handshake is done, on its way to the peer's task.
+pub(crate) struct Candidate {
+    pub link: Box<dyn Link>,
+    pub hello: Hello,
+    pub dialer: Dialer,
+    pub transport: &'static str,
+    pub address: String,
+    /// The nonce that this side's hello named.
+    pub nonce: SessionNonce,
+    /// Bytes of the session that came with the handshake.
+    pub first: Vec<u8>,
+    /// Holds back dialing until the task has decided.
+    pub arriving: Option<Arriving>,
+}
+
+/// What came of dialing one address.
+pub(crate) struct Attempt {
+    pub address: String,
+    pub result: Result<Candidate, LinkError>,
+}
+
+/// Dials `target` and carries out the handshake.
+pub(crate) async fn dial(
+    mesh: Arc<Shared>,
+    peer: NodeId,
+    target: Target,
+    nonce: SessionNonce,
+) -> Attempt {
+    let address = target.address.to_string();
+    let result = dial_in_turn(&mesh, peer, &target, nonce).await;
+    let counter = match result {
+        Ok(_) => &mesh.handshakes.dialed,
+        Err(_) => &mesh.handshakes.dial_failures,
+    };
+    counter.fetch_add(1, Ordering::Relaxed);
+    Attempt { address, result }
+}
+
+/// Waits for one of the places that damp a storm. An attempt without answer gives its place up
+/// after a while: hosts that are away must not keep others from being dialed.
+async fn dial_in_turn(
+    mesh: &Shared,
+    peer: NodeId,
+    target: &Target,
+    nonce: SessionNonce,
+) -> Result<Candidate, LinkError> {
+    let place = mesh.dials.acquire().await.expect("the places are never closed");
+    let mut connecting = std::pin::pin!(connect(mesh, peer, target, nonce));
+    match timeout(mesh.config.dialing.next_address, &mut connecting).await {
+        Ok(result) => result,
+        Err(_) => {
+            drop(place);
+            connecting.await
+        }
+    }
+}
+
+async fn connect(
+    mesh: &Shared,
+    peer: NodeId,
+    target: &Target,
+    nonce: SessionNonce,
+) -> Result<Candidate, LinkError> {
+    let deadline = Instant::now() + mesh.config.bounds.handshake_timeout;
+    let dialing = target.transport.dial(target.address.endpoint(), peer, mesh.lanes.len());
+    let no_answer = |_| DialError::Timeout(target.address.to_string());
+    let link = timeout_at(deadline, dialing).await.map_err(no_answer)??;
+    let greeting = greet(mesh, peer, target, nonce, link);
+    timeout_at(deadline, greeting).await.map_err(|_| LinkError::Timeout)?
+}
+
+async fn greet(
+    mesh: &Shared,
+    peer: NodeId,
+    target: &Target,
+    nonce: SessionNonce,
+    mut link: Box<dyn Link>,
+) -> Result<Candidate, LinkError> {
+    let mut handshake = Handshake::dial(mesh.hello(Some(peer), nonce), mesh.auth(link.peer()));
+    loop {
+        if let (Step::Done(hello), bytes) = converse::step(&mut *link, &mut handshake).await? {
+            return Ok(Candidate {
+                link,
+                hello,
+                dialer: Dialer::Us,
+                transport: target.transport.name(),
+                address: target.address.to_string(),
+                nonce,
+                first: bytes,
+                arriving: None,
+            });
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! When to dial which address: pure, so that its rules can be tested.
+//!
+//! A *round* tries every address of the peer once, one after the other. An address that does not
+//! answer within [`Dialing::next_address`] does not hold up the next one.
+
+use std::time::Duration;
+
+use crate::mesh::backoff::{Backoff, Outcome};
+use crate::mesh::config::Dialing;
+use crate::time::Instant;
+
+/// The dialing side of one peer.
+#[derive(Debug)]
+pub(crate) struct Dialer {
+    config: Dialing,
+    backoff: Backoff,
+    /// The greater node dials at once; the smaller gives it time to.
+    yields: bool,
+    addresses: usize,
+    /// The address to try next.
+    next: usize,
+    /// Addresses that this round has not tried yet.
+    untried: usize,
+    /// Attempts of this round that have not ended yet.
+    pending: usize,
+    /// Attempts of this round that the peer's host refused.
+    refused: usize,
+    due: Option<Instant>,
+}
+
+impl Dialer {
+    /// `yields` for the smaller of the two nodes.
+    pub(crate) fn new(config: Dialing, yields: bool) -> Self {
+        let backoff = Backoff::new(config.backoff_min, config.backoff_max);
+        Self {
+            config,
+            backoff,
+            yields,
+            addresses: 0,
+            next: 0,
+            untried: 0,
+            pending: 0,
+            refused: 0,
+            due: None,
+        }
+    }
+
+    /// The peer now has this many addresses: starts over with the first of them.
+    pub(crate) fn readdress(&mut self, now: Instant, addresses: usize, random: f64) {
+        self.addresses = addresses;
+        self.next = 0;
+        self.backoff.reset();
+        self.begin_round(now + self.grace(random));
+    }
+
+    /// Whether nothing is being tried, nor will be.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.due.is_none() && self.pending == 0
+    }
+
+    /// When [`Self::start`] has something to do, if no link comes up before.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether the peer is the one that should dial.
+    pub(crate) fn yields(&self) -> bool {
+        self.yields
+    }
+
+    /// Gives the peer some more time.
+    pub(crate) fn postpone(&mut self, now: Instant, random: f64) {
+        let until = now + self.config.grace.mul_f64(0.5 + random / 2.0);
+        self.due = self.due.map(|due| due.max(until));
+    }
+
+    /// The address to dial now, if one is due.
+    pub(crate) fn start(&mut self, now: Instant) -> Option<usize> {
+        if self.due.is_none_or(|due| due > now) || self.untried == 0 {
+            return None;
+        }
+        let address = self.next;
+        self.next = (self.next + 1) % self.addresses;
+        self.untried -= 1;
+        self.pending += 1;
+        self.due = (self.untried > 0).then(|| now + self.config.next_address);
+        Some(address)
+    }
+
+    /// An attempt failed; `is_refusal` if nobody listens there. Returns whether that was the last
+    /// word of a round in which every address refused: then the peer is not running.
+    pub(crate) fn failed(&mut self, now: Instant, is_refusal: bool, random: f64) -> bool {
+        self.pending = self.pending.saturating_sub(1);
+        self.refused += usize::from(is_refusal);
+        if self.untried > 0 {
+            self.due = Some(now);
+            return false;
+        }
+        if self.pending > 0 {
+            return false;
+        }
+        let is_down = self.refused >= self.addresses;
+        let delay = self.backoff.after(Outcome::Failed, random);
+        self.begin_round(now + delay);
+        is_down
+    }
+
+    /// The peer says that it keeps another link. That one should be here soon; if it is not, the
+    /// peer has not noticed yet that it is broken.
+    pub(crate) fn lost_tie(&mut self, now: Instant, random: f64) {
+        let grace = self.config.grace.mul_f64(0.5 + random / 2.0);
+        self.begin_round(now + grace);
+    }
+
+    /// A link is up: nothing to dial.
+    pub(crate) fn attached(&mut self) {
+        self.pending = 0;
+        self.untried = 0;
+        self.due = None;
+    }
+
+    /// The link is gone. A round that was begun because it was quiet goes on.
+    pub(crate) fn detached(&mut self, now: Instant, outcome: Outcome, random: f64) {
+        let delay = self.backoff.after(outcome, random);
+        if self.pending == 0 {
+            self.begin_round(now + delay.max(self.grace(random)));
+        }
+    }
+
+    /// The link is suspiciously quiet: looks for another way beside it.
+    pub(crate) fn probe(&mut self, now: Instant) {
+        if self.is_idle() {
+            self.begin_round(now);
+        }
+    }
+
+    fn begin_round(&mut self, at: Instant) {
+        self.untried = self.addresses;
+        self.pending = 0;
+        self.refused = 0;
+        self.due = (self.addresses > 0).then_some(at);
+    }
+
+    fn grace(&self, random: f64) -> Duration {
+        if self.yields { self.config.grace.mul_f64(0.5 + random / 2.0) } else { Duration::ZERO }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Instant = Instant(0);
+
+    fn after(ms: u64) -> Instant {
+        START + Duration::from_millis(ms)
+    }
+
+    fn dialer(yields: bool, addresses: usize) -> Dialer {
+        let mut dialer = Dialer::new(Dialing::default(), yields);
+        dialer.readdress(START, addresses, 1.0);
+        dialer
+    }
+
+    #[test]
+    fn the_greater_node_dials_at_once_and_the_smaller_after_its_grace() {
+        assert_eq!(dialer(false, 1).start(START), Some(0));
+        let mut smaller = dialer(true, 1);
+        assert_eq!(smaller.start(START), None);
+        assert_eq!(smaller.start(after(300)), Some(0));
+    }
+
+    #[test]
+    fn a_peer_without_address_is_never_dialed() {
+        let mut dialer = dialer(false, 0);
+        assert_eq!(dialer.due(), None);
+        dialer.detached(START, Outcome::Stable, 0.0);
+        assert_eq!(dialer.start(after(100_000)), None);
+    }
+
+    #[test]
+    fn a_silent_address_does_not_hold_up_the_next() {
+        let mut dialer = dialer(false, 2);
+        assert_eq!(dialer.start(START), Some(0));
+        assert_eq!(dialer.start(after(999)), None);
+        assert_eq!(dialer.start(after(1000)), Some(1));
+        assert_eq!(dialer.due(), None, "every address is being tried");
+    }
+
+    #[test]
+    fn a_failed_address_is_followed_by_the_next_at_once_and_a_failed_round_by_backoff() {
+        let mut dialer = dialer(false, 2);
+        assert_eq!(dialer.start(START), Some(0));
+        assert!(!dialer.failed(after(1), true, 1.0));
+        assert_eq!(dialer.start(after(1)), Some(1));
+        assert!(!dialer.failed(after(2), false, 1.0));
+        assert_eq!(dialer.start(after(2)), None);
+        assert_eq!(dialer.due(), Some(after(102)));
+    }
+
+    #[test]
+    fn only_a_round_in_which_all_refuse_means_down() {
+        let mut dialer = dialer(false, 2);
+        for (ms, is_last) in [(0, false), (0, true)] {
+            assert!(dialer.start(after(ms)).is_some());
+            assert_eq!(dialer.failed(after(ms), true, 0.0), is_last);
+        }
+    }
+
+    #[test]
+    fn losing_the_tie_costs_no_backoff() {
+        let mut dialer = dialer(false, 1);
+        assert_eq!(dialer.start(START), Some(0));
+        dialer.lost_tie(START, 1.0);
+        assert_eq!(dialer.due(), Some(after(300)));
+        dialer.attached();
+        assert_eq!(dialer.due(), None);
+    }
+
+    #[test]
+    fn a_quiet_link_is_probed_over_the_next_address_once() {
+        let mut dialer = dialer(false, 2);
+        assert_eq!(dialer.start(START), Some(0));
+        dialer.attached();
+        dialer.probe(after(1500));
+        assert_eq!(dialer.start(after(1500)), Some(1));
+        dialer.probe(after(1500));
+        assert_eq!(dialer.start(after(1500)), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! The link in use: moves bytes between it and the session.
+
+use std::io;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+
+use crate::mesh::attempt::Candidate;
+use crate::mesh::peer::Sending;
+use crate::mesh::waiters::lock;
+use crate::session::{Received, SendQueue, Session, Violation};
+use crate::time::Instant;
+use crate::transport::Link;
+
+/// Reads and writes per channel and turn: enough to be worth the turn, few enough for the other
+/// peers on the same thread, and for control messages against bulk in the other direction.
+const BURST: usize = 4;
+
+/// A link that carries the session.
+pub(crate) struct LiveLink {
+    pub address: String,
+    pub since: Instant,
+    link: Box<dyn Link>,
+    channels: Vec<Channel>,
+}
+
+#[derive(Default)]
+struct Channel {
+    queue: SendQueue,
+    is_dirty: bool,
+}
+
+/// Why a link cannot be used any more.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// It broke, or the peer closed it.
+    Link,
+    /// The peer sent what it must not.
+    Violation(Violation),
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        tracing::debug!(%error, "link broke");
+        Self::Link
+    }
+}
+
+impl From<Violation> for Broken {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+impl LiveLink {
+    pub(crate) fn new(candidate: Candidate, since: Instant) -> Self {
+        let Candidate { link, address, arriving, .. } = candidate;
+        drop(arriving);
+        let channels = (0..link.channels()).map(|_| Channel::default()).collect();
+        Self { address, since, link, channels }
+    }
+
+    /// The link itself, for what is neither reading nor writing.
+    pub(crate) fn link(&mut self) -> &mut dyn Link {
+        &mut *self.link
+    }
+
+    /// Reads what has come into `out`; returns whether there may be more.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        session: &mut Session,
+        out: &mut Received,
+    ) -> Result<bool, Broken> {
+        let mut has_more = false;
+        for channel in 0..self.channels.len() {
+            has_more |= self.read_burst(cx, now, channel, session, out)?;
+        }
+        Ok(has_more)
+    }
+
+    fn read_burst(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        channel: usize,
+        session: &mut Session,
+        out: &mut Received,
+    ) -> Result<bool, Broken> {
+        for _ in 0..BURST {
+            let link = &mut self.link;
+            let read = session.with_slots(channel, |slots| link.poll_read(cx, channel, slots));
+            let Some(Poll::Ready(count)) = read else { return Ok(false) };
+            match count? {
+                0 => return Err(Broken::Link),
+                count => session.on_read(now, channel, count, out)?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes what there is to write; returns whether there may be more. Senders to be woken,
+    /// since there is room again, are added to `woken`.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        session: &mut Session,
+        sending: &Mutex<Sending>,
+        woken: &mut Vec<Waker>,
+    ) -> Result<bool, Broken> {
+        let mut has_more = false;
+        for (index, channel) in self.channels.iter_mut().enumerate() {
+            let fill = |queue: &mut _| fill(now, index, session, sending, queue, woken);
+            has_more |= channel.write_burst(cx, index, &mut *self.link, fill)?;
+            channel.flush(cx, index, &mut *self.link)?;
+        }
+        Ok(has_more)
+    }
+
+    /// Whether everything was handed to the transport.
+    pub(crate) fn is_written(&self) -> bool {
+        self.channels.iter().all(|channel| channel.queue.is_empty() && !channel.is_dirty)
+    }
+
+    /// Gives up the link and what it has not written of channel 0, with the session's CLOSE frame
+    /// behind it if there is one.
+    pub(crate) fn into_remains(
+        mut self,
+        now: Instant,
+        session: &mut Session,
+        sending: &Mutex<Sending>,
+    ) -> (Box<dyn Link>, SendQueue) {
+        let mut queue = std::mem::take(&mut self.channels[0].queue);
+        let _ = session.poll_transmit(now, 0, &mut lock(sending).outbox, &mut queue);
+        (self.link, queue)
+    }
+}
+
+impl Channel {
+    fn write_burst(
+        &mut self,
+        cx: &mut Context<'_>,
+        index: usize,
+        link: &mut dyn Link,
+        mut fill: impl FnMut(&mut SendQueue),
+    ) -> io::Result<bool> {
+        for _ in 0..BURST {
+            if self.queue.is_empty() {
+                fill(&mut self.queue);
+            }
+            if self.queue.is_empty() {
+                return Ok(false);
+            }
+            let Poll::Ready(written) = link.poll_write(cx, index, &mut self.queue) else {
+                return Ok(false);
+            };
+            written?;
+            self.is_dirty = true;
+        }
+        Ok(true)
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>, index: usize, link: &mut dyn Link) -> io::Result<()> {
+        if self.is_dirty
+            && let Poll::Ready(flushed) = link.poll_flush(cx, index)
+        {
+            flushed?;
+            self.is_dirty = false;
+        }
+        Ok(())
+    }
+}
+
+/// The only place where a peer's task locks what producers touch.
+fn fill(
+    now: Instant,
+    channel: usize,
+    session: &mut Session,
+    sending: &Mutex<Sending>,
+    queue: &mut SendQueue,
+    woken: &mut Vec<Waker>,
+) {
+    let mut sending = lock(sending);
+    session.poll_transmit(now, channel, &mut sending.outbox, queue);
+    let freed = sending.outbox.take_freed();
+    if !freed.is_empty() {
+        sending.waiters.take(freed, woken);
+    }
+}

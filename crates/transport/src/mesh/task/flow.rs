@@ -1,0 +1,159 @@
+//! What flows over the link in use.
+
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+
+use super::{PeerTask, fresh_nonce};
+use crate::mesh::backoff::Outcome;
+use crate::mesh::converse;
+use crate::mesh::event::{DownReason, LinkError, PeerEvent};
+use crate::mesh::live_link::Broken;
+use crate::mesh::waiters::lock;
+use crate::session::{CloseCode, Lost, Session, Signal, Violation};
+use crate::time::Instant;
+
+impl PeerTask {
+    /// Reads; returns whether another turn is needed.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        session: &mut Session,
+    ) -> bool {
+        let Some(live) = self.live.as_mut().filter(|_| self.ending.needs_link()) else {
+            return false;
+        };
+        let read = live.poll_read(cx, now, session, &mut self.received);
+        while let Poll::Ready(Ok(datagram)) = live.link().poll_datagram(cx) {
+            let is_over = self.mesh.datagrams.push(self.peer.node, datagram);
+            self.peer.dropped_datagrams.fetch_add(u64::from(is_over), Ordering::Relaxed);
+        }
+        self.deliver();
+        for signal in std::mem::take(&mut self.received.signals) {
+            self.on_signal(signal, now, session);
+        }
+        self.settle(read, now, session)
+    }
+
+    /// Writes; returns whether another turn is needed.
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        session: &mut Session,
+    ) -> bool {
+        let Some(live) = &mut self.live else { return false };
+        let written = live.poll_write(cx, now, session, &self.peer.sending, &mut self.woken);
+        self.settle(written, now, session)
+    }
+
+    fn settle(
+        &mut self,
+        result: Result<bool, Broken>,
+        now: Instant,
+        session: &mut Session,
+    ) -> bool {
+        match result {
+            Ok(has_more) => has_more,
+            Err(Broken::Link) => {
+                self.lose_link(now, session, Outcome::Progress);
+                true
+            }
+            Err(Broken::Violation(violation)) => {
+                self.violated(violation, now, session);
+                true
+            }
+        }
+    }
+
+    /// Hands what was received to the application.
+    fn deliver(&mut self) {
+        for batch in &self.received.batches {
+            let counters = &self.peer.counters[batch.lane().index()];
+            counters.received_messages.fetch_add(batch.count(), Ordering::Relaxed);
+            counters.received_bytes.fetch_add(batch.bytes() as u64, Ordering::Relaxed);
+        }
+        self.peer.source.push(&mut self.received.batches, &mut self.woken);
+    }
+
+    fn on_signal(&mut self, signal: Signal, now: Instant, session: &mut Session) {
+        match signal {
+            Signal::Synced => {}
+            Signal::Lost(lost) => self.say_lost(vec![lost]),
+            Signal::GoAway => {
+                self.mesh.events.push(PeerEvent::GoingAway { peer: self.peer.node });
+            }
+            Signal::Closed { code, reason } => self.on_closed(code, reason, now, session),
+        }
+    }
+
+    fn on_closed(&mut self, code: CloseCode, reason: String, now: Instant, session: &mut Session) {
+        match code {
+            CloseCode::Replaced => self.lose_link(now, session, Outcome::Progress),
+            CloseCode::SessionEnded => {
+                self.lose_link(now, session, Outcome::Progress);
+                let lost = session.end(fresh_nonce());
+                self.say_lost(lost);
+            }
+            CloseCode::Drained | CloseCode::Removed => {
+                self.lose_link(now, session, Outcome::Failed);
+                let lost = session.end(fresh_nonce());
+                self.say_lost(lost);
+                self.down(DownReason::Closed { code, reason });
+            }
+            CloseCode::Violation | CloseCode::Other(_) => {
+                if let Some(address) = self.live.as_ref().map(|live| live.address.clone()) {
+                    self.report(&address, LinkError::Accused(reason));
+                }
+                self.lose_link(now, session, Outcome::Failed);
+            }
+        }
+    }
+
+    /// The peer broke the protocol: tells it, closes the link and backs off.
+    pub(super) fn violated(&mut self, violation: Violation, now: Instant, session: &mut Session) {
+        lock(&self.peer.view).violations += 1;
+        session.close(CloseCode::Violation, &violation.to_string());
+        if let Some(address) = self.live.as_ref().map(|live| live.address.clone()) {
+            self.report(&address, violation.into());
+        }
+        self.leave_link(now, session, Outcome::Failed);
+    }
+
+    /// Ends the session, for the reason that `code` tells the peer.
+    pub(super) fn end_session(&mut self, now: Instant, session: &mut Session, code: CloseCode) {
+        session.close(code, "");
+        self.leave_link(now, session, Outcome::Progress);
+        let lost = session.end(fresh_nonce());
+        self.say_lost(lost);
+    }
+
+    /// Lets the link go, with what is written and the CLOSE frame as its last words.
+    pub(super) fn leave_link(&mut self, now: Instant, session: &mut Session, outcome: Outcome) {
+        while self.leaving.try_join_next().is_some() {}
+        let Some(live) = self.live.take() else { return };
+        let since = live.since;
+        let (link, queue) = live.into_remains(now, session, &self.peer.sending);
+        self.leaving.spawn(converse::leave(link, queue));
+        self.unlinked(since, now, session, outcome);
+    }
+
+    pub(super) fn say_lost(&self, lost: Vec<Lost>) {
+        for Lost { lane, from, to, direction } in lost {
+            let peer = self.peer.node;
+            self.mesh.events.push(PeerEvent::Lost { peer, lane, from, to, direction });
+        }
+    }
+
+    pub(super) fn send_datagrams(&mut self, datagrams: VecDeque<Bytes>) {
+        for datagram in datagrams {
+            let sent = self.live.as_mut().map(|live| live.link().send_datagram(datagram));
+            if !matches!(sent, Some(Ok(()))) {
+                self.peer.dropped_datagrams.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Getting links: dialing, arbitration, attaching.
+
+use std::io::IoSliceMut;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use tokio::task::JoinSet;
+
+use super::PeerTask;
+use crate::handshake::RejectCode;
+use crate::id::Incarnation;
+use crate::mesh::arbiter::{self, Verdict, arbitrate};
+use crate::mesh::attempt::{self, Attempt, Candidate};
+use crate::mesh::backoff::Outcome;
+use crate::mesh::converse;
+use crate::mesh::event::{DownReason, LinkError, PeerEvent};
+use crate::mesh::live_link::LiveLink;
+use crate::mesh::status::PeerState;
+use crate::mesh::waiters::lock;
+use crate::session::{Attached, Received, Session, Violation};
+use crate::time::Instant;
+use crate::transport::Link;
+
+/// How often dialing is put off, by [`Dialing::grace`](crate::mesh::Dialing::grace) each time. A
+/// guess: together about the time that 64 nodes on one core need to meet.
+const MAX_WAYS_GIVEN: u32 = 8;
+
+impl PeerTask {
+    /// Starts the attempts that are due; returns whether it started one, which is then to be
+    /// polled.
+    pub(super) fn dial(&mut self, now: Instant, session: &Session) -> bool {
+        if !self.ending.needs_link() || self.gives_way(now) {
+            return false;
+        }
+        let mut has_started = false;
+        while let Some(index) = self.dialer.start(now) {
+            let target = self.targets[index].clone();
+            let mesh = self.mesh.clone();
+            self.attempts.spawn(attempt::dial(mesh, self.peer.node, target, session.nonce()));
+            has_started = true;
+        }
+        has_started
+    }
+
+    pub(super) fn dial_due(&self) -> Option<Instant> {
+        self.dialer.due().filter(|_| self.ending.needs_link())
+    }
+
+    /// Waits a little while the peer itself is coming in, or, as the smaller node, while the mesh
+    /// is busy meeting others: all nodes are then, and the peer's turn to dial may be the next.
+    /// But not while a link is quiet: that one may soon be gone.
+    ///
+    /// Not more than a few times until there is a link: whoever says that it is the peer has not
+    /// proven it yet, and must not keep us from dialing.
+    fn gives_way(&mut self, now: Instant) -> bool {
+        let is_due = self.dialer.due().is_some_and(|due| due <= now);
+        if !is_due || self.live.is_some() || self.ways_given == MAX_WAYS_GIVEN {
+            return false;
+        }
+        let completed = self.mesh.handshakes.completed();
+        let is_mesh_busy = std::mem::replace(&mut self.seen_completed, completed) != completed;
+        let is_coming = self.peer.arriving.load(Ordering::Acquire) > 0;
+        if !is_coming && !(self.dialer.yields() && is_mesh_busy) {
+            return false;
+        }
+        self.ways_given += 1;
+        self.dialer.postpone(now, fastrand::f64());
+        true
+    }
+
+    pub(super) fn poll_attempts(
+        &mut self,
+        cx: &mut Context<'_>,
+        now: Instant,
+        session: &mut Session,
+    ) {
+        while let Poll::Ready(Some(ended)) = self.attempts.poll_join_next(cx) {
+            // An attempt that was aborted has no result.
+            let Ok(Attempt { address, result }) = ended else { continue };
+            match result {
+                Ok(candidate) => self.consider(candidate, now, session),
+                Err(error) => self.attempt_failed(&address, error, now),
+            }
+        }
+    }
+
+    fn attempt_failed(&mut self, address: &str, error: LinkError, now: Instant) {
+        if error.is_lost_tie() {
+            self.attempts = JoinSet::new();
+            self.dialer.lost_tie(now, fastrand::f64());
+            return;
+        }
+        let is_refusal = error.is_refusal();
+        self.report(address, error);
+        if self.dialer.failed(now, is_refusal, fastrand::f64()) && self.live.is_none() {
+            self.down(DownReason::Refused);
+        }
+    }
+
+    pub(super) fn report(&mut self, address: &str, error: LinkError) {
+        if self.reported.is_news(address, &error) {
+            let (peer, address) = (Some(self.peer.node), address.to_owned());
+            self.mesh.events.push(PeerEvent::Refused { peer, address, error });
+        }
+    }
+
+    /// Decides about a link whose handshake is done.
+    pub(super) fn consider(&mut self, new: Candidate, now: Instant, session: &mut Session) {
+        let situation = self.mesh.situation(&self.peer, session, &new.hello, new.dialer);
+        match arbitrate(&situation) {
+            _ if !self.ending.needs_link() => self.turn_away(new, RejectCode::Draining),
+            Verdict::Duplicate => self.turn_away(new, RejectCode::Duplicate),
+            Verdict::Stale { .. } => self.turn_away(new, RejectCode::StaleIncarnation),
+            // The session that the handshake spoke of is over. The next one names the new one.
+            _ if new.nonce != session.nonce() => self.turn_away(new, RejectCode::Duplicate),
+            Verdict::Accept => self.attach(new, None, now, session),
+            Verdict::Restarted { old } => self.attach(new, Some(old), now, session),
+        }
+    }
+
+    fn turn_away(&mut self, new: Candidate, code: RejectCode) {
+        while self.leaving.try_join_next().is_some() {}
+        match new.dialer {
+            arbiter::Dialer::Peer => drop(self.leaving.spawn(converse::reject(new.link, code))),
+            arbiter::Dialer::Us if self.live.is_none() => {
+                self.dialer.lost_tie(self.mesh.clock.now(), fastrand::f64());
+            }
+            arbiter::Dialer::Us => {}
+        }
+    }
+
+    fn attach(
+        &mut self,
+        new: Candidate,
+        restarted: Option<Incarnation>,
+        now: Instant,
+        session: &mut Session,
+    ) {
+        let attached = {
+            let mut sending = lock(&self.peer.sending);
+            session.attach(now, new.link.channels(), &new.hello, &mut sending.outbox)
+        };
+        if self.ending.is_draining() {
+            session.go_away();
+        }
+        self.attempts = JoinSet::new();
+        self.dialer.attached();
+        self.reported.clear();
+        self.ways_given = 0;
+        self.down_at = None;
+        self.show_link(&*new.link, &new, attached.resumed);
+        self.say_attached(&new, restarted, attached);
+        let fed = feed(session, now, &new.first, &mut self.received);
+        self.live = Some(LiveLink::new(new, now));
+        if let Err(violation) = fed {
+            self.violated(violation, now, session);
+        }
+    }
+
+    fn show_link(&self, link: &dyn Link, new: &Candidate, resumed: bool) {
+        let mut view = lock(&self.peer.view);
+        view.state = PeerState::Up;
+        view.incarnation = Some(new.hello.incarnation);
+        view.transport = Some(new.transport);
+        view.dialer = Some(new.dialer);
+        view.max_datagram = link.max_datagram();
+        view.links += 1;
+        view.sessions += u64::from(!resumed);
+    }
+
+    fn say_attached(
+        &mut self,
+        new: &Candidate,
+        restarted: Option<Incarnation>,
+        attached: Attached,
+    ) {
+        let (peer, incarnation) = (self.peer.node, new.hello.incarnation);
+        if let Some(old) = restarted {
+            self.mesh.events.push(PeerEvent::Restarted { peer, old, new: incarnation });
+        }
+        self.say_lost(attached.lost);
+        let was_up = std::mem::replace(&mut self.is_up, true);
+        if !was_up || !attached.resumed {
+            let (resumed, transport) = (attached.resumed, new.transport);
+            self.mesh.events.push(PeerEvent::Up { peer, incarnation, resumed, transport });
+        }
+    }
+
+    /// The link is gone; the session stays.
+    pub(super) fn lose_link(&mut self, now: Instant, session: &mut Session, outcome: Outcome) {
+        if let Some(live) = self.live.take() {
+            self.unlinked(live.since, now, session, outcome);
+        }
+    }
+
+    pub(super) fn unlinked(
+        &mut self,
+        since: Instant,
+        now: Instant,
+        session: &mut Session,
+        outcome: Outcome,
+    ) {
+        session.detach(now);
+        let is_stable = now.since(since) >= self.mesh.config.dialing.stable_after;
+        let outcome = match outcome {
+            Outcome::Progress if is_stable => Outcome::Stable,
+            other => other,
+        };
+        self.dialer.detached(now, outcome, fastrand::f64());
+        self.down_at = self.is_up.then(|| now + self.mesh.config.timing.silence);
+        let mut view = lock(&self.peer.view);
+        view.transport = None;
+        view.dialer = None;
+        view.max_datagram = None;
+        if self.is_up {
+            view.state = PeerState::Relinking;
+        }
+    }
+
+    /// Says `Down`, unless it was said already.
+    pub(super) fn down(&mut self, reason: DownReason) {
+        self.down_at = None;
+        if std::mem::take(&mut self.is_up) {
+            lock(&self.peer.view).state = PeerState::Down;
+            self.mesh.events.push(PeerEvent::Down { peer: self.peer.node, reason });
+        }
+    }
+}
+
+/// Gives bytes to the session that were read before it was attached.
+fn feed(
+    session: &mut Session,
+    now: Instant,
+    bytes: &[u8],
+    out: &mut Received,
+) -> Result<(), Violation> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let copy = |slots: &mut [IoSliceMut<'_>]| slots[0][..bytes.len()].copy_from_slice(bytes);
+    session.with_slots(0, copy);
+    session.on_read(now, 0, bytes.len(), out)
+}

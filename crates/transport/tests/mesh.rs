@@ -1,0 +1,20 @@
+//! Meshes of a few nodes within one process.
+#![cfg(all(feature = "tcp", feature = "tls", feature = "quic"))]
+
+#[path = "mesh/fragile.rs"]
+mod fragile;
+#[path = "mesh/nodes.rs"]
+mod nodes;
+
+#[path = "mesh/delivery.rs"]
+mod delivery;
+#[path = "mesh/leaving.rs"]
+mod leaving;
+#[path = "mesh/lives.rs"]
+mod lives;
+#[path = "mesh/meeting.rs"]
+mod meeting;
+#[path = "mesh/pressure.rs"]
+mod pressure;
+#[path = "mesh/strangers.rs"]
+mod strangers;

@@ -1,0 +1,103 @@
+//! Draining, removing, dropping.
+
+use std::time::Duration;
+
+use dx_transport::id::NodeId;
+use dx_transport::lane::Lane;
+use dx_transport::mesh::{DownReason, PeerEvent, PeerState, SendError};
+use dx_transport::session::CloseCode;
+
+use crate::nodes::{address, config, event, pair, soon, start, up};
+
+#[tokio::test]
+async fn a_drain_delivers_everything_that_was_accepted() {
+    for transport in ["memory", "tcp"] {
+        let (one, two) = pair(transport).await;
+        let peer = one.peer(NodeId(2)).unwrap();
+        up(&one, 2).await;
+        for _ in 0..1000 {
+            peer.try_send(Lane::BULK, &[7; 900]).unwrap();
+        }
+        let report = soon(one.drain(Duration::from_secs(50))).await;
+        assert_eq!((report.drained.as_slice(), report.is_complete()), (&[NodeId(2)][..], true));
+        assert_eq!(peer.try_send(Lane::BULK, b"late"), Err(SendError::Closed));
+        let mut received = 0;
+        while received < 1000 {
+            received += soon(two.recv(Lane::BULK)).await.count();
+        }
+        event(&two, |event| matches!(event, PeerEvent::GoingAway { .. }).then_some(())).await;
+        let reason = event(&two, |event| match event {
+            PeerEvent::Down { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        let drained = DownReason::Closed { code: CloseCode::Drained, reason: String::new() };
+        assert_eq!(reason.await, drained);
+    }
+}
+
+#[tokio::test]
+async fn a_drain_reports_what_could_not_be_delivered_in_time() {
+    let one = start(config(1)).await;
+    let peer = one.add_peer(NodeId(2), Vec::new()).unwrap();
+    peer.try_send(Lane::DATA, b"nobody will ever read this").unwrap();
+    one.add_peer(NodeId(3), Vec::new()).unwrap();
+    let report = soon(one.drain(Duration::from_millis(1))).await;
+    assert_eq!(report.unfinished.len(), 1);
+    assert_eq!((report.unfinished[0].peer, report.unfinished[0].queued_messages), (NodeId(2), 1));
+}
+
+#[tokio::test]
+async fn a_drained_mesh_has_let_go_of_its_port() {
+    let one = start(config(1).listen(address("tcp"))).await;
+    one.drain(Duration::from_secs(50)).await;
+    start(config(1).listen(one.endpoints()[0].clone())).await;
+}
+
+#[tokio::test]
+async fn a_dropped_mesh_with_a_thread_of_its_own_has_let_go_of_its_port() {
+    let config = config(1).io(dx_transport::mesh::Io::Dedicated);
+    let one = start(config.clone().listen(address("tcp"))).await;
+    let endpoint = one.endpoints()[0].clone();
+    drop(one);
+    start(config.listen(endpoint)).await;
+}
+
+#[tokio::test]
+async fn a_removed_peer_is_told_and_forgotten() {
+    let (one, two) = pair("memory").await;
+    up(&one, 2).await;
+    up(&two, 1).await;
+    let peer = one.peer(NodeId(2)).unwrap();
+    assert!(one.remove_peer(NodeId(2)));
+    assert!(!one.remove_peer(NodeId(2)));
+    assert!(one.peer(NodeId(2)).is_none());
+    assert_eq!(peer.try_send(Lane::DATA, b"late"), Err(SendError::Closed));
+    let code = event(&two, |event| match event {
+        PeerEvent::Down { reason: DownReason::Closed { code, .. }, .. } => Some(*code),
+        _ => None,
+    });
+    assert_eq!(code.await, CloseCode::Removed);
+    assert_eq!(two.status().peers[0].state, PeerState::Down);
+}
+
+#[tokio::test]
+async fn a_removed_peer_may_be_added_again() {
+    let (one, two) = pair("memory").await;
+    up(&one, 2).await;
+    one.remove_peer(NodeId(2));
+    let peer = one.add_peer(NodeId(2), two.endpoints().to_vec()).unwrap();
+    assert!(!up(&one, 2).await);
+    peer.try_send(Lane::DATA, b"again").unwrap();
+    assert_eq!(soon(two.recv(Lane::DATA)).await.iter().next().unwrap().as_slice(), b"again");
+}
+
+#[tokio::test]
+async fn whoever_waits_for_room_is_told_that_the_mesh_is_gone() {
+    let one = start(config(1)).await;
+    let peer = one.add_peer(NodeId(2), Vec::new()).unwrap();
+    while peer.try_send(Lane::DATA, &[0; 4000]).is_ok() {}
+    let waiting = peer.send(Lane::DATA, &[0; 4000]);
+    let dropping = async move { drop(one) };
+    let (sent, ()) = soon(async { tokio::join!(waiting, dropping) }).await;
+    assert_eq!(sent, Err(SendError::Closed));
+}

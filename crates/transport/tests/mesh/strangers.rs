@@ -1,0 +1,157 @@
+//! Connections from those who do not belong here.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dx_transport::PeerProof;
+use dx_transport::handshake::{Auth, Handshake, Step};
+use dx_transport::hello::{Hello, LaneOffer};
+use dx_transport::id::{Incarnation, NodeId, SessionNonce};
+use dx_transport::lane::{Lane, LaneConfig};
+use dx_transport::mesh::{Bounds, Io, LinkError, Mesh, PeerEvent};
+
+use crate::nodes::{address, config, credentials, events, introduce, pair, soon, start, up};
+
+fn connect(mesh: &Mesh) -> TcpStream {
+    TcpStream::connect(mesh.endpoints()[0].endpoint()).unwrap()
+}
+
+async fn refusal(mesh: &Mesh) -> LinkError {
+    soon(async {
+        loop {
+            if let PeerEvent::Refused { error, .. } = mesh.event().await {
+                return error;
+            }
+        }
+    })
+    .await
+}
+
+/// Reads until the other end closes.
+async fn closed(mut stream: TcpStream) {
+    let read = move || {
+        let mut rest = Vec::new();
+        // A reset is as good an end as any.
+        let _ = stream.read_to_end(&mut rest);
+    };
+    soon(tokio::task::spawn_blocking(read)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_unknown_node_is_turned_away_and_told_so() {
+    let one = start(config(1).listen(address("tcp"))).await;
+    let two = start(config(2)).await;
+    two.add_peer(NodeId(1), one.endpoints().to_vec()).unwrap();
+    assert!(matches!(refusal(&two).await, LinkError::Handshake(_)));
+    assert!(matches!(refusal(&one).await, LinkError::TurnedAway(_)));
+    assert!(one.peers().is_empty());
+}
+
+#[tokio::test]
+async fn an_unknown_node_is_accepted_where_the_configuration_says_so() {
+    let one = start(config(1).listen(address("tcp")).accept_unknown(true)).await;
+    let two = start(config(2)).await;
+    two.add_peer(NodeId(1), one.endpoints().to_vec()).unwrap();
+    up(&one, 2).await;
+    one.peer(NodeId(2)).unwrap().try_send(Lane::DATA, b"welcome").unwrap();
+    assert_eq!(soon(two.recv(Lane::DATA)).await.iter().next().unwrap().as_slice(), b"welcome");
+}
+
+#[tokio::test]
+async fn garbage_costs_the_link_and_nobody_else_notices() {
+    let (one, two) = pair("tcp").await;
+    up(&one, 2).await;
+    let mut stream = connect(&one);
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n").unwrap();
+    closed(stream).await;
+    assert!(matches!(refusal(&one).await, LinkError::Handshake(_)));
+    two.peer(NodeId(1)).unwrap().try_send(Lane::DATA, b"still here").unwrap();
+    soon(one.recv(Lane::DATA)).await;
+}
+
+#[tokio::test]
+async fn a_caller_that_says_nothing_loses_its_place() {
+    let bounds = Bounds { handshake_timeout: Duration::from_millis(50), ..Bounds::default() };
+    let one = start(config(1).listen(address("tcp")).bounds(bounds)).await;
+    let stream = connect(&one);
+    closed(stream).await;
+    assert!(matches!(refusal(&one).await, LinkError::Timeout));
+    assert_eq!(one.status().handshakes.pending, 0);
+}
+
+/// Shakes hands with `mesh` as node 2, as any peer would, and leaves the rest to the test.
+fn impersonate(mesh: &Mesh) -> TcpStream {
+    let hello = Hello {
+        features: 0,
+        cluster: "test".parse().unwrap(),
+        node: NodeId(2),
+        incarnation: Incarnation(2),
+        expects: Some(mesh.node()),
+        session: SessionNonce(7),
+        lanes: LaneConfig::defaults().iter().map(LaneOffer::of).collect(),
+        challenge: [9; 32],
+    };
+    let auth = Auth { secret: credentials(2).secret, proof: PeerProof::None };
+    let mut handshake = Handshake::dial(hello, auth);
+    let mut stream = connect(mesh);
+    loop {
+        if let Some(packet) = handshake.output() {
+            stream.write_all(&packet).unwrap();
+        }
+        let mut bytes = vec![0; handshake.want()];
+        stream.read_exact(&mut bytes).unwrap();
+        if let Step::Done(_) = handshake.input(&bytes).unwrap() {
+            return stream;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_breaks_the_protocol_loses_the_link_and_is_reported_once() {
+    let one = Arc::new(start(config(1).listen(address("tcp")).io(Io::Dedicated)).await);
+    one.add_peer(NodeId(2), Vec::new()).unwrap();
+    let two = start(config(3).listen(address("tcp"))).await;
+    introduce(&one, &two);
+    up(&one, 3).await;
+    for times in 1..=3 {
+        let (mesh, garbage) = (one.clone(), [0xee; 64]);
+        let misbehave = move || {
+            let mut stream = impersonate(&mesh);
+            stream.write_all(&garbage).unwrap();
+            let mut rest = Vec::new();
+            // A reset is as good an end as any.
+            let _ = stream.read_to_end(&mut rest);
+        };
+        soon(tokio::task::spawn_blocking(misbehave)).await.unwrap();
+        assert_eq!(one.peer(NodeId(2)).unwrap().status().violations, times);
+    }
+    let refused = |event: &PeerEvent| match event {
+        PeerEvent::Refused { error: LinkError::Violation(_), .. } => Some(()),
+        _ => None,
+    };
+    assert_eq!(events(&one).iter().filter_map(refused).count(), 3);
+    two.peer(NodeId(1)).unwrap().try_send(Lane::DATA, b"still here").unwrap();
+    soon(one.recv(Lane::DATA)).await;
+}
+
+#[tokio::test]
+async fn more_callers_than_there_are_places_are_closed_at_once() {
+    let bounds = Bounds { pending_handshakes: 2, ..Bounds::default() };
+    let one = start(config(1).listen(address("tcp")).bounds(bounds)).await;
+    let silent = [connect(&one), connect(&one)];
+    closed(connect(&one)).await;
+    assert!(matches!(refusal(&one).await, LinkError::Crowded));
+    drop(silent);
+}
+
+#[tokio::test]
+async fn an_address_that_calls_too_often_is_closed_at_once() {
+    let bounds = Bounds { connection_burst: 2, connections_per_second: 1, ..Bounds::default() };
+    let one = start(config(1).listen(address("tcp")).bounds(bounds)).await;
+    let calls: Vec<TcpStream> = (0..3).map(|_| connect(&one)).collect();
+    assert!(matches!(refusal(&one).await, LinkError::RateLimited));
+    assert_eq!(one.status().handshakes.limited, 1);
+    drop(calls);
+}
