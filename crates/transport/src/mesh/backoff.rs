@@ -6,11 +6,9 @@ use std::time::Duration;
 /// How the last link or attempt ended, as far as dialing again is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The link lived long enough to be called stable.
-    Stable,
-    /// The link carried frames, and broke early.
-    Progress,
-    /// No link came up, or it was thrown out for misbehaving.
+    /// The link carried frames, and broke.
+    Broke,
+    /// No link came up, or nothing good came of it.
     Failed,
 }
 
@@ -29,15 +27,11 @@ impl Backoff {
 
     /// The time to wait after `outcome`; `random` is uniform in `0.0..1.0`.
     ///
-    /// A link that made progress is dialed again within `min`, however often it breaks: a session
+    /// A link that was of use is dialed again within `min`, however often it breaks: a session
     /// under way must not wait for a backoff that earlier failures earned.
     pub(crate) fn after(&mut self, outcome: Outcome, random: f64) -> Duration {
         match outcome {
-            Outcome::Stable => {
-                self.failures = 0;
-                Duration::ZERO
-            }
-            Outcome::Progress => self.min.mul_f64(random),
+            Outcome::Broke => self.min.mul_f64(random),
             Outcome::Failed => {
                 self.failures = self.failures.saturating_add(1);
                 self.ceiling().mul_f64(random)
@@ -45,7 +39,7 @@ impl Backoff {
         }
     }
 
-    /// Starts over, because the circumstances changed: new addresses.
+    /// Starts over, because the circumstances changed: new addresses, or a stable link.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
@@ -83,7 +77,7 @@ mod tests {
         for _ in 0..40 {
             let _ = backoff.after(Outcome::Failed, 1.0);
         }
-        assert_eq!(backoff.after(Outcome::Stable, 1.0), Duration::ZERO);
+        backoff.reset();
         assert_eq!(backoff.after(Outcome::Failed, 1.0), MIN * 2);
     }
 
@@ -93,6 +87,6 @@ mod tests {
         for _ in 0..9 {
             let _ = backoff.after(Outcome::Failed, 1.0);
         }
-        assert_eq!(backoff.after(Outcome::Progress, 1.0), MIN);
+        assert_eq!(backoff.after(Outcome::Broke, 1.0), MIN);
     }
 }

@@ -119,12 +119,19 @@ impl Dialer {
         self.due = None;
     }
 
-    /// The link is gone. A round that was begun because it was quiet goes on.
-    pub(crate) fn detached(&mut self, now: Instant, outcome: Outcome, random: f64) {
+    /// The link is gone; returns the delay that it earned. A round that was begun because the
+    /// link was quiet goes on.
+    pub(crate) fn detached(&mut self, now: Instant, outcome: Outcome, random: f64) -> Duration {
         let delay = self.backoff.after(outcome, random);
         if self.pending == 0 {
             self.begin_round(now + delay.max(self.grace(random)));
         }
+        delay
+    }
+
+    /// A link was stable: what failed before it does not count any more.
+    pub(crate) fn forgive(&mut self) {
+        self.backoff.reset();
     }
 
     /// The link is suspiciously quiet: looks for another way beside it.
@@ -174,7 +181,7 @@ mod tests {
     fn a_peer_without_address_is_never_dialed() {
         let mut dialer = dialer(false, 0);
         assert_eq!(dialer.due(), None);
-        dialer.detached(START, Outcome::Stable, 0.0);
+        let _ = dialer.detached(START, Outcome::Broke, 0.0);
         assert_eq!(dialer.start(after(100_000)), None);
     }
 

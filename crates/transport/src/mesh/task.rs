@@ -54,6 +54,8 @@ pub(crate) struct PeerTask {
     seen_completed: u64,
     /// When `Down` is due, if no link comes up before.
     down_at: Option<Instant>,
+    /// After the peer broke the protocol: no link with it before this time.
+    shunned_until: Option<Instant>,
     reported: Reported,
     ending: Ending,
     timer: Pin<Box<Sleep>>,
@@ -99,6 +101,7 @@ impl PeerTask {
             ways_given: 0,
             seen_completed: 0,
             down_at: None,
+            shunned_until: None,
             reported: Reported::default(),
             ending: Ending::default(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),

@@ -69,7 +69,7 @@ impl PeerTask {
                     Ending::Closing(Some(done), now + LAST_WORDS)
                 }
                 Ending::Closing(done, until) if self.has_said_all(session) || until <= now => {
-                    self.leave_link(now, session, Outcome::Progress);
+                    self.leave_link(now, session, Outcome::Broke);
                     Ending::Leaving(done)
                 }
                 Ending::Leaving(done) => {
