@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::PeerTask;
-use crate::mesh::backoff::Outcome;
 use crate::mesh::converse::LAST_WORDS;
+use crate::mesh::dialer::Outcome;
 use crate::mesh::waiters::lock;
 use crate::session::{CloseCode, Session};
 use crate::time::Instant;

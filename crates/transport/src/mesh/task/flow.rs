@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{PeerTask, fresh_nonce};
-use crate::mesh::backoff::Outcome;
 use crate::mesh::converse;
+use crate::mesh::dialer::Outcome;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::Broken;
 use crate::mesh::waiters::lock;

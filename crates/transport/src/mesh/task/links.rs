@@ -12,8 +12,8 @@ use crate::handshake::RejectCode;
 use crate::id::Incarnation;
 use crate::mesh::arbiter::{self, Verdict, arbitrate};
 use crate::mesh::attempt::{self, Attempt, Candidate};
-use crate::mesh::backoff::Outcome;
 use crate::mesh::converse;
+use crate::mesh::dialer::Outcome;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::status::PeerState;
@@ -209,8 +209,8 @@ impl PeerTask {
         outcome: Outcome,
     ) -> Duration {
         session.detach(now);
-        if now.since(since) >= self.mesh.config.dialing.stable_after {
-            self.dialer.forgive();
+        let age = now.since(since);
+        if age >= self.mesh.config.dialing.stable_after {
             self.reported.clear();
             self.shunned_until = None;
         }
@@ -222,7 +222,7 @@ impl PeerTask {
         if self.is_up {
             view.state = PeerState::Relinking;
         }
-        self.dialer.detached(now, outcome, fastrand::f64())
+        self.dialer.detached(now, age, outcome, fastrand::f64())
     }
 
     /// Says `Down`, unless it was said already.
