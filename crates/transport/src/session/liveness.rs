@@ -84,7 +84,7 @@ impl Liveness {
         if late < STALL {
             return Duration::ZERO;
         }
-        self.heard = self.heard + late;
+        self.heard = now.min(self.heard + late);
         late
     }
 }

@@ -18,6 +18,7 @@ pub struct Cables(Arc<Mutex<State>>);
 struct State {
     breaks: u64,
     is_cut: bool,
+    is_forbidden: bool,
     wakers: Vec<Waker>,
 }
 
@@ -32,6 +33,11 @@ impl Cables {
         let mut state = self.0.lock().unwrap();
         state.breaks += 1;
         state.wakers.drain(..).for_each(Waker::wake);
+    }
+
+    /// Lets nobody connect any more: what is dialed is refused.
+    pub fn forbid(&self) {
+        self.0.lock().unwrap().is_forbidden = true;
     }
 
     /// From now on nothing comes through, and nobody is told.
@@ -160,6 +166,9 @@ impl Transport for Fragile {
         lanes: usize,
     ) -> BoxFuture<'a, Result<Box<dyn Link>, DialError>> {
         Box::pin(async move {
+            if self.cables.0.lock().unwrap().is_forbidden {
+                return Err(DialError::Refused(endpoint.to_owned()));
+            }
             let inner = self.inner.dial(endpoint, peer, lanes).await?;
             Ok(FragileLink::wrap(inner, self.cables.clone()))
         })
