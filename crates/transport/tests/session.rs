@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+#[path = "session/hostile.rs"]
+mod hostile;
 #[path = "session/world.rs"]
 mod world;
 
@@ -10,7 +12,7 @@ use std::time::Duration;
 use dx_transport::lane::Delivery::{AtMostOnce, Reliable};
 use dx_transport::lane::{Lane, LaneConfig};
 use dx_transport::limits::MAX_FRAME;
-use dx_transport::session::{CloseCode, Direction, Lost, Signal};
+use dx_transport::session::{CloseCode, Direction, Lost, Signal, Timeout};
 use proptest::prelude::*;
 use world::{World, small_lanes};
 
@@ -187,6 +189,36 @@ fn silence_breaks_the_link_but_an_own_stall_does_not() {
         assert!(steps < 100, "a silent link was never given up");
     }
     assert!(steps > 30, "given up after {steps} steps of 50 ms");
+}
+
+#[test]
+fn a_peer_that_neither_reads_nor_talks_is_given_up_in_time() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    let start = world.now;
+    while world.is_linked {
+        // Its link takes no bytes, so nothing that is due can be done.
+        world.advance(Duration::from_millis(10));
+        assert!(world.now.since(start) < Duration::from_secs(4), "a silent link was not given up");
+    }
+}
+
+#[test]
+fn a_stall_does_not_put_off_the_end_of_a_later_silence() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    world.send(0, 1, 10);
+    world.transmit(0);
+    world.now = world.now + Duration::from_secs(60);
+    world.deliver(0, 0, usize::MAX);
+    let heard = world.now;
+    while world.ends[1].session.on_timeout(world.now) != Timeout::LinkSilent {
+        world.transmit(1);
+        world.now = world.now + Duration::from_millis(10);
+        assert!(world.now.since(heard) < Duration::from_secs(4), "a silent link was not given up");
+    }
 }
 
 #[test]

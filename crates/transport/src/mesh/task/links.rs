@@ -48,12 +48,13 @@ impl PeerTask {
 
     /// Waits a little while the peer itself is coming in, or, as the smaller node, while the mesh
     /// is busy meeting others: all nodes are then, and the peer's turn to dial may be the next.
+    /// But not while a link is quiet: that one may soon be gone.
     ///
     /// Not more than a few times until there is a link: whoever says that it is the peer has not
     /// proven it yet, and must not keep us from dialing.
     fn gives_way(&mut self, now: Instant) -> bool {
         let is_due = self.dialer.due().is_some_and(|due| due <= now);
-        if !is_due || self.ways_given == MAX_WAYS_GIVEN {
+        if !is_due || self.live.is_some() || self.ways_given == MAX_WAYS_GIVEN {
             return false;
         }
         let completed = self.mesh.handshakes.completed();
