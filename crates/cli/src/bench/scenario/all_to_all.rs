@@ -38,7 +38,6 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
     let window = run.options.window(run.name, transports.len() * 2);
     let count = run.options.nodes.unwrap_or(if run.options.quick { QUICK_NODES } else { NODES });
-    run.output.progress.expect(transports.len() as u64);
     for transport in transports {
         run.output.progress.begin(format!("all-to-all, {transport}, {count} nodes"));
         let params = Params::new()
