@@ -97,6 +97,34 @@ fn json_is_a_header_and_then_one_object_per_figure() {
 }
 
 #[test]
+fn resets_under_load_lose_double_and_reorder_nothing() {
+    for transport in ["tcp", "tls", "quic", "memory"] {
+        let output = run(&[
+            "bench",
+            "--transport",
+            transport,
+            "--scenario",
+            "resume",
+            "--quick",
+            "--json",
+            "-",
+        ]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let value = |metric: &str| {
+            let figure = text(&output.stdout)
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap())
+                .find(|figure| figure["metric"] == metric);
+            figure.unwrap()["value"].as_f64().unwrap()
+        };
+        assert!(value("resets") >= 1.0, "{transport} was never reset");
+        for fault in ["lost", "duplicated", "reordered"] {
+            assert_eq!(value(fault).to_bits(), 0, "{transport}: {fault}");
+        }
+    }
+}
+
+#[test]
 fn ctrl_c_keeps_what_was_measured_and_says_so() {
     let mut child = long_run();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
