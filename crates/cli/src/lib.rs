@@ -1,7 +1,7 @@
 //! The `dx` command line: it reads arguments, wires the other crates together, prints and exits.
 //!
 //! Standard output is data; standard error is for people. Exit codes are listed in [`exit`].
-//! The one thing in here that other crates' benches share is [`bench`]'s front end.
+//! The one thing in here that other crates' benches share is [`mod@bench`]'s front end.
 
 pub mod bench;
 mod cli;

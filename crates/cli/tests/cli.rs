@@ -59,7 +59,7 @@ fn json_is_a_header_and_then_one_object_per_figure() {
         "--transport",
         "tcp,memory",
         "--scenario",
-        "throughput,round-trip",
+        "throughput,round-trip,all-to-all,shaped",
         "--quick",
         "--floor",
         "--json",
@@ -78,9 +78,13 @@ fn json_is_a_header_and_then_one_object_per_figure() {
     for figure in figures {
         assert_eq!(figure["bench"], "transport");
         assert!(figure["scenario"].is_string() && figure["params"].is_object(), "{figure}");
+        if figure["scenario"] == "shaped" {
+            assert!(figure["skipped"].as_str().unwrap().contains("laboratory"), "{figure}");
+            continue;
+        }
         assert!(figure["metric"].is_string() && figure["unit"].is_string(), "{figure}");
         let value = figure.get("value").unwrap();
-        assert!(value.is_null() || value.as_f64().is_some_and(|v| v > 0.0), "{figure}");
+        assert!(value.is_null() || value.as_f64().is_some_and(|v| v >= 0.0), "{figure}");
         assert_eq!(
             figure.get("floor").is_some() && !value.is_null(),
             figure.get("ratio").is_some()
@@ -90,6 +94,34 @@ fn json_is_a_header_and_then_one_object_per_figure() {
         figures.iter().any(|f| f["params"]["transport"] == transport && f.get("ratio").is_some())
     };
     assert!(has_floor("tcp") && !has_floor("memory"));
+}
+
+#[test]
+fn resets_under_load_lose_double_and_reorder_nothing() {
+    for transport in ["tcp", "tls", "quic", "memory"] {
+        let output = run(&[
+            "bench",
+            "--transport",
+            transport,
+            "--scenario",
+            "resume",
+            "--quick",
+            "--json",
+            "-",
+        ]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let value = |metric: &str| {
+            let figure = text(&output.stdout)
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap())
+                .find(|figure| figure["metric"] == metric);
+            figure.unwrap()["value"].as_f64().unwrap()
+        };
+        assert!(value("resets") >= 1.0, "{transport} was never reset");
+        for fault in ["lost", "duplicated", "reordered"] {
+            assert_eq!(value(fault).to_bits(), 0, "{transport}: {fault}");
+        }
+    }
 }
 
 #[test]

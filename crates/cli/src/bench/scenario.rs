@@ -17,6 +17,8 @@ use crate::bench::transport::{BENCH, Options, ScenarioName};
 /// # Errors
 /// If `output` cannot be written.
 pub async fn run_all(options: &Options, output: &mut Output) -> anyhow::Result<()> {
+    let steps: usize = options.scenarios.iter().map(|name| steps(*name)).sum();
+    output.progress.expect((steps * options.transports.len()) as u64);
     for &name in &options.scenarios {
         output.begin_scenario(name.title());
         let mut run = Run { name, options, output };
@@ -32,6 +34,15 @@ pub async fn run_all(options: &Options, output: &mut Output) -> anyhow::Result<(
         output.end_scenario()?;
     }
     Ok(())
+}
+
+/// How often a scenario moves the progress bar on, per transport.
+fn steps(name: ScenarioName) -> usize {
+    match name {
+        ScenarioName::Throughput => throughput::SIZES.len(),
+        ScenarioName::RoundTrip => round_trip::LOADS.len(),
+        _ => 1,
+    }
 }
 
 /// One scenario of one run.

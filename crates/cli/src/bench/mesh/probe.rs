@@ -218,3 +218,53 @@ impl Link for ProbedLink {
         self.link.stats()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use dx_transport::credentials::Credentials;
+    use dx_transport::transport;
+
+    use super::*;
+
+    const CHANNEL: usize = 0;
+
+    async fn read(mut link: Box<dyn Link>) -> io::Result<usize> {
+        let mut buffer = [0; 16];
+        poll_fn(|cx| link.poll_read(cx, CHANNEL, &mut [IoSliceMut::new(&mut buffer)])).await
+    }
+
+    async fn links(gauge: &Gauge, name: &str) -> (Box<dyn Link>, Box<dyn Link>) {
+        let memory = transport::create("memory", &Credentials::default()).unwrap();
+        let probe = Probe::new(memory, gauge.clone());
+        let mut listener = probe.bind(name).await.unwrap();
+        let dialed = probe.dial(name, NodeId(1), 1).await.unwrap();
+        let accepted = (listener.accept().await.unwrap().upgrade)(1).await.unwrap();
+        (dialed, accepted)
+    }
+
+    #[tokio::test]
+    async fn what_is_read_is_counted() {
+        let gauge = Gauge::default();
+        let (mut a, b) = links(&gauge, "probe-counts").await;
+        let mut queue = SendQueue::default();
+        queue.push(Bytes::from_static(b"12345"));
+        let written = poll_fn(|cx| a.poll_write(cx, CHANNEL, &mut queue)).await.unwrap();
+        assert_eq!((written, read(b).await.unwrap(), gauge.read_bytes()), (5, 5, 5));
+    }
+
+    #[tokio::test]
+    async fn a_pulled_cable_wakes_who_waits_at_either_end() {
+        let gauge = Gauge::default();
+        let (a, b) = links(&gauge, "probe-breaks").await;
+        let (a, b) = (tokio::spawn(read(a)), tokio::spawn(read(b)));
+        tokio::task::yield_now().await;
+        assert_eq!(gauge.break_links(), 2);
+        for end in [a, b] {
+            let error = end.await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        }
+        assert_eq!(gauge.break_links(), 0);
+    }
+}

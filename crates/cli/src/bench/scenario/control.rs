@@ -38,7 +38,6 @@ const QUICK_SAMPLES: u32 = 1_000;
 /// Runs it over every transport.
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
-    run.output.progress.expect(transports.len() as u64);
     let samples = if run.options.quick { QUICK_SAMPLES } else { SAMPLES };
     let enough = Duration::from_secs(1) * samples / RATE;
     // Only what happens beside bulk is worth that time in a quick run.

@@ -43,7 +43,6 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
             .duration
             .map_or(LIMIT, |duration| LIMIT.mul_f64(duration.as_secs_f64().min(1.0)))
     };
-    run.output.progress.expect(transports.len() as u64);
     for transport in transports {
         run.output.progress.begin(format!("resume, {transport}"));
         let params = Params::new().with("transport", transport.name().into());

@@ -11,7 +11,7 @@ use crate::bench::subject::{Load, Window};
 use crate::bench::transport::TransportName;
 
 /// From idle to what a busy service does.
-const LOADS: [Load; 4] =
+pub(super) const LOADS: [Load; 4] =
     [Load::ClosedLoop, Load::PerSecond(1_000), Load::PerSecond(10_000), Load::PerSecond(50_000)];
 
 /// Samples in all rounds together that a p99.9 takes: ten above it.
@@ -22,7 +22,6 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
     let per_load = if run.options.floor { 2 } else { 1 } * run.options.rounds();
     let window = run.options.window(run.name, transports.len() * LOADS.len() * per_load);
-    run.output.progress.expect((transports.len() * LOADS.len()) as u64);
     for transport in transports {
         if let Err(error) = over(run, transport, window).await {
             run.failed(Params::new().with("transport", transport.name().into()), &error)?;

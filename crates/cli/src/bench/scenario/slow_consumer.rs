@@ -35,7 +35,6 @@ const STALLED: usize = 0;
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
     let window = run.options.window(run.name, transports.len() * 2);
-    run.output.progress.expect(transports.len() as u64);
     for transport in transports {
         run.output.progress.begin(format!("slow-consumer, {transport}"));
         let params = Params::new().with("transport", transport.name().into());

@@ -10,7 +10,7 @@ use crate::bench::subject::{Flow, Window};
 use crate::bench::transport::TransportName;
 
 /// Message sizes in bytes: what fits a register, a cache line, an event, a page, a frame, a file.
-const SIZES: [usize; 7] = [8, 64, 256, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
+pub(super) const SIZES: [usize; 7] = [8, 64, 256, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
 
 /// Sizes for which the settings of sockets and of quinn matter.
 const UNTOUCHED_SIZES: [usize; 2] = [64 << 10, 1 << 20];
@@ -22,7 +22,6 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
         if run.options.floor { 2 * SIZES.len() + UNTOUCHED_SIZES.len() } else { SIZES.len() };
     let measurements = transports.len() * per_transport * run.options.rounds();
     let window = run.options.window(run.name, measurements);
-    run.output.progress.expect((transports.len() * SIZES.len()) as u64);
     for transport in transports {
         let params = Params::new().with("transport", transport.name().into());
         if let Err(error) = over(run, transport, window).await {
