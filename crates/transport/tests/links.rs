@@ -347,6 +347,27 @@ mod over_quic {
         assert_eq!(too_large.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
     }
 
+    /// On one thread nothing is sent before both are written.
+    #[tokio::test]
+    async fn control_overtakes_bulk_that_was_written_before() {
+        const BULK: usize = 4 * 1024 * 1024;
+        let (mut dialer, mut acceptor) = Fixture::new("quic").pair().await;
+        dialer.write(LANES - 1, &vec![0; BULK]).await;
+        dialer.write(0, b"control").await;
+        assert_eq!(acceptor.read(0, 7).await, b"control");
+        let mut arrived = 0;
+        let mut buffer = vec![0; 65_536];
+        poll_fn(|cx| {
+            let mut slots = [IoSliceMut::new(&mut buffer)];
+            while let Poll::Ready(count) = acceptor.link.poll_read(cx, LANES - 1, &mut slots) {
+                arrived += count.unwrap();
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert!(arrived < BULK / 2, "{arrived} bytes came first");
+    }
+
     #[tokio::test]
     async fn a_link_knows_its_path() {
         let (mut dialer, mut acceptor) = Fixture::new("quic").pair().await;
