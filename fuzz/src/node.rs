@@ -187,8 +187,9 @@ impl Node {
         }
         for batch in &received.batches {
             let lane = batch.lane().index();
-            self.held[lane] += batch.bytes();
+            self.held[lane] += batch.credit();
             assert!(batch.count() <= batch.bytes() as u64, "messages that cost no credit");
+            assert!(batch.bytes() <= batch.credit());
             assert!(batch.first() >= self.next[lane], "a message came twice");
             let mut number = batch.first();
             for message in batch {
