@@ -101,10 +101,11 @@ impl MeshConfig {
         self
     }
 
-    /// Adds a transport of the embedder's own, or takes the place of the built-in one of the same
-    /// name.
+    /// Adds a transport of the embedder's own. It takes the place of one of the same name, built
+    /// in or added before.
     #[must_use]
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
+        self.transports.retain(|known| known.name() != transport.name());
         self.transports.push(transport);
         self
     }
