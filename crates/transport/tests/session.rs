@@ -20,6 +20,11 @@ fn two_reliable() -> Vec<LaneConfig> {
     small_lanes(&[Reliable, Reliable])
 }
 
+fn two_with_wide_windows() -> Vec<LaneConfig> {
+    let wide = |lane| LaneConfig { window_bytes: 1 << 20, ..lane };
+    two_reliable().into_iter().map(wide).collect()
+}
+
 /// Everything accepted on reliable lanes has arrived exactly once and in order.
 fn assert_all_arrived(world: &World, lanes: &[LaneConfig]) {
     for end in 0..2 {
@@ -95,9 +100,7 @@ fn a_slow_lane_stops_at_its_window_and_the_other_flows() {
 
 #[test]
 fn a_peer_that_acknowledges_nothing_stops_its_sender_at_the_replay_bound() {
-    let lanes = small_lanes(&[Reliable, Reliable]);
-    let lanes: Vec<_> =
-        lanes.into_iter().map(|lane| LaneConfig { window_bytes: 1 << 20, ..lane }).collect();
+    let lanes = two_with_wide_windows();
     let mut world = World::new(&lanes, 1);
     world.link();
     world.settle();
@@ -144,7 +147,7 @@ fn nothing_is_drained_before_it_is_acknowledged() {
 
 #[test]
 fn control_overtakes_a_large_message_at_the_next_frame() {
-    let mut world = World::new(&two_reliable(), 1);
+    let mut world = World::new(&two_with_wide_windows(), 1);
     world.link();
     world.settle();
     world.send(0, 1, 500_000);
