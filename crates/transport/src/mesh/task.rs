@@ -9,7 +9,7 @@ mod flow;
 mod links;
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -30,8 +30,6 @@ use crate::mesh::waiters::{lock, wake_all};
 use crate::session::{CloseCode, Received, Session, Timeout};
 use crate::time::Instant;
 
-/// Turns within one poll. After these the task lets others run.
-const TURNS: usize = 4;
 /// How much later to look again at what could not be done when it was due. A guess.
 const OVERDUE: Duration = Duration::from_millis(10);
 
@@ -71,20 +69,24 @@ impl Future for PeerTask {
         let peer = task.peer.clone();
         peer.driver.register(cx.waker());
         let mut session = lock(&peer.session);
-        for _ in 0..TURNS {
-            let now = task.mesh.clock.now();
-            let has_more = task.turn(cx, now, &mut session);
-            wake_all(&mut task.woken);
-            if task.poll_ending(cx, now, &mut session).is_ready() {
-                return Poll::Ready(());
-            }
-            if !has_more {
-                return Poll::Pending;
-            }
+        let now = task.mesh.clock.now();
+        let has_more = task.turn(cx, now, &mut session);
+        wake_all(&mut task.woken);
+        if task.poll_ending(cx, now, &mut session).is_ready() {
+            return Poll::Ready(());
         }
-        cx.waker().wake_by_ref();
+        if has_more {
+            yield_turn(cx);
+        }
         Poll::Pending
     }
+}
+
+/// Asks for another turn, after the runtime has looked at its timers and sockets. Waking at once
+/// would let a busy link keep all else on this thread waiting for dozens of turns.
+fn yield_turn(cx: &mut Context<'_>) {
+    let yielding = pin!(tokio::task::yield_now());
+    assert!(yielding.poll(cx).is_pending(), "to yield is to be polled again");
 }
 
 impl PeerTask {
