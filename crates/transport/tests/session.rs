@@ -94,6 +94,55 @@ fn a_slow_lane_stops_at_its_window_and_the_other_flows() {
 }
 
 #[test]
+fn a_peer_that_acknowledges_nothing_stops_its_sender_at_the_replay_bound() {
+    let lanes = small_lanes(&[Reliable, Reliable]);
+    let lanes: Vec<_> =
+        lanes.into_iter().map(|lane| LaneConfig { window_bytes: 1 << 20, ..lane }).collect();
+    let mut world = World::new(&lanes, 1);
+    world.link();
+    world.settle();
+    while world.send(0, 1, 10_000) {
+        world.transmit(0);
+    }
+    let stats = world.ends[0].session.stats().lanes[1];
+    assert!(stats.unacked_bytes <= 256 * 1024, "{} bytes are kept", stats.unacked_bytes);
+    assert!(stats.replay_stalls > 0);
+    world.settle();
+    assert_all_arrived(&world, &lanes);
+}
+
+#[test]
+fn a_small_frame_between_fragments_disturbs_neither() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    world.send(0, 1, 150_000);
+    // One filling takes two fragments; what comes between them and the third is read with it.
+    world.transmit(0);
+    world.deliver(0, 0, 1000);
+    world.send(0, 0, 10);
+    world.transmit(0);
+    while world.deliver(0, 0, usize::MAX) > 0 {}
+    assert_all_arrived(&world, &two_reliable());
+    assert_eq!(world.ends[1].violations, []);
+}
+
+#[test]
+fn nothing_is_drained_before_it_is_acknowledged() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    let is_drained = |world: &World| world.ends[0].session.is_drained(&world.ends[0].outbox);
+    assert!(is_drained(&world));
+    world.send(0, 1, 10);
+    assert!(!is_drained(&world));
+    world.transmit(0);
+    assert!(world.ends[0].outbox.is_empty() && !is_drained(&world));
+    world.settle();
+    assert!(is_drained(&world));
+}
+
+#[test]
 fn control_overtakes_a_large_message_at_the_next_frame() {
     let mut world = World::new(&two_reliable(), 1);
     world.link();

@@ -9,7 +9,7 @@ mod flow;
 mod links;
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -20,8 +20,7 @@ use tokio::time::Sleep;
 use crate::id::SessionNonce;
 use crate::lane::Lane;
 use crate::mesh::attempt::Attempt;
-use crate::mesh::backoff::Outcome;
-use crate::mesh::dialer::Dialer;
+use crate::mesh::dialer::{Dialer, Outcome};
 use crate::mesh::event::{DownReason, Reported};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::peer::{Orders, PeerShared, Target};
@@ -31,8 +30,6 @@ use crate::mesh::waiters::{lock, wake_all};
 use crate::session::{CloseCode, Received, Session, Timeout};
 use crate::time::Instant;
 
-/// Turns within one poll. After these the task lets others run.
-const TURNS: usize = 4;
 /// How much later to look again at what could not be done when it was due. A guess.
 const OVERDUE: Duration = Duration::from_millis(10);
 
@@ -54,6 +51,8 @@ pub(crate) struct PeerTask {
     seen_completed: u64,
     /// When `Down` is due, if no link comes up before.
     down_at: Option<Instant>,
+    /// After the peer broke the protocol: no link with it before this time.
+    shunned_until: Option<Instant>,
     reported: Reported,
     ending: Ending,
     timer: Pin<Box<Sleep>>,
@@ -70,20 +69,24 @@ impl Future for PeerTask {
         let peer = task.peer.clone();
         peer.driver.register(cx.waker());
         let mut session = lock(&peer.session);
-        for _ in 0..TURNS {
-            let now = task.mesh.clock.now();
-            let has_more = task.turn(cx, now, &mut session);
-            wake_all(&mut task.woken);
-            if task.poll_ending(cx, now, &mut session).is_ready() {
-                return Poll::Ready(());
-            }
-            if !has_more {
-                return Poll::Pending;
-            }
+        let now = task.mesh.clock.now();
+        let has_more = task.turn(cx, now, &mut session);
+        wake_all(&mut task.woken);
+        if task.poll_ending(cx, now, &mut session).is_ready() {
+            return Poll::Ready(());
         }
-        cx.waker().wake_by_ref();
+        if has_more {
+            yield_turn(cx);
+        }
         Poll::Pending
     }
+}
+
+/// Asks for another turn, after the runtime has looked at its timers and sockets. Waking at once
+/// would let a busy link keep all else on this thread waiting for dozens of turns.
+fn yield_turn(cx: &mut Context<'_>) {
+    let yielding = pin!(tokio::task::yield_now());
+    assert!(yielding.poll(cx).is_pending(), "to yield is to be polled again");
 }
 
 impl PeerTask {
@@ -99,6 +102,7 @@ impl PeerTask {
             ways_given: 0,
             seen_completed: 0,
             down_at: None,
+            shunned_until: None,
             reported: Reported::default(),
             ending: Ending::default(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),

@@ -125,7 +125,7 @@ async fn many_nodes_meet_without_a_storm_of_duplicates() {
     }
     let completed: u64 = meshes.iter().map(|mesh| mesh.status().handshakes.accepted).sum();
     let pairs = u64::from(NODES * (NODES - 1) / 2);
-    assert!((pairs..=pairs + pairs / 10).contains(&completed), "{completed} for {pairs} pairs");
+    assert!((pairs..=pairs + pairs / 4).contains(&completed), "{completed} for {pairs} pairs");
 }
 
 #[tokio::test]
