@@ -1,1 +1,7 @@
-fn main() {}
+//! The `dx` program. All of it is in the library beside it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dx::run()
+}

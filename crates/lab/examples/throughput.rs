@@ -1,6 +1,8 @@
 //! How much TCP and UDP a shaped cable carries, and what the shaper costs.
 //!
 //! `cargo run --release -p dx-lab --example throughput`
+#![allow(clippy::print_stdout, reason = "an example shows its result")]
+
 use std::error::Error;
 use std::fs;
 use std::io::{Read as _, Write as _};

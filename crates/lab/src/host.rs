@@ -100,7 +100,9 @@ impl Host {
     ///
     /// Sockets that it opens, threads and processes that it starts, runtimes
     /// that it builds stay on this host for good, whichever thread uses them.
-    /// A panic of `work` goes on in the caller.
+    /// A panic of `work` goes on in the caller. Programs are better started with
+    /// [`Host::spawn`]: what `work` starts dies with the lab too, but is not
+    /// found again if this whole process is killed.
     ///
     /// # Panics
     /// With `work`, and if the system has no thread to spare.
@@ -153,8 +155,10 @@ impl Host {
     /// # Errors
     /// What `tc` refuses.
     pub fn remove_rate(&self) -> Result<(), LabError> {
-        if std::mem::take(&mut *lock(&self.inner.limited)) {
+        let mut limited = lock(&self.inner.limited);
+        if *limited {
             self.queue_discipline("del dev {} root")?;
+            *limited = false;
         }
         Ok(())
     }
@@ -212,7 +216,8 @@ fn await_cable(router: &Namespace, host: &Namespace, address: IpAddr) -> io::Res
     receiver.set_read_timeout(Some(PROBE_INTERVAL))?;
     let target = receiver.local_addr()?;
     for _ in 0..PROBES {
-        sender.send_to(&[], target)?;
+        // Lost or refused, the next one follows.
+        let _ = sender.send_to(&[], target);
         if receiver.recv(&mut []).is_ok() {
             return Ok(());
         }

@@ -52,7 +52,6 @@
 //! packets that [`Shape`] loses) repeats.
 #![cfg(target_os = "linux")]
 #![warn(missing_docs)]
-#![deny(unsafe_code)]
 
 mod cables;
 mod error;

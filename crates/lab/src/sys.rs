@@ -1,5 +1,5 @@
 //! All unsafe code of this crate: system calls without a safe wrapper.
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "the audited module for it")]
 
 use std::io;
 use std::os::fd::OwnedFd;

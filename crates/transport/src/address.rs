@@ -53,7 +53,7 @@ impl Address {
         if length > MAX_ADDRESS {
             Err(InvalidAddress::TooLong(length))
         } else if transport.is_empty() || !transport.chars().all(name) {
-            Err(InvalidAddress::TransportName(transport.to_owned()))
+            Err(InvalidAddress::TransportName(transport.escape_debug().to_string()))
         } else if endpoint.is_empty() {
             Err(InvalidAddress::NoEndpoint(address.to_string()))
         } else if endpoint.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -126,6 +126,14 @@ mod tests {
     fn an_address_names_its_transport_and_its_endpoint() {
         let address: Address = "quic://[::1]:7001".parse().unwrap();
         assert_eq!((address.transport(), address.endpoint()), ("quic", "[::1]:7001"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_control_characters() {
+        for text in ["\x1b[2J", "\x1b[2J://a", "tls://\x1b[2J"] {
+            let error = text.parse::<Address>().unwrap_err().to_string();
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
     }
 
     #[test]

@@ -83,6 +83,7 @@ impl Batch {
     }
 
     /// Appends the batch that follows this one; both must be of one session and lane.
+    #[cfg(feature = "mesh")]
     pub(crate) fn append(&mut self, next: Self) {
         debug_assert_eq!((self.lane, self.first + self.count), (next.lane, next.first));
         self.count += next.count;

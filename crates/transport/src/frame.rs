@@ -199,11 +199,11 @@ pub fn next_message<'a>(body: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(message)
 }
 
-/// Whether `body` is exactly `count` messages.
+/// Whether `body` is exactly `count` messages of at most `max_message` bytes each.
 #[must_use]
-pub fn holds_messages(mut body: &[u8], count: u32) -> bool {
+pub fn holds_messages(mut body: &[u8], count: u32, max_message: usize) -> bool {
     for _ in 0..count {
-        if next_message(&mut body).is_none() {
+        if next_message(&mut body).is_none_or(|message| message.len() > max_message) {
             return false;
         }
     }
@@ -263,9 +263,10 @@ mod tests {
     #[test]
     fn a_batch_must_hold_exactly_its_messages() {
         let body = [1, b'a', 0, 2, b'b', b'c'];
-        assert!(holds_messages(&body, 3));
-        assert!(!holds_messages(&body, 2));
-        assert!(!holds_messages(&body, 4));
-        assert!(!holds_messages(&body[..5], 3));
+        assert!(holds_messages(&body, 3, 2));
+        assert!(!holds_messages(&body, 2, 2));
+        assert!(!holds_messages(&body, 4, 2));
+        assert!(!holds_messages(&body[..5], 3, 2));
+        assert!(!holds_messages(&body, 3, 1));
     }
 }

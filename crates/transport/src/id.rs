@@ -44,7 +44,7 @@ impl fmt::Display for Incarnation {
 #[serde(try_from = "String", into = "String")]
 pub struct ClusterId(String);
 
-/// A text that is no cluster name.
+/// A text that is no cluster name: the beginning of it, with special characters escaped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a cluster name: 1 to 64 letters, digits, `-`, `_` or `.` are")]
 pub struct InvalidClusterId(pub String);
@@ -65,7 +65,8 @@ impl FromStr for ClusterId {
         if (1..=64).contains(&name.len()) && name.chars().all(allowed) {
             Ok(Self(name.to_owned()))
         } else {
-            Err(InvalidClusterId(name.to_owned()))
+            // A peer may have sent it: it must neither fill a log nor write on a terminal.
+            Err(InvalidClusterId(name.escape_debug().take(64).collect()))
         }
     }
 }
@@ -96,3 +97,23 @@ impl fmt::Display for ClusterId {
 /// handshake; the session goes on if, and only if, both still hold the pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionNonce(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn incarnations_grow_whatever_the_clock_and_the_disk_do() {
+        assert_eq!(Incarnation::after(0, 1000), Incarnation(1000));
+        assert_eq!(Incarnation::after(999, 1000), Incarnation(1000));
+        assert_eq!(Incarnation::after(1000, 1000), Incarnation(1001));
+        assert_eq!(Incarnation::after(1000, 7), Incarnation(1001));
+    }
+
+    #[test]
+    fn what_is_no_cluster_name_is_shown_short_and_without_control_characters() {
+        let error = format!("\x1b[2J{}", "x".repeat(4000)).parse::<ClusterId>().unwrap_err();
+        let shown = error.to_string();
+        assert!(!shown.contains(char::is_control) && shown.len() < 200, "{shown:?}");
+    }
+}

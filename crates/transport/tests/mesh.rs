@@ -1,4 +1,5 @@
 //! Meshes of a few nodes within one process.
+#![cfg(all(feature = "tcp", feature = "tls", feature = "quic"))]
 
 #[path = "mesh/fragile.rs"]
 mod fragile;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+#[path = "session/hostile.rs"]
+mod hostile;
 #[path = "session/world.rs"]
 mod world;
 
@@ -10,7 +12,7 @@ use std::time::Duration;
 use dx_transport::lane::Delivery::{AtMostOnce, Reliable};
 use dx_transport::lane::{Lane, LaneConfig};
 use dx_transport::limits::MAX_FRAME;
-use dx_transport::session::{CloseCode, Direction, Lost, Signal};
+use dx_transport::session::{CloseCode, Direction, Lost, Signal, Timeout};
 use proptest::prelude::*;
 use world::{World, small_lanes};
 
@@ -89,6 +91,55 @@ fn a_slow_lane_stops_at_its_window_and_the_other_flows() {
     assert_eq!(world.ends[1].received[0].len(), 1);
     world.settle();
     assert_all_arrived(&world, &two_reliable());
+}
+
+#[test]
+fn a_peer_that_acknowledges_nothing_stops_its_sender_at_the_replay_bound() {
+    let lanes = small_lanes(&[Reliable, Reliable]);
+    let lanes: Vec<_> =
+        lanes.into_iter().map(|lane| LaneConfig { window_bytes: 1 << 20, ..lane }).collect();
+    let mut world = World::new(&lanes, 1);
+    world.link();
+    world.settle();
+    while world.send(0, 1, 10_000) {
+        world.transmit(0);
+    }
+    let stats = world.ends[0].session.stats().lanes[1];
+    assert!(stats.unacked_bytes <= 256 * 1024, "{} bytes are kept", stats.unacked_bytes);
+    assert!(stats.replay_stalls > 0);
+    world.settle();
+    assert_all_arrived(&world, &lanes);
+}
+
+#[test]
+fn a_small_frame_between_fragments_disturbs_neither() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    world.send(0, 1, 150_000);
+    // One filling takes two fragments; what comes between them and the third is read with it.
+    world.transmit(0);
+    world.deliver(0, 0, 1000);
+    world.send(0, 0, 10);
+    world.transmit(0);
+    while world.deliver(0, 0, usize::MAX) > 0 {}
+    assert_all_arrived(&world, &two_reliable());
+    assert_eq!(world.ends[1].violations, []);
+}
+
+#[test]
+fn nothing_is_drained_before_it_is_acknowledged() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    let is_drained = |world: &World| world.ends[0].session.is_drained(&world.ends[0].outbox);
+    assert!(is_drained(&world));
+    world.send(0, 1, 10);
+    assert!(!is_drained(&world));
+    world.transmit(0);
+    assert!(world.ends[0].outbox.is_empty() && !is_drained(&world));
+    world.settle();
+    assert!(is_drained(&world));
 }
 
 #[test]
@@ -187,6 +238,36 @@ fn silence_breaks_the_link_but_an_own_stall_does_not() {
         assert!(steps < 100, "a silent link was never given up");
     }
     assert!(steps > 30, "given up after {steps} steps of 50 ms");
+}
+
+#[test]
+fn a_peer_that_neither_reads_nor_talks_is_given_up_in_time() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    let start = world.now;
+    while world.is_linked {
+        // Its link takes no bytes, so nothing that is due can be done.
+        world.advance(Duration::from_millis(10));
+        assert!(world.now.since(start) < Duration::from_secs(4), "a silent link was not given up");
+    }
+}
+
+#[test]
+fn a_stall_does_not_put_off_the_end_of_a_later_silence() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    world.send(0, 1, 10);
+    world.transmit(0);
+    world.now = world.now + Duration::from_secs(60);
+    world.deliver(0, 0, usize::MAX);
+    let heard = world.now;
+    while world.ends[1].session.on_timeout(world.now) != Timeout::LinkSilent {
+        world.transmit(1);
+        world.now = world.now + Duration::from_millis(10);
+        assert!(world.now.since(heard) < Duration::from_secs(4), "a silent link was not given up");
+    }
 }
 
 #[test]

@@ -12,9 +12,11 @@ use dx_lab::{Host, Lab, Shape, or_skip};
 
 use crate::sockets::PATIENCE;
 
-/// Leaves a child of a child behind that no signal to its parent reaches, and
-/// prints both ids.
-const FAMILY: &str = "setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $$ $!; exec sleep 1000";
+/// Prints the ids of itself and of a child that no signal to its parent
+/// reaches. It sheds the mark by which it could be swept, so that nothing but
+/// the kernel ends it; the child keeps the mark.
+const FAMILY: &str = "setsid sleep 1000 >/dev/null 2>&1 </dev/null & \
+                      echo $$ $!; exec env -u DX_LAB_OWNER sleep 1000";
 
 fn namespace(host: &Host) -> u64 {
     host.enter(|| fs::metadata("/proc/thread-self/ns/net").unwrap().ino())

@@ -29,7 +29,7 @@ pub fn receive(socket: &UdpSocket) -> String {
 pub fn tcp(a: &Host, b: &Host) -> (TcpStream, TcpStream) {
     let server = b.enter(|| TcpListener::bind((b.address(), 0))).unwrap();
     let address = server.local_addr().unwrap();
-    let client = a.enter(|| TcpStream::connect(address)).unwrap();
+    let client = a.enter(|| TcpStream::connect_timeout(&address, PATIENCE)).unwrap();
     let (accepted, _) = server.accept().unwrap();
     for end in [&client, &accepted] {
         end.set_read_timeout(Some(PATIENCE)).unwrap();

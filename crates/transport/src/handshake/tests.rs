@@ -172,6 +172,21 @@ fn every_changed_byte_of_a_hello_or_proof_is_noticed() {
 }
 
 #[test]
+fn a_proof_cannot_be_reflected() {
+    // A stranger calls, and returns the acceptor's own proof as its own.
+    let mut stranger = dial(1, 2, secret(8));
+    let mut acceptor = accept(2, secret(9));
+    let hello = stranger.output().unwrap();
+    acceptor.input(&hello[..PREFACE]).unwrap();
+    acceptor.input(&hello[PREFACE..]).unwrap();
+    acceptor.reply(SessionNonce(77));
+    let reply = acceptor.output().unwrap();
+    let proof = &reply[reply.len() - PREFACE - PROOF_LEN..];
+    acceptor.input(&proof[..PREFACE]).unwrap();
+    assert_eq!(acceptor.input(&proof[PREFACE..]).unwrap_err(), HandshakeError::WrongSecret);
+}
+
+#[test]
 fn garbage_and_oversize_end_at_once() {
     let mut side = accept(2, secret(9));
     assert_eq!(side.input(b"GET / HTTP/1").unwrap_err(), HandshakeError::NotDx);

@@ -3,17 +3,6 @@
 
 use std::time::Duration;
 
-/// How the last link or attempt ended, as far as dialing again is concerned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The link lived long enough to be called stable.
-    Stable,
-    /// The link carried frames, and broke early.
-    Progress,
-    /// No link came up, or it was thrown out for misbehaving.
-    Failed,
-}
-
 /// Delays between attempts, growing from `min` to `max` while they fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
@@ -27,25 +16,20 @@ impl Backoff {
         Self { min, max: max.max(min), failures: 0 }
     }
 
-    /// The time to wait after `outcome`; `random` is uniform in `0.0..1.0`.
-    ///
-    /// A link that made progress is dialed again within `min`, however often it breaks: a session
-    /// under way must not wait for a backoff that earlier failures earned.
-    pub(crate) fn after(&mut self, outcome: Outcome, random: f64) -> Duration {
-        match outcome {
-            Outcome::Stable => {
-                self.failures = 0;
-                Duration::ZERO
-            }
-            Outcome::Progress => self.min.mul_f64(random),
-            Outcome::Failed => {
-                self.failures = self.failures.saturating_add(1);
-                self.ceiling().mul_f64(random)
-            }
-        }
+    /// The time to wait after an attempt failed; `random` is uniform in `0.0..1.0`.
+    pub(crate) fn after_failure(&mut self, random: f64) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        self.ceiling().mul_f64(random)
     }
 
-    /// Starts over, because the circumstances changed: new addresses.
+    /// The time to wait after a link broke that had carried frames for `age`: none, but links are
+    /// not made more often than every `min`. A session under way must not wait for what earlier
+    /// failures earned.
+    pub(crate) fn after_break(&self, age: Duration, random: f64) -> Duration {
+        if age >= self.min { Duration::ZERO } else { self.min.mul_f64(random) }
+    }
+
+    /// Starts over, because the circumstances changed: new addresses, or a link that was stable.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
@@ -66,33 +50,33 @@ mod tests {
     #[test]
     fn failures_double_the_ceiling_up_to_the_maximum() {
         let mut backoff = Backoff::new(MIN, MAX);
-        let delays: Vec<u128> =
-            (0..9).map(|_| backoff.after(Outcome::Failed, 1.0).as_millis()).collect();
+        let delays: Vec<u128> = (0..9).map(|_| backoff.after_failure(1.0).as_millis()).collect();
         assert_eq!(delays, [100, 200, 400, 800, 1600, 3200, 5000, 5000, 5000]);
     }
 
     #[test]
     fn jitter_reaches_down_to_zero() {
         let mut backoff = Backoff::new(MIN, MAX);
-        assert_eq!(backoff.after(Outcome::Failed, 0.0), Duration::ZERO);
+        assert_eq!(backoff.after_failure(0.0), Duration::ZERO);
     }
 
     #[test]
-    fn a_stable_link_forgives_earlier_failures() {
+    fn starting_over_forgives_earlier_failures() {
         let mut backoff = Backoff::new(MIN, MAX);
         for _ in 0..40 {
-            let _ = backoff.after(Outcome::Failed, 1.0);
+            let _ = backoff.after_failure(1.0);
         }
-        assert_eq!(backoff.after(Outcome::Stable, 1.0), Duration::ZERO);
-        assert_eq!(backoff.after(Outcome::Failed, 1.0), MIN * 2);
+        backoff.reset();
+        assert_eq!(backoff.after_failure(1.0), MIN * 2);
     }
 
     #[test]
-    fn a_link_that_carried_frames_is_dialed_again_within_the_minimum() {
+    fn a_link_that_was_of_use_is_dialed_again_at_once_but_not_too_often() {
         let mut backoff = Backoff::new(MIN, MAX);
         for _ in 0..9 {
-            let _ = backoff.after(Outcome::Failed, 1.0);
+            let _ = backoff.after_failure(1.0);
         }
-        assert_eq!(backoff.after(Outcome::Progress, 1.0), MIN);
+        assert_eq!(backoff.after_break(MIN, 1.0), Duration::ZERO);
+        assert_eq!(backoff.after_break(Duration::ZERO, 1.0), MIN);
     }
 }

@@ -5,9 +5,18 @@
 
 use std::time::Duration;
 
-use crate::mesh::backoff::{Backoff, Outcome};
+use crate::mesh::backoff::Backoff;
 use crate::mesh::config::Dialing;
 use crate::time::Instant;
+
+/// How a link ended, as far as dialing again is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It carried frames, and broke.
+    Broke,
+    /// Nothing good came of it: it fell silent, or one side closed it.
+    Failed,
+}
 
 /// The dialing side of one peer.
 #[derive(Debug)]
@@ -100,7 +109,7 @@ impl Dialer {
             return false;
         }
         let is_down = self.refused >= self.addresses;
-        let delay = self.backoff.after(Outcome::Failed, random);
+        let delay = self.backoff.after_failure(random);
         self.begin_round(now + delay);
         is_down
     }
@@ -119,12 +128,26 @@ impl Dialer {
         self.due = None;
     }
 
-    /// The link is gone. A round that was begun because it was quiet goes on.
-    pub(crate) fn detached(&mut self, now: Instant, outcome: Outcome, random: f64) {
-        let delay = self.backoff.after(outcome, random);
+    /// The link is gone, after it lived for `age`; returns the delay that it earned. A round that
+    /// was begun because the link was quiet goes on.
+    pub(crate) fn detached(
+        &mut self,
+        now: Instant,
+        age: Duration,
+        outcome: Outcome,
+        random: f64,
+    ) -> Duration {
+        if age >= self.config.stable_after {
+            self.backoff.reset();
+        }
+        let delay = match outcome {
+            Outcome::Broke => self.backoff.after_break(age, random),
+            Outcome::Failed => self.backoff.after_failure(random),
+        };
         if self.pending == 0 {
             self.begin_round(now + delay.max(self.grace(random)));
         }
+        delay
     }
 
     /// The link is suspiciously quiet: looks for another way beside it.
@@ -174,7 +197,7 @@ mod tests {
     fn a_peer_without_address_is_never_dialed() {
         let mut dialer = dialer(false, 0);
         assert_eq!(dialer.due(), None);
-        dialer.detached(START, Outcome::Stable, 0.0);
+        let _ = dialer.detached(START, Duration::ZERO, Outcome::Broke, 0.0);
         assert_eq!(dialer.start(after(100_000)), None);
     }
 
@@ -204,6 +227,22 @@ mod tests {
         for (ms, is_last) in [(0, false), (0, true)] {
             assert!(dialer.start(after(ms)).is_some());
             assert_eq!(dialer.failed(after(ms), true, 0.0), is_last);
+        }
+    }
+
+    #[test]
+    fn only_a_stable_link_forgives_earlier_failures() {
+        for (age, delay) in [(9, 400), (10, 100)] {
+            let mut dialer = dialer(false, 1);
+            for _ in 0..2 {
+                let due = dialer.due().unwrap();
+                assert_eq!(dialer.start(due), Some(0));
+                dialer.failed(due, true, 1.0);
+            }
+            dialer.attached();
+            let delay = Duration::from_millis(delay);
+            let age = Duration::from_secs(age);
+            assert_eq!(dialer.detached(START, age, Outcome::Failed, 1.0), delay);
         }
     }
 

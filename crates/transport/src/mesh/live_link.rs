@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
+use crate::lane::Lane;
 use crate::mesh::attempt::Candidate;
 use crate::mesh::peer::Sending;
 use crate::mesh::waiters::lock;
@@ -94,6 +95,10 @@ impl LiveLink {
             match count? {
                 0 => return Err(Broken::Link),
                 count => session.on_read(now, channel, count, out)?,
+            }
+            // A control message does not wait for the rest of the burst.
+            if out.batches.iter().any(|batch| batch.lane() == Lane::CONTROL) {
+                break;
             }
         }
         Ok(true)

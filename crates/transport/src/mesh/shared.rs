@@ -228,6 +228,12 @@ impl Shared {
         }
     }
 
+    /// Whether handshakes are under way, on either side.
+    pub(crate) fn is_meeting(&self) -> bool {
+        self.dials.available_permits() < self.config.dialing.concurrent.max(1)
+            || self.pending.available_permits() < self.config.bounds.pending_handshakes.max(1)
+    }
+
     /// Whether an address may connect now.
     pub(crate) fn may_connect(&self, from: Option<IpAddr>) -> bool {
         from.is_none_or(|from| lock(&self.inbound).allow(self.clock.now(), from))

@@ -20,8 +20,7 @@ use tokio::time::Sleep;
 use crate::id::SessionNonce;
 use crate::lane::Lane;
 use crate::mesh::attempt::Attempt;
-use crate::mesh::backoff::Outcome;
-use crate::mesh::dialer::Dialer;
+use crate::mesh::dialer::{Dialer, Outcome};
 use crate::mesh::event::{DownReason, Reported};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::peer::{Orders, PeerShared, Target};
@@ -54,6 +53,8 @@ pub(crate) struct PeerTask {
     seen_completed: u64,
     /// When `Down` is due, if no link comes up before.
     down_at: Option<Instant>,
+    /// After the peer broke the protocol: no link with it before this time.
+    shunned_until: Option<Instant>,
     reported: Reported,
     ending: Ending,
     timer: Pin<Box<Sleep>>,
@@ -99,6 +100,7 @@ impl PeerTask {
             ways_given: 0,
             seen_completed: 0,
             down_at: None,
+            shunned_until: None,
             reported: Reported::default(),
             ending: Ending::default(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),

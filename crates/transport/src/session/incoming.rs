@@ -87,6 +87,8 @@ impl Incoming {
         let replay = usize::try_from(peer.replay_bytes / 4).unwrap_or(usize::MAX);
         let window = usize::try_from(self.window / 4).unwrap_or(usize::MAX);
         self.ack_bytes = ACK_BYTES.min(replay).min(window);
+        // The last link broke within the first fragment: that comes again, or something else does.
+        self.assembly.take_if(|assembly| assembly.filled == 0);
     }
 
     /// The session is over. Returns the number of messages received in it.
@@ -155,6 +157,10 @@ impl Incoming {
         if over > 0 { Err(Violation::OverCredit { lane: self.lane, over }) } else { Ok(()) }
     }
 
+    pub(crate) fn max_message(&self) -> usize {
+        self.max_message
+    }
+
     /// Whether whole messages may come now: not in the middle of a fragmented one.
     pub(crate) fn expects_whole(&self) -> Result<(), Violation> {
         match self.assembly {
@@ -196,15 +202,18 @@ impl Incoming {
         let (len, total) = (header.len as usize, header.extra as usize);
         self.admit(len, total)?;
         let is_first = header.flags & FLAG_FIRST != 0;
-        if is_first && self.assembly.as_ref().is_none_or(|assembly| assembly.filled == 0) {
-            self.assembly = Some(Assembly { buffer: pool.take(total), filled: 0, total });
-        } else if is_first {
+        let (filled, due) = match &self.assembly {
+            Some(assembly) if !is_first => (assembly.filled, assembly.total),
+            None if is_first => (0, total),
+            _ => return Err(Violation::MisplacedFragment(self.lane)),
+        };
+        if len == 0 || total != due || filled + len > total {
             return Err(Violation::MisplacedFragment(self.lane));
         }
-        let misplaced = Violation::MisplacedFragment(self.lane);
-        let assembly = self.assembly.as_ref().ok_or(misplaced.clone())?;
-        let fits = len > 0 && assembly.total == total && assembly.filled + len <= total;
-        if fits { Ok(()) } else { Err(misplaced) }
+        if is_first {
+            self.assembly = Some(Assembly { buffer: pool.take(total), filled, total });
+        }
+        Ok(())
     }
 
     /// The assembly's memory after its whole frames.

@@ -39,11 +39,13 @@ pub(crate) struct Liveness {
     heard: Instant,
     sent: Instant,
     pinged: Instant,
+    /// When the driver last asked about an expired deadline.
+    looked: Instant,
 }
 
 impl Liveness {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { heard: now, sent: now, pinged: now }
+        Self { heard: now, sent: now, pinged: now, looked: now }
     }
 
     pub(crate) fn on_heard(&mut self, now: Instant) {
@@ -73,12 +75,41 @@ impl Liveness {
     }
 
     /// Discounts the time by which the timer of `deadline` is late, if this process was stalled.
+    ///
+    /// A deadline stays expired while the link takes no bytes, and with them no PING. Only time
+    /// in which nobody looked is time in which the process did not run.
     pub(crate) fn discount(&mut self, deadline: Instant, now: Instant) -> Duration {
-        let late = now.since(deadline);
+        let late = now.since(deadline.max(self.looked));
+        self.looked = now;
         if late < STALL {
             return Duration::ZERO;
         }
-        self.heard = self.heard + late;
+        self.heard = now.min(self.heard + late);
         late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::default() + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn time_in_which_the_process_did_not_run_is_not_held_against_the_peer() {
+        let mut liveness = Liveness::new(at(0));
+        assert_eq!(liveness.discount(at(1000), at(6000)), Duration::from_secs(5));
+        assert_eq!(liveness.silence(at(6000)), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_deadline_that_stays_expired_on_a_blocked_link_hides_no_silence() {
+        let mut liveness = Liveness::new(at(0));
+        for ms in (1000..4000).step_by(10) {
+            assert_eq!(liveness.discount(at(1000), at(ms)), Duration::ZERO);
+        }
+        assert_eq!(liveness.silence(at(3990)), Duration::from_millis(3990));
     }
 }

@@ -91,7 +91,7 @@ impl Outgoing {
         self.forget();
         (self.next_frame, self.next_message, self.sent_bytes) = (0, 0, 0);
         (self.limit, self.acked_messages) = (0, 0);
-        stats.lost_messages += to - from;
+        stats.lost_messages = stats.lost_messages.saturating_add(to - from);
         (from < to).then_some(Lost { lane: self.lane, from, to, direction: Direction::Sent })
     }
 

@@ -190,8 +190,14 @@ impl Turn<'_> {
         incoming.expects_whole()?;
         let is_batch = header.kind == Kind::Batch;
         let count = if is_batch { header.extra } else { 1 };
-        if is_batch && (count == 0 || !frame::holds_messages(body, count)) {
-            return Err(Violation::MalformedBatch(lane));
+        let is_well_formed = if is_batch {
+            count > 0 && frame::holds_messages(body, count, incoming.max_message())
+        } else {
+            // Empty messages travel in batches, where each costs at least one byte of credit.
+            !body.is_empty()
+        };
+        if !is_well_formed {
+            return Err(Violation::MalformedMessages(lane));
         }
         incoming.admit(body.len(), if is_batch { 0 } else { body.len() })?;
         let count = u64::from(count);

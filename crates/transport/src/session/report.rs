@@ -189,9 +189,10 @@ pub enum Violation {
         /// The number that came.
         got: u64,
     },
-    /// A batch that does not hold the messages it claims, or none.
-    #[error("{0}: malformed batch")]
-    MalformedBatch(Lane),
+    /// A batch that does not hold the messages it claims, or one that is too long, or none; or
+    /// an empty message outside of a batch.
+    #[error("{0}: malformed messages")]
+    MalformedMessages(Lane),
     /// A message over the lane's limit.
     #[error("{lane}: message of {len} bytes, at most {limit} are accepted")]
     MessageTooLong {

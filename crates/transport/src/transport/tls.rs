@@ -1,6 +1,6 @@
 //! Links over TLS 1.3 on TCP: one byte stream, both ends proven by certificates.
 
-use std::io::{self, IoSlice, IoSliceMut, Read};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -17,8 +17,9 @@ use crate::id::NodeId;
 use crate::identity::{self, NodeIdentity};
 use crate::session::SendQueue;
 
-/// Encrypted bytes that wait for the socket, at most. A control message waits behind them.
-const SEND_BUFFER: usize = 128 * 1024;
+/// Encrypted bytes that wait for the socket, at most. A control message waits behind them, and
+/// bulk gains nothing from more.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Encrypted bytes that are read from the socket at once. By itself, rustls reads 4 KiB with
 /// each system call.
@@ -141,24 +142,6 @@ impl TlsLink {
             _ => error,
         }
     }
-
-    /// Fills `slots` with what has been decrypted already.
-    fn read_decrypted(&mut self, slots: &mut [IoSliceMut<'_>]) -> usize {
-        let mut reader = match &mut self.stream {
-            TlsStream::Client(stream) => stream.get_mut().1.reader(),
-            TlsStream::Server(stream) => stream.get_mut().1.reader(),
-        };
-        let mut total = 0;
-        for slot in slots {
-            // No more now, the end or an error: the next read says so.
-            let count = reader.read(slot).unwrap_or(0);
-            total += count;
-            if count < slot.len() {
-                break;
-            }
-        }
-        total
-    }
 }
 
 impl Link for TlsLink {
@@ -204,16 +187,21 @@ impl Link for TlsLink {
         _channel: usize,
         slots: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Some((first, others)) = slots.split_first_mut() else {
-            return Poll::Ready(Ok(0));
-        };
-        let mut buffer = ReadBuf::new(first);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)).map_err(link_error)?;
-        let count = buffer.filled().len();
-        if buffer.remaining() > 0 {
-            return Poll::Ready(Ok(count));
+        let mut total = 0;
+        for slot in slots {
+            let mut buffer = ReadBuf::new(slot);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) => total += buffer.filled().len(),
+                // What was read before counts; the next call meets the end or the error again.
+                _ if total > 0 => break,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(link_error(error))),
+                Poll::Pending => return Poll::Pending,
+            }
+            if buffer.remaining() > 0 {
+                break;
+            }
         }
-        Poll::Ready(Ok(count + self.read_decrypted(others)))
+        Poll::Ready(Ok(total))
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

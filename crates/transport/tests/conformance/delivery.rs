@@ -36,7 +36,7 @@ pub async fn messages_arrive_whole_and_in_order_on_every_lane(subject: &Subject)
 /// have come over it.
 pub async fn a_thousand_broken_links_under_load_lose_and_repeat_nothing(subject: &Subject) {
     const BREAKS: u64 = 1000;
-    let (config, fragile) = subject.fragile(1);
+    let (config, cables) = subject.fragile(1);
     let one = start(eager(config)).await;
     let two = start(eager(subject.config(2, 1))).await;
     introduce(&one, &two);
@@ -48,7 +48,7 @@ pub async fn a_thousand_broken_links_under_load_lose_and_repeat_nothing(subject:
         let mut heard = 0;
         for _ in 0..BREAKS {
             heard = soon(progress_beyond(&one, &two, heard)).await;
-            fragile.break_all();
+            cables.break_all();
         }
         is_over.store(true, Ordering::Relaxed);
     };
@@ -149,7 +149,7 @@ pub async fn a_message_of_64_mib_lets_pings_pass(subject: &Subject) {
 
 /// The first transport's links all break and it lets nobody connect any more.
 pub async fn a_session_survives_a_change_of_transport(first: &Subject, second: &Subject) {
-    let (config, fragile) = first.fragile(1);
+    let (config, cables) = first.fragile(1);
     let credentials = super::subject::credentials(1);
     let one = start(config.transport(second.transport(&credentials))).await;
     let credentials = super::subject::credentials(2);
@@ -163,8 +163,8 @@ pub async fn a_session_survives_a_change_of_transport(first: &Subject, second: &
     up(&two, 1).await;
 
     send(&one, 2, Lane::DATA, 0..300, mixed).await;
-    fragile.forbid();
-    fragile.break_all();
+    cables.forbid();
+    cables.break_all();
     tokio::join!(
         send(&one, 2, Lane::DATA, 300..600, mixed),
         expect(&two, Lane::DATA, 0..600, mixed)

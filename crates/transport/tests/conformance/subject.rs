@@ -15,7 +15,7 @@ use dx_transport::mesh::{Mesh, MeshConfig, Peer, PeerEvent};
 use dx_transport::secret::ClusterSecret;
 use dx_transport::transport::{self, Transport};
 
-use super::fragile::Fragile;
+use super::fragile::Cables;
 
 /// A test that hangs has failed.
 const HANG: Duration = Duration::from_secs(120);
@@ -71,10 +71,11 @@ impl Subject {
     }
 
     /// The same, over links that break on command.
-    pub fn fragile(&self, node: u32) -> (MeshConfig, Arc<Fragile>) {
+    pub fn fragile(&self, node: u32) -> (MeshConfig, Cables) {
         let credentials = credentials(node);
-        let fragile = Fragile::new(self.transport(&credentials));
-        (self.config_with(node, 1, credentials).transport(fragile.clone()), fragile)
+        let cables = Cables::default();
+        let fragile = cables.wrap(self.transport(&credentials));
+        (self.config_with(node, 1, credentials).transport(fragile), cables)
     }
 
     /// Two nodes that know each other and are up.

@@ -1,32 +1,33 @@
 //! What is delivered when links break.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use dx_transport::id::NodeId;
 use dx_transport::lane::Lane;
 use dx_transport::mesh::{DownReason, Mesh, PeerEvent};
 use dx_transport::session::{Direction, Timing};
-use dx_transport::transport::{Memory, Tcp, Transport};
+use dx_transport::transport;
 
-use crate::fragile::Fragile;
-use crate::nodes::{address, config, event, events, introduce, soon, start, up};
+use crate::fragile::Cables;
+use crate::nodes::{address, config, credentials, event, events, introduce, soon, start, up};
 
-async fn fragile_pair(transport: Arc<dyn Transport>) -> (Mesh, Mesh, Arc<Fragile>) {
-    fragile_pair_with(transport, Timing::default()).await
+/// A node that listens over `transport`, whose cables these are, and over tcp.
+async fn two_ways(id: u32, transport: &str, cables: &Cables, timing: Timing) -> Mesh {
+    let wrapped = cables.wrap(transport::create(transport, &credentials(id)).unwrap());
+    let config = config(id).timing(timing).transport(wrapped);
+    start(config.listen(address(transport)).listen(address("tcp"))).await
 }
 
-async fn fragile_pair_with(
-    transport: Arc<dyn Transport>,
-    timing: Timing,
-) -> (Mesh, Mesh, Arc<Fragile>) {
-    let name = transport.name();
-    let fragile = Fragile::new(transport);
-    let node =
-        |id| config(id).timing(timing.clone()).transport(fragile.clone()).listen(address(name));
+/// Nodes 1 and 2, and the cables between them.
+async fn cabled_pair(transport: &str, timing: Timing) -> (Mesh, Mesh, Cables) {
+    let cables = Cables::default();
+    let node = |id| {
+        let wrapped = cables.wrap(transport::create(transport, &credentials(id)).unwrap());
+        config(id).timing(timing.clone()).transport(wrapped).listen(address(transport))
+    };
     let (one, two) = (start(node(1)).await, start(node(2)).await);
     introduce(&one, &two);
-    (one, two, fragile)
+    (one, two, cables)
 }
 
 async fn send_numbers(mesh: &Mesh, to: NodeId, lane: Lane, count: u64) {
@@ -50,9 +51,9 @@ async fn expect_numbers(mesh: &Mesh, lane: Lane, count: u64) {
     assert!(mesh.try_recv(lane).is_none());
 }
 
-async fn survive(transport: Arc<dyn Transport>, breaks: u32) {
+async fn survive(transport: &str, breaks: u32) {
     const COUNT: u64 = 20_000;
-    let (one, two, fragile) = fragile_pair(transport).await;
+    let (one, two, cables) = cabled_pair(transport, Timing::default()).await;
     let mut breaking = 0;
     let breaker = async {
         while breaking < breaks {
@@ -61,7 +62,7 @@ async fn survive(transport: Arc<dyn Transport>, breaks: u32) {
             while received() < goal {
                 tokio::task::yield_now().await;
             }
-            fragile.break_all();
+            cables.break_all();
             breaking += 1;
         }
     };
@@ -84,12 +85,22 @@ async fn survive(transport: Arc<dyn Transport>, breaks: u32) {
 
 #[tokio::test]
 async fn broken_links_lose_repeat_and_reorder_nothing_over_memory() {
-    survive(Arc::new(Memory), 50).await;
+    survive("memory", 50).await;
 }
 
 #[tokio::test]
 async fn broken_links_lose_repeat_and_reorder_nothing_over_tcp() {
-    survive(Arc::new(Tcp), 50).await;
+    survive("tcp", 50).await;
+}
+
+#[tokio::test]
+async fn broken_links_lose_repeat_and_reorder_nothing_over_tls() {
+    survive("tls", 50).await;
+}
+
+#[tokio::test]
+async fn broken_links_lose_repeat_and_reorder_nothing_over_quic() {
+    survive("quic", 50).await;
 }
 
 async fn down(mesh: &Mesh) -> DownReason {
@@ -111,14 +122,14 @@ fn nervous() -> Timing {
 
 #[tokio::test]
 async fn a_cut_cable_is_noticed_by_both_and_a_healed_one_loses_nothing() {
-    let (one, two, fragile) = fragile_pair_with(Arc::new(Tcp), nervous()).await;
+    let (one, two, cables) = cabled_pair("tcp", nervous()).await;
     up(&one, 2).await;
     up(&two, 1).await;
-    fragile.freeze();
+    cables.cut();
     assert_eq!(down(&one).await, DownReason::Silent);
     assert_eq!(down(&two).await, DownReason::Silent);
     one.peer(NodeId(2)).unwrap().try_send(Lane::DATA, b"later").unwrap();
-    fragile.thaw();
+    cables.heal();
     assert!(up(&one, 2).await, "the session is resumed");
     assert!(up(&two, 1).await, "the session is resumed");
     assert_eq!(soon(two.recv(Lane::DATA)).await.iter().next().unwrap().as_slice(), b"later");
@@ -127,16 +138,16 @@ async fn a_cut_cable_is_noticed_by_both_and_a_healed_one_loses_nothing() {
 #[tokio::test]
 async fn a_cut_cable_is_noticed_while_the_link_is_full() {
     const COUNT: u64 = 400;
-    let (one, two, fragile) = fragile_pair_with(Arc::new(Memory), nervous()).await;
+    let (one, two, cables) = cabled_pair("memory", nervous()).await;
     up(&one, 2).await;
     let cut = async {
         let peer = two.peer(NodeId(1)).unwrap();
         while peer.received(Lane::DATA).messages < COUNT / 2 {
             tokio::task::yield_now().await;
         }
-        fragile.freeze();
+        cables.cut();
         assert_eq!(down(&one).await, DownReason::Silent);
-        fragile.thaw();
+        cables.heal();
     };
     soon(async {
         tokio::join!(
@@ -151,10 +162,10 @@ async fn a_cut_cable_is_noticed_while_the_link_is_full() {
 #[tokio::test]
 async fn a_session_without_link_ends_and_says_what_may_be_lost() {
     let timing = Timing { session_ttl: Duration::from_millis(500), ..nervous() };
-    let (one, two, fragile) = fragile_pair_with(Arc::new(Memory), timing).await;
+    let (one, two, cables) = cabled_pair("memory", timing).await;
     up(&one, 2).await;
     up(&two, 1).await;
-    fragile.freeze();
+    cables.cut();
     let peer = one.peer(NodeId(2)).unwrap();
     for _ in 0..3 {
         peer.try_send(Lane::DATA, b"never heard of").unwrap();
@@ -164,7 +175,7 @@ async fn a_session_without_link_ends_and_says_what_may_be_lost() {
         _ => None,
     });
     assert_eq!(lost.await, (Lane::DATA, 0, 3, Direction::Sent));
-    fragile.thaw();
+    cables.heal();
     assert!(!up(&one, 2).await, "a new session begins");
     peer.try_send(Lane::DATA, b"anew").unwrap();
     let batch = soon(two.recv(Lane::DATA)).await;
@@ -173,11 +184,46 @@ async fn a_session_without_link_ends_and_says_what_may_be_lost() {
 
 #[tokio::test]
 async fn a_message_larger_than_many_frames_arrives_whole() {
-    let (one, two, _) = fragile_pair(Arc::new(Tcp)).await;
+    let (one, two, _) = cabled_pair("tcp", Timing::default()).await;
     let message: Vec<u8> = (0..5_000_000_u32).map(|i| i.to_le_bytes()[1]).collect();
     up(&one, 2).await;
     one.peer(NodeId(2)).unwrap().try_send(Lane::BULK, &message).unwrap();
     let batch = soon(two.recv(Lane::BULK)).await;
     assert_eq!(batch.count(), 1);
     assert!(batch.iter().next().unwrap().as_slice() == message);
+}
+
+#[tokio::test]
+async fn a_session_moves_to_another_transport_before_anybody_is_down() {
+    let cables = Cables::default();
+    let one = two_ways(1, "quic", &cables, nervous()).await;
+    let two = two_ways(2, "quic", &cables, nervous()).await;
+    introduce(&one, &two);
+    up(&one, 2).await;
+    up(&two, 1).await;
+    let transport = |mesh: &Mesh| mesh.status().peers[0].transport;
+    assert_eq!(transport(&one), Some("quic"));
+    cables.cut();
+    one.peer(NodeId(2)).unwrap().try_send(Lane::DATA, b"over tcp").unwrap();
+    assert_eq!(soon(two.recv(Lane::DATA)).await.iter().next().unwrap().as_slice(), b"over tcp");
+    assert_eq!((transport(&one), transport(&two)), (Some("tcp"), Some("tcp")));
+    for mesh in [&one, &two] {
+        let told = events(mesh);
+        let is_down = |event: &PeerEvent| matches!(event, PeerEvent::Down { .. });
+        assert!(!told.iter().any(is_down), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_does_not_answer_is_joined_by_the_next() {
+    let cables = Cables::default();
+    cables.cut();
+    let one = two_ways(1, "memory", &cables, Timing::default()).await;
+    let two = two_ways(2, "memory", &cables, Timing::default()).await;
+    introduce(&one, &two);
+    let transport = event(&one, |event| match event {
+        PeerEvent::Up { transport, .. } => Some(*transport),
+        _ => None,
+    });
+    assert_eq!(transport.await, "tcp");
 }

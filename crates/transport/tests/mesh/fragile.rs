@@ -1,4 +1,4 @@
-//! A transport whose links all break, or freeze, on command.
+//! Transports whose links all break, or freeze, on command.
 
 use std::io::{self, IoSliceMut};
 use std::sync::{Arc, Mutex};
@@ -10,74 +10,76 @@ use dx_transport::transport::{
     BindError, BoxFuture, DialError, Incoming, Link, Listener, PeerProof, Transport,
 };
 
-/// Wraps a transport, whose name it keeps.
-pub struct Fragile {
-    inner: Arc<dyn Transport>,
-    breaks: Arc<Mutex<Breaks>>,
-}
+/// Breaks the links of the transports that it wraps.
+#[derive(Clone, Default)]
+pub struct Cables(Arc<Mutex<State>>);
 
 #[derive(Default)]
-struct Breaks {
-    count: u64,
+struct State {
+    breaks: u64,
+    is_cut: bool,
     is_forbidden: bool,
-    is_frozen: bool,
     wakers: Vec<Waker>,
 }
 
-impl Fragile {
-    pub fn new(inner: Arc<dyn Transport>) -> Arc<Self> {
-        Arc::new(Self { inner, breaks: Arc::default() })
+impl Cables {
+    /// `inner`, with links that break when this says so. It keeps its name.
+    pub fn wrap(&self, inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+        Arc::new(Fragile { inner, cables: self.clone() })
     }
 
     /// Breaks all links that were made so far.
     pub fn break_all(&self) {
-        let mut breaks = self.breaks.lock().unwrap();
-        breaks.count += 1;
-        breaks.wakers.drain(..).for_each(Waker::wake);
+        let mut state = self.0.lock().unwrap();
+        state.breaks += 1;
+        state.wakers.drain(..).for_each(Waker::wake);
     }
 
-    /// From now on nothing comes through, as if all cables were cut.
-    pub fn freeze(&self) {
-        self.breaks.lock().unwrap().is_frozen = true;
+    /// Lets nobody connect any more: what is dialed is refused.
+    pub fn forbid(&self) {
+        self.0.lock().unwrap().is_forbidden = true;
+    }
+
+    /// From now on nothing comes through, and nobody is told.
+    pub fn cut(&self) {
+        self.0.lock().unwrap().is_cut = true;
     }
 
     /// Everything flows again.
-    pub fn thaw(&self) {
-        let mut breaks = self.breaks.lock().unwrap();
-        breaks.is_frozen = false;
-        breaks.wakers.drain(..).for_each(Waker::wake);
+    pub fn heal(&self) {
+        let mut state = self.0.lock().unwrap();
+        state.is_cut = false;
+        state.wakers.drain(..).for_each(Waker::wake);
     }
 }
 
-impl Fragile {
-    /// Lets nobody connect any more: what is dialed is refused.
-    pub fn forbid(&self) {
-        self.breaks.lock().unwrap().is_forbidden = true;
-    }
+struct Fragile {
+    inner: Arc<dyn Transport>,
+    cables: Cables,
 }
 
 struct FragileLink {
     inner: Box<dyn Link>,
-    breaks: Arc<Mutex<Breaks>>,
+    cables: Cables,
     made: u64,
 }
 
 impl FragileLink {
-    fn wrap(inner: Box<dyn Link>, breaks: Arc<Mutex<Breaks>>) -> Box<dyn Link> {
-        let made = breaks.lock().unwrap().count;
-        Box::new(Self { inner, breaks, made })
+    fn wrap(inner: Box<dyn Link>, cables: Cables) -> Box<dyn Link> {
+        let made = cables.0.lock().unwrap().breaks;
+        Box::new(Self { inner, cables, made })
     }
 
     /// Ready while bytes may flow.
     fn poll_flow(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        let mut breaks = self.breaks.lock().unwrap();
-        if breaks.count > self.made {
+        let mut state = self.cables.0.lock().unwrap();
+        if state.breaks > self.made {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
-        if !breaks.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            breaks.wakers.push(cx.waker().clone());
+        if !state.wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            state.wakers.push(cx.waker().clone());
         }
-        if breaks.is_frozen { Poll::Pending } else { Poll::Ready(Ok(())) }
+        if state.is_cut { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 }
 
@@ -121,7 +123,7 @@ impl Link for FragileLink {
 
 struct FragileListener {
     inner: Box<dyn Listener>,
-    breaks: Arc<Mutex<Breaks>>,
+    cables: Cables,
 }
 
 impl Listener for FragileListener {
@@ -130,11 +132,11 @@ impl Listener for FragileListener {
     }
 
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
-        let breaks = self.breaks.clone();
+        let cables = self.cables.clone();
         Box::pin(async move {
             let Incoming { from, upgrade } = self.inner.accept().await?;
             let wrapped = move |lanes| -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> {
-                Box::pin(async move { Ok(FragileLink::wrap(upgrade(lanes).await?, breaks)) })
+                Box::pin(async move { Ok(FragileLink::wrap(upgrade(lanes).await?, cables)) })
             };
             Ok(Incoming { from, upgrade: Box::new(wrapped) })
         })
@@ -152,8 +154,8 @@ impl Transport for Fragile {
     ) -> BoxFuture<'a, Result<Box<dyn Listener>, BindError>> {
         Box::pin(async move {
             let inner = self.inner.bind(endpoint).await?;
-            let breaks = self.breaks.clone();
-            Ok(Box::new(FragileListener { inner, breaks }) as Box<dyn Listener>)
+            let cables = self.cables.clone();
+            Ok(Box::new(FragileListener { inner, cables }) as Box<dyn Listener>)
         })
     }
 
@@ -164,11 +166,11 @@ impl Transport for Fragile {
         lanes: usize,
     ) -> BoxFuture<'a, Result<Box<dyn Link>, DialError>> {
         Box::pin(async move {
-            if self.breaks.lock().unwrap().is_forbidden {
+            if self.cables.0.lock().unwrap().is_forbidden {
                 return Err(DialError::Refused(endpoint.to_owned()));
             }
             let inner = self.inner.dial(endpoint, peer, lanes).await?;
-            Ok(FragileLink::wrap(inner, self.breaks.clone()))
+            Ok(FragileLink::wrap(inner, self.cables.clone()))
         })
     }
 }

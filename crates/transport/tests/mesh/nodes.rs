@@ -1,12 +1,14 @@
 //! Nodes to test with.
 
 use std::future::Future;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use dx_transport::address::Address;
 use dx_transport::credentials::Credentials;
 use dx_transport::id::{Incarnation, NodeId};
+use dx_transport::identity::Authority;
 use dx_transport::mesh::{Mesh, MeshConfig, PeerEvent};
 use dx_transport::secret::ClusterSecret;
 
@@ -20,10 +22,16 @@ pub fn config(node: u32) -> MeshConfig {
 
 /// Node `node` in the given incarnation.
 pub fn life(node: u32, incarnation: u64) -> MeshConfig {
-    let secret = ClusterSecret::new(vec![0x6b; 32]).unwrap();
-    let credentials = Credentials { secret: Some(secret), ..Credentials::default() };
     let cluster = "test".parse().unwrap();
-    MeshConfig::new(cluster, NodeId(node), Incarnation(incarnation), credentials)
+    MeshConfig::new(cluster, NodeId(node), Incarnation(incarnation), credentials(node))
+}
+
+/// What node `node` proves itself with, over any transport.
+pub fn credentials(node: u32) -> Credentials {
+    static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::create().unwrap());
+    let identity = AUTHORITY.issue(NodeId(node), Duration::from_hours(1)).unwrap();
+    let secret = ClusterSecret::new(vec![0x6b; 32]).unwrap();
+    Credentials { secret: Some(secret), identity: Some(identity) }
 }
 
 /// An address of `transport` that nobody else in this process has.

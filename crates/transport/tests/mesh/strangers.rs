@@ -2,13 +2,17 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dx_transport::id::NodeId;
-use dx_transport::lane::Lane;
-use dx_transport::mesh::{Bounds, LinkError, Mesh, PeerEvent};
+use dx_transport::PeerProof;
+use dx_transport::handshake::{Auth, Handshake, HandshakeError, RejectCode, Step};
+use dx_transport::hello::{Hello, LaneOffer};
+use dx_transport::id::{Incarnation, NodeId, SessionNonce};
+use dx_transport::lane::{Lane, LaneConfig};
+use dx_transport::mesh::{Bounds, Io, LinkError, Mesh, PeerEvent};
 
-use crate::nodes::{address, config, pair, soon, start, up};
+use crate::nodes::{address, config, credentials, events, introduce, pair, soon, start, up};
 
 fn connect(mesh: &Mesh) -> TcpStream {
     TcpStream::connect(mesh.endpoints()[0].endpoint()).unwrap()
@@ -75,6 +79,64 @@ async fn a_caller_that_says_nothing_loses_its_place() {
     closed(stream).await;
     assert!(matches!(refusal(&one).await, LinkError::Timeout));
     assert_eq!(one.status().handshakes.pending, 0);
+}
+
+/// Shakes hands with `mesh` as node 2, as any peer would, and leaves the rest to the test. `None`
+/// if it is turned away.
+fn impersonate(mesh: &Mesh) -> Option<TcpStream> {
+    let hello = Hello {
+        features: 0,
+        cluster: "test".parse().unwrap(),
+        node: NodeId(2),
+        incarnation: Incarnation(2),
+        expects: Some(mesh.node()),
+        session: SessionNonce(7),
+        lanes: LaneConfig::defaults().iter().map(LaneOffer::of).collect(),
+        challenge: [9; 32],
+    };
+    let auth = Auth { secret: credentials(2).secret, proof: PeerProof::None };
+    let mut handshake = Handshake::dial(hello, auth);
+    let mut stream = connect(mesh);
+    loop {
+        if let Some(packet) = handshake.output() {
+            stream.write_all(&packet).unwrap();
+        }
+        let mut bytes = vec![0; handshake.want()];
+        stream.read_exact(&mut bytes).unwrap();
+        match handshake.input(&bytes) {
+            Ok(Step::Done(_)) => return Some(stream),
+            Ok(_) => {}
+            Err(HandshakeError::Rejected { code: RejectCode::Busy, .. }) => return None,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_breaks_the_protocol_loses_the_link_and_is_reported_once() {
+    let one = Arc::new(start(config(1).listen(address("tcp")).io(Io::Dedicated)).await);
+    one.add_peer(NodeId(2), Vec::new()).unwrap();
+    let two = start(config(3).listen(address("tcp"))).await;
+    introduce(&one, &two);
+    up(&one, 3).await;
+    while one.peer(NodeId(2)).unwrap().status().violations < 3 {
+        let (mesh, garbage) = (one.clone(), [0xee; 64]);
+        let misbehave = move || {
+            let Some(mut stream) = impersonate(&mesh) else { return };
+            stream.write_all(&garbage).unwrap();
+            let mut rest = Vec::new();
+            // A reset is as good an end as any.
+            let _ = stream.read_to_end(&mut rest);
+        };
+        soon(tokio::task::spawn_blocking(misbehave)).await.unwrap();
+    }
+    let refused = |event: &PeerEvent| match event {
+        PeerEvent::Refused { error: LinkError::Violation(_), .. } => Some(()),
+        _ => None,
+    };
+    assert_eq!(events(&one).iter().filter_map(refused).count(), 1);
+    two.peer(NodeId(1)).unwrap().try_send(Lane::DATA, b"still here").unwrap();
+    soon(one.recv(Lane::DATA)).await;
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::PeerTask;
-use crate::mesh::backoff::Outcome;
 use crate::mesh::converse::LAST_WORDS;
+use crate::mesh::dialer::Outcome;
 use crate::mesh::waiters::lock;
 use crate::session::{CloseCode, Session};
 use crate::time::Instant;
@@ -69,7 +69,7 @@ impl PeerTask {
                     Ending::Closing(Some(done), now + LAST_WORDS)
                 }
                 Ending::Closing(done, until) if self.has_said_all(session) || until <= now => {
-                    self.leave_link(now, session, Outcome::Progress);
+                    self.leave_link(now, session, Outcome::Broke);
                     Ending::Leaving(done)
                 }
                 Ending::Leaving(done) => {

@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::{PeerTask, fresh_nonce};
-use crate::mesh::backoff::Outcome;
 use crate::mesh::converse;
+use crate::mesh::dialer::Outcome;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::Broken;
 use crate::mesh::waiters::lock;
@@ -59,7 +60,7 @@ impl PeerTask {
         match result {
             Ok(has_more) => has_more,
             Err(Broken::Link) => {
-                self.lose_link(now, session, Outcome::Progress);
+                self.lose_link(now, session, Outcome::Broke);
                 true
             }
             Err(Broken::Violation(violation)) => {
@@ -92,9 +93,9 @@ impl PeerTask {
 
     fn on_closed(&mut self, code: CloseCode, reason: String, now: Instant, session: &mut Session) {
         match code {
-            CloseCode::Replaced => self.lose_link(now, session, Outcome::Progress),
+            CloseCode::Replaced => self.lose_link(now, session, Outcome::Broke),
             CloseCode::SessionEnded => {
-                self.lose_link(now, session, Outcome::Progress);
+                self.lose_link(now, session, Outcome::Broke);
                 let lost = session.end(fresh_nonce());
                 self.say_lost(lost);
             }
@@ -113,32 +114,40 @@ impl PeerTask {
         }
     }
 
-    /// The peer broke the protocol: tells it, closes the link and backs off.
+    /// The peer broke the protocol: tells it, closes the link, and has nothing to do with it for a
+    /// while that grows from time to time.
     pub(super) fn violated(&mut self, violation: Violation, now: Instant, session: &mut Session) {
         lock(&self.peer.view).violations += 1;
         session.close(CloseCode::Violation, &violation.to_string());
         if let Some(address) = self.live.as_ref().map(|live| live.address.clone()) {
             self.report(&address, violation.into());
         }
-        self.leave_link(now, session, Outcome::Failed);
+        self.shunned_until =
+            self.leave_link(now, session, Outcome::Failed).map(|delay| now + delay);
     }
 
     /// Ends the session, for the reason that `code` tells the peer.
     pub(super) fn end_session(&mut self, now: Instant, session: &mut Session, code: CloseCode) {
         session.close(code, "");
-        self.leave_link(now, session, Outcome::Progress);
+        self.leave_link(now, session, Outcome::Broke);
         let lost = session.end(fresh_nonce());
         self.say_lost(lost);
     }
 
-    /// Lets the link go, with what is written and the CLOSE frame as its last words.
-    pub(super) fn leave_link(&mut self, now: Instant, session: &mut Session, outcome: Outcome) {
+    /// Lets the link go, with what is written and the CLOSE frame as its last words. Returns the
+    /// delay before the next one.
+    pub(super) fn leave_link(
+        &mut self,
+        now: Instant,
+        session: &mut Session,
+        outcome: Outcome,
+    ) -> Option<Duration> {
         while self.leaving.try_join_next().is_some() {}
-        let Some(live) = self.live.take() else { return };
+        let live = self.live.take()?;
         let since = live.since;
         let (link, queue) = live.into_remains(now, session, &self.peer.sending);
         self.leaving.spawn(converse::leave(link, queue));
-        self.unlinked(since, now, session, outcome);
+        Some(self.unlinked(since, now, session, outcome))
     }
 
     pub(super) fn say_lost(&self, lost: Vec<Lost>) {

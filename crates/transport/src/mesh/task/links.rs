@@ -3,6 +3,7 @@
 use std::io::IoSliceMut;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
@@ -11,8 +12,8 @@ use crate::handshake::RejectCode;
 use crate::id::Incarnation;
 use crate::mesh::arbiter::{self, Verdict, arbitrate};
 use crate::mesh::attempt::{self, Attempt, Candidate};
-use crate::mesh::backoff::Outcome;
 use crate::mesh::converse;
+use crate::mesh::dialer::Outcome;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::status::PeerState;
@@ -48,16 +49,18 @@ impl PeerTask {
 
     /// Waits a little while the peer itself is coming in, or, as the smaller node, while the mesh
     /// is busy meeting others: all nodes are then, and the peer's turn to dial may be the next.
+    /// But not while a link is quiet: that one may soon be gone.
     ///
     /// Not more than a few times until there is a link: whoever says that it is the peer has not
     /// proven it yet, and must not keep us from dialing.
     fn gives_way(&mut self, now: Instant) -> bool {
         let is_due = self.dialer.due().is_some_and(|due| due <= now);
-        if !is_due || self.ways_given == MAX_WAYS_GIVEN {
+        if !is_due || self.live.is_some() || self.ways_given == MAX_WAYS_GIVEN {
             return false;
         }
         let completed = self.mesh.handshakes.completed();
-        let is_mesh_busy = std::mem::replace(&mut self.seen_completed, completed) != completed;
+        let has_met = std::mem::replace(&mut self.seen_completed, completed) != completed;
+        let is_mesh_busy = has_met || self.mesh.is_meeting();
         let is_coming = self.peer.arriving.load(Ordering::Acquire) > 0;
         if !is_coming && !(self.dialer.yields() && is_mesh_busy) {
             return false;
@@ -108,6 +111,9 @@ impl PeerTask {
         let situation = self.mesh.situation(&self.peer, session, &new.hello, new.dialer);
         match arbitrate(&situation) {
             _ if !self.ending.needs_link() => self.turn_away(new, RejectCode::Draining),
+            _ if self.shunned_until.is_some_and(|until| now < until) => {
+                self.turn_away(new, RejectCode::Busy);
+            }
             Verdict::Duplicate => self.turn_away(new, RejectCode::Duplicate),
             Verdict::Stale { .. } => self.turn_away(new, RejectCode::StaleIncarnation),
             // The session that the handshake spoke of is over. The next one names the new one.
@@ -144,7 +150,9 @@ impl PeerTask {
         }
         self.attempts = JoinSet::new();
         self.dialer.attached();
-        self.reported.clear();
+        if self.shunned_until.is_none() {
+            self.reported.clear();
+        }
         self.ways_given = 0;
         self.down_at = None;
         self.show_link(&*new.link, &new, attached.resumed);
@@ -192,20 +200,20 @@ impl PeerTask {
         }
     }
 
+    /// The link that was attached `since` is gone. Returns the delay before the next one.
     pub(super) fn unlinked(
         &mut self,
         since: Instant,
         now: Instant,
         session: &mut Session,
         outcome: Outcome,
-    ) {
+    ) -> Duration {
         session.detach(now);
-        let is_stable = now.since(since) >= self.mesh.config.dialing.stable_after;
-        let outcome = match outcome {
-            Outcome::Progress if is_stable => Outcome::Stable,
-            other => other,
-        };
-        self.dialer.detached(now, outcome, fastrand::f64());
+        let age = now.since(since);
+        if age >= self.mesh.config.dialing.stable_after {
+            self.reported.clear();
+            self.shunned_until = None;
+        }
         self.down_at = self.is_up.then(|| now + self.mesh.config.timing.silence);
         let mut view = lock(&self.peer.view);
         view.transport = None;
@@ -214,6 +222,7 @@ impl PeerTask {
         if self.is_up {
             view.state = PeerState::Relinking;
         }
+        self.dialer.detached(now, age, outcome, fastrand::f64())
     }
 
     /// Says `Down`, unless it was said already.

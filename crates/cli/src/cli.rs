@@ -1,0 +1,172 @@
+//! The grammar of the command line, and nothing else.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::bench::transport::{Options, ScenarioName, TransportName};
+
+/// Write a distributed program once; run it on threads, over a mesh, and in a simulator.
+#[derive(Debug, Parser)]
+#[command(name = "dx", version = crate::bench::header::VERSION, propagate_version = true)]
+#[command(arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Measure dx on this machine: `dx bench` alone measures the transports.
+    Bench(Box<Bench>),
+    /// Print the completion script of a shell.
+    Completions {
+        /// The shell that will source it.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, as roff: `dx man | man -l -`.
+    Man,
+}
+
+/// `dx bench`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Bench {
+    /// Which bench.
+    #[command(subcommand)]
+    pub subject: Option<BenchSubject>,
+    /// The options of the transport bench, for when no other is named.
+    #[command(flatten)]
+    pub transport: TransportBench,
+}
+
+/// What can be measured.
+#[derive(Debug, Subcommand)]
+pub enum BenchSubject {
+    /// The mesh: throughput, latency, many nodes, broken links, slow readers.
+    Transport(TransportBench),
+}
+
+/// `dx bench transport`.
+#[derive(Debug, Args)]
+pub struct TransportBench {
+    /// Only these transports.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub transport: Vec<TransportName>,
+    /// Only these scenarios.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub scenario: Vec<ScenarioName>,
+    /// Also measure the least that the same work costs without dx, in turn with it: raw tokio,
+    /// tokio-rustls and quinn. Prints the ratio.
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub floor: bool,
+    /// Nodes of the all-to-all scenario (default: 16, or 8 with --quick).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
+    pub nodes: Option<u32>,
+    /// Measure what otherwise has a process of its own in this one.
+    #[arg(long, hide = true, action = ArgAction::SetTrue)]
+    pub in_process: bool,
+    /// How long, and where the results go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// What every bench understands.
+#[derive(Clone, Debug, Args)]
+pub struct Output {
+    /// Everything once and briefly, in under 20 seconds. Good for "does it work here", not for
+    /// comparisons.
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub quick: bool,
+    /// Seconds per measurement (default: 1).
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "quick")]
+    pub duration: Option<Duration>,
+    /// Also write every figure as a line of JSON; `-` is standard output, and then there is no
+    /// table.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Also draw the figures, as SVG.
+    #[arg(long, value_name = "FILE.svg")]
+    pub plot: Option<PathBuf>,
+}
+
+/// The longest `--duration`: an hour per measurement is a mistake of units.
+const MAX_DURATION_SECONDS: f64 = 3600.0;
+
+/// The shortest: below it, the start and the end of a measurement are most of it.
+const MIN_DURATION_SECONDS: f64 = 0.01;
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number: f64 =
+        text.strip_suffix('s').unwrap_or(text).parse().map_err(|_| "not a number of seconds")?;
+    if (MIN_DURATION_SECONDS..=MAX_DURATION_SECONDS).contains(&number) {
+        Ok(Duration::from_secs_f64(number))
+    } else {
+        Err(format!("{MIN_DURATION_SECONDS} to {MAX_DURATION_SECONDS} seconds are possible"))
+    }
+}
+
+impl From<TransportBench> for Options {
+    fn from(arguments: TransportBench) -> Self {
+        Self {
+            transports: all_if_empty(&arguments.transport),
+            scenarios: all_if_empty(&arguments.scenario),
+            floor: arguments.floor,
+            nodes: arguments.nodes,
+            in_process: arguments.in_process,
+            quick: arguments.output.quick,
+            duration: arguments.output.duration,
+            laboratory: None,
+        }
+    }
+}
+
+/// Nothing chosen means everything; something chosen twice is measured once, in the usual order.
+fn all_if_empty<T: clap::ValueEnum + PartialEq>(chosen: &[T]) -> Vec<T> {
+    let all = T::value_variants().iter().cloned();
+    if chosen.is_empty() { all.collect() } else { all.filter(|v| chosen.contains(v)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn bench_alone_means_the_transport_bench() {
+        let Command::Bench(alone) = Cli::parse_from(["dx", "bench", "--quick"]).command else {
+            panic!("`dx bench` is not a bench");
+        };
+        assert!(alone.subject.is_none() && alone.transport.output.quick);
+    }
+
+    #[test]
+    fn a_duration_is_seconds_within_reason() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        assert_eq!(seconds("2s"), Ok(Duration::from_secs(2)));
+        for wrong in ["", "-1", "0", "nan", "inf", "1e9", "2m"] {
+            assert!(seconds(wrong).is_err(), "`{wrong}` was accepted");
+        }
+    }
+
+    #[test]
+    fn names_are_measured_once_and_in_order() {
+        let arguments =
+            ["dx", "bench", "--transport", "quic,tcp,tcp", "--scenario", "control,throughput"];
+        let Command::Bench(bench) = Cli::parse_from(arguments).command else {
+            panic!("`dx bench` is not a bench");
+        };
+        let options = Options::from(bench.transport);
+        assert_eq!(options.transports, [TransportName::Tcp, TransportName::Quic]);
+        assert_eq!(options.scenarios, [ScenarioName::Throughput, ScenarioName::Control]);
+    }
+}

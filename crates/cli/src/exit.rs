@@ -1,0 +1,28 @@
+//! Exit codes, the same for every command.
+
+use std::io;
+use std::process::ExitCode;
+
+/// The command did what it was asked. Also when the reader of its output has gone: it was done.
+pub const OK: ExitCode = ExitCode::SUCCESS;
+
+/// It did not; the reason is on standard error. (2 is a usage error, and clap's to return.)
+pub const FAILED: ExitCode = ExitCode::FAILURE;
+
+/// Ctrl-C ended it early: 128 + SIGINT. What was printed until then is valid.
+#[must_use]
+pub fn interrupted() -> ExitCode {
+    ExitCode::from(INTERRUPTED)
+}
+
+/// The number behind [`interrupted`].
+pub const INTERRUPTED: u8 = 130;
+
+/// Whether `error` only says that nobody reads our output any more (`dx bench | head`).
+#[must_use]
+pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

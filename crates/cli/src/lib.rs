@@ -1,0 +1,47 @@
+//! The `dx` command line: it reads arguments, wires the other crates together, prints and exits.
+//!
+//! Standard output is data; standard error is for people. Exit codes are listed in [`exit`].
+//! The one thing in here that other crates' benches share is [`mod@bench`]'s front end.
+
+pub mod bench;
+mod cli;
+mod command;
+pub mod exit;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::bench::laboratory::Laboratory;
+use crate::cli::Cli;
+
+/// Runs the program on the process's own arguments.
+#[must_use]
+pub fn run() -> ExitCode {
+    run_with(None)
+}
+
+/// The same, with something that makes networks for the benches.
+#[must_use]
+pub fn run_with(laboratory: Option<Laboratory>) -> ExitCode {
+    // An unknown argument, a wrong value or `--help` ends here, with clap's text and exit code.
+    let cli = Cli::parse();
+    start_log();
+    match command::run(cli.command, laboratory) {
+        Ok(code) => code,
+        Err(error) if exit::is_closed_pipe(&error) => exit::OK,
+        Err(error) => {
+            // If nobody reads standard error, the exit code still tells.
+            drop(writeln!(io::stderr(), "dx: {error:#}"));
+            exit::FAILED
+        }
+    }
+}
+
+/// Warnings and worse go to standard error; `DX_LOG` chooses otherwise (`DX_LOG=dx_transport=debug`).
+fn start_log() {
+    let filter = EnvFilter::try_from_env("DX_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+}

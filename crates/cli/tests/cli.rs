@@ -1,0 +1,168 @@
+//! The built program from outside: usage errors, the shape of its output, and how it ends.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+fn dx(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dx"));
+    command.args(arguments);
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    dx(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// A run that would take minutes, with its figures on standard output.
+fn long_run() -> Child {
+    dx(&["bench", "--transport", "tcp", "--scenario", "throughput", "--duration", "0.3"])
+        .args(["--json", "-"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn an_unknown_name_is_answered_with_the_nearest_one_and_code_2() {
+    for (option, wrong, nearest) in
+        [("--transport", "tlss", "'tls'"), ("--scenario", "contol", "'control'")]
+    {
+        let output = run(&["bench", option, wrong]);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains(&format!("similar value exists: {nearest}")), "{stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_known_at_once() {
+    let output = run(&["bench", "--json", "/no/such/folder/figures.json"]);
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("failed to create /no/such/folder/figures.json"), "{stderr}");
+}
+
+#[test]
+fn json_is_a_header_and_then_one_object_per_figure() {
+    let output = run(&[
+        "bench",
+        "--transport",
+        "tcp,memory",
+        "--scenario",
+        "throughput,round-trip,all-to-all,shaped",
+        "--quick",
+        "--floor",
+        "--json",
+        "-",
+    ]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (header, figures) = lines.split_first().unwrap();
+    for field in
+        ["dx", "libraries", "cores", "load_average", "congestion_control", "socket_buffers"]
+    {
+        assert!(!header["header"][field].is_null(), "no {field} in {header}");
+    }
+    assert!(figures.len() > 50, "{} figures", figures.len());
+    for figure in figures {
+        assert_eq!(figure["bench"], "transport");
+        assert!(figure["scenario"].is_string() && figure["params"].is_object(), "{figure}");
+        if figure["scenario"] == "shaped" {
+            assert!(figure["skipped"].as_str().unwrap().contains("laboratory"), "{figure}");
+            continue;
+        }
+        assert!(figure["metric"].is_string() && figure["unit"].is_string(), "{figure}");
+        let value = figure.get("value").unwrap();
+        assert!(value.is_null() || value.as_f64().is_some_and(|v| v >= 0.0), "{figure}");
+        assert_eq!(
+            figure.get("floor").is_some() && !value.is_null(),
+            figure.get("ratio").is_some()
+        );
+    }
+    let has_floor = |transport: &str| {
+        figures.iter().any(|f| f["params"]["transport"] == transport && f.get("ratio").is_some())
+    };
+    assert!(has_floor("tcp") && !has_floor("memory"));
+}
+
+#[test]
+fn resets_under_load_lose_double_and_reorder_nothing() {
+    for transport in ["tcp", "tls", "quic", "memory"] {
+        let output = run(&[
+            "bench",
+            "--transport",
+            transport,
+            "--scenario",
+            "resume",
+            "--quick",
+            "--json",
+            "-",
+        ]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let value = |metric: &str| {
+            let figure = text(&output.stdout)
+                .lines()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap())
+                .find(|figure| figure["metric"] == metric);
+            figure.unwrap()["value"].as_f64().unwrap()
+        };
+        assert!(value("resets") >= 1.0, "{transport} was never reset");
+        for fault in ["lost", "duplicated", "reordered"] {
+            assert_eq!(value(fault).to_bits(), 0, "{transport}: {fault}");
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_measured_and_says_so() {
+    let mut child = long_run();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let (mut header, mut figure) = (String::new(), String::new());
+    stdout.read_line(&mut header).unwrap();
+    stdout.read_line(&mut figure).unwrap();
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    assert!(text(&output.stderr).contains("interrupted"), "{}", text(&output.stderr));
+    for line in [figure.as_str()].into_iter().chain(rest.lines()) {
+        assert!(serde_json::from_str::<Value>(line).unwrap()["scenario"].is_string(), "{line}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_run_without_a_word() {
+    let mut child = long_run();
+    let mut header = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut header).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn completions_and_the_manual_name_the_options() {
+    for arguments in [&["completions", "bash"][..], &["man"][..]] {
+        let output = run(arguments);
+        assert!(output.status.success());
+        assert!(text(&output.stdout).contains("bench"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let output = run(&["--version"]);
+    assert_eq!(text(&output.stdout), concat!("dx ", env!("CARGO_PKG_VERSION"), "\n"));
+}
