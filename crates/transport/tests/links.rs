@@ -1,4 +1,5 @@
 //! What every link must do, run unchanged over all transports.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 #[cfg(any(feature = "tls", feature = "quic"))]
 #[path = "links/certificates.rs"]

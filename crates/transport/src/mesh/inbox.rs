@@ -256,7 +256,9 @@ mod tests {
 
     fn lanes() -> Vec<LaneConfig> {
         let mut lanes = LaneConfig::defaults();
-        lanes.iter_mut().for_each(|lane| lane.window_bytes = 100);
+        for lane in &mut lanes {
+            lane.window_bytes = 100;
+        }
         lanes
     }
 
