@@ -101,7 +101,7 @@ impl State {
         if !queue.is_empty() {
             self.turns[lane.index()].push_back(index);
         }
-        let is_due = source.credit.consume(lane, batch.bytes() as u64);
+        let is_due = source.credit.consume(lane, batch.credit() as u64);
         Some(Taken { batch, wake: is_due.then(|| source.credit.driver.clone()) })
     }
 
@@ -256,7 +256,9 @@ mod tests {
 
     fn lanes() -> Vec<LaneConfig> {
         let mut lanes = LaneConfig::defaults();
-        lanes.iter_mut().for_each(|lane| lane.window_bytes = 100);
+        for lane in &mut lanes {
+            lane.window_bytes = 100;
+        }
         lanes
     }
 
@@ -276,6 +278,7 @@ mod tests {
             first,
             count: 1,
             bytes,
+            credit: bytes,
             parts: vec![Part { body: Bytes::new(), is_batch: false }],
         }
     }

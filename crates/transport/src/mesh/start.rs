@@ -6,7 +6,7 @@ use tokio::task::AbortHandle;
 
 use crate::address::Address;
 use crate::lane::LaneConfig;
-use crate::limits::{MAX_FRAME, MAX_LANES, MAX_MESSAGE_CEILING};
+use crate::limits::{FRAME_CREDIT, MAX_FRAME, MAX_LANES, MAX_MESSAGE_CEILING};
 use crate::mesh::acceptor;
 use crate::mesh::config::MeshConfig;
 use crate::mesh::error::StartError;
@@ -86,8 +86,9 @@ fn check_lane(lane: &LaneConfig) -> Result<(), StartError> {
             "messages of {} bytes are not possible: 1 to {MAX_MESSAGE_CEILING} are",
             lane.max_message
         ))
-    } else if lane.window_bytes < MAX_FRAME || lane.replay_bytes < MAX_FRAME {
-        wrong(format!("`window_bytes` and `replay_bytes` must be at least {MAX_FRAME}, one frame"))
+    } else if lane.window_bytes.min(lane.replay_bytes) < MAX_FRAME + FRAME_CREDIT {
+        let least = MAX_FRAME + FRAME_CREDIT;
+        wrong(format!("`window_bytes` and `replay_bytes` must be at least {least}, one frame"))
     } else if lane.queue_bytes == 0 {
         wrong("`queue_bytes` must be more than zero".to_owned())
     } else {
