@@ -262,7 +262,7 @@ fn a_stall_does_not_put_off_the_end_of_a_later_silence() {
     world.settle();
     world.send(0, 1, 10);
     world.transmit(0);
-    world.now = world.now + Duration::from_secs(60);
+    world.now = world.now + Duration::from_mins(1);
     world.deliver(0, 0, usize::MAX);
     let heard = world.now;
     while world.ends[1].session.on_timeout(world.now) != Timeout::LinkSilent {

@@ -19,7 +19,7 @@ use crate::mesh::task_waker::TaskWaker;
 use crate::mesh::waiters::{Awaited, Waiters, lock, wait_for, wake_all};
 use crate::outbox::{Accepted, Outbox, Refusal};
 use crate::session::Session;
-use crate::transport::Transport;
+use crate::transport::{LinkStats, Transport};
 
 /// A handle to one peer; clones are cheap.
 ///
@@ -236,6 +236,7 @@ pub(crate) struct View {
     pub transport: Option<&'static str>,
     pub dialer: Option<Dialer>,
     pub max_datagram: Option<usize>,
+    pub path: LinkStats,
     pub links: u64,
     pub sessions: u64,
     pub violations: u64,
@@ -372,6 +373,9 @@ impl PeerShared {
             incarnation: view.incarnation,
             transport: view.transport,
             rtt_us: session.rtt.map(micros),
+            path_rtt_us: view.path.rtt_us,
+            retransmits: view.path.retransmits,
+            congestion_window: view.path.congestion_window,
             reconnects: view.links.saturating_sub(1),
             sessions: view.sessions,
             violations: view.violations,

@@ -32,6 +32,10 @@ use crate::time::Instant;
 
 /// How much later to look again at what could not be done when it was due. A guess.
 const OVERDUE: Duration = Duration::from_millis(10);
+/// A timer that is this late means that this process did not run.
+const STALL: Duration = Duration::from_millis(500);
+/// How often idle memory is looked for. Too often costs an allocation each time.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct PeerTask {
@@ -53,6 +57,7 @@ pub(crate) struct PeerTask {
     down_at: Option<Instant>,
     /// After the peer broke the protocol: no link with it before this time.
     shunned_until: Option<Instant>,
+    upkeep_at: Instant,
     reported: Reported,
     ending: Ending,
     timer: Pin<Box<Sleep>>,
@@ -103,6 +108,7 @@ impl PeerTask {
             seen_completed: 0,
             down_at: None,
             shunned_until: None,
+            upkeep_at: Instant::default(),
             reported: Reported::default(),
             ending: Ending::default(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -176,10 +182,35 @@ impl PeerTask {
             }
         }
         if self.down_at.is_some_and(|at| at <= now) {
-            self.down(DownReason::Silent);
+            self.down_unless_stalled(now);
+        }
+        if self.upkeep_at <= now {
+            self.keep_up(now);
         }
         self.watch_silence(now, session);
         self.dial(now, session)
+    }
+
+    /// The peer had its time. But if nobody looked when it was over, this process did not run, and
+    /// the peer gets its time again.
+    fn down_unless_stalled(&mut self, now: Instant) {
+        let is_stalled = self.down_at.is_some_and(|at| now.since(at) >= STALL);
+        if is_stalled {
+            self.down_at = Some(now + self.mesh.config.timing.silence);
+        } else {
+            self.down(DownReason::Silent);
+        }
+    }
+
+    /// Now and then: returns idle memory, and looks how the link does. Needs no timer of its own:
+    /// an idle link sends a PING now and then.
+    fn keep_up(&mut self, now: Instant) {
+        self.upkeep_at = now + UPKEEP;
+        lock(&self.peer.sending).outbox.shrink();
+        let Some(live) = &mut self.live else { return };
+        let mut view = lock(&self.peer.view);
+        view.max_datagram = live.link().max_datagram();
+        view.path = live.link().stats();
     }
 
     /// Looks for another link while the one in use is quiet, and stops when it is not.

@@ -101,7 +101,7 @@ impl Listener for SocketListener {
                     upgrade(stream).await
                 })
             };
-            Ok(Incoming { from: Some(from.ip()), upgrade: Box::new(upgrade) })
+            Ok(Incoming { from: Some(from.ip().to_canonical()), upgrade: Box::new(upgrade) })
         })
     }
 }

@@ -100,7 +100,7 @@ fn failure(error: io::Error) -> DialError {
             transport: "tls",
             reason: "the peer closed the connection meanwhile".to_owned(),
         },
-        None => DialError::Io(error),
+        None => error.into(),
     }
 }
 
