@@ -72,9 +72,9 @@ async fn over(
     let ratio = during / f64::midpoint(before, after);
     run.report(params, ("ratio", Unit::Ratio), Some(ratio), None)?;
     run.report(params, ("sender holds", Unit::Bytes), bytes(sender_holds), None)?;
-    run.report(params, ("bound there", Unit::Bytes), bytes(sender_bound as u64), None)?;
+    run.report(params, ("sender bound", Unit::Bytes), bytes(sender_bound as u64), None)?;
     run.report(params, ("reader holds", Unit::Bytes), bytes(reader_holds), None)?;
-    run.report(params, ("bound here", Unit::Bytes), bytes(reader_bound as u64), None)
+    run.report(params, ("reader bound", Unit::Bytes), bytes(reader_bound as u64), None)
 }
 
 /// One sender, many readers, and a stream to each.
