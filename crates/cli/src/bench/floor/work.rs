@@ -18,8 +18,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Duplex for S {}
 /// Messages of this size and more are written one by one, smaller ones as many at a time as fit.
 pub const WRITE_BYTES: usize = 64 * 1024;
 
-/// Bytes that the receiver reads at most at a time, unless messages are larger. Measured: more
-/// gains nothing, 64 KiB is slower.
+/// Bytes that the receiver reads at most at a time, unless messages are larger: twice what its
+/// socket buffer holds as dx sets it.
 pub const READ_BYTES: usize = 256 * 1024;
 
 /// Sends until the receiver has enough and hangs up.
