@@ -183,7 +183,7 @@ impl std::fmt::Debug for Peer {
 pub struct Progress {
     /// Messages.
     pub messages: u64,
-    /// Bytes of credit that they held: their lengths and the batches' overhead.
+    /// Their bytes, as [`Batch::bytes`](crate::Batch::bytes) counts them.
     pub bytes: u64,
 }
 

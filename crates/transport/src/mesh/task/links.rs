@@ -20,7 +20,7 @@ use crate::mesh::status::PeerState;
 use crate::mesh::waiters::lock;
 use crate::session::{Attached, Received, Session, Violation};
 use crate::time::Instant;
-use crate::transport::Link;
+use crate::transport::{Link, LinkStats};
 
 /// How often dialing is put off, by [`Dialing::grace`](crate::mesh::Dialing::grace) each time. A
 /// guess: together about the time that 64 nodes on one core need to meet.
@@ -231,6 +231,7 @@ impl PeerTask {
         view.transport = None;
         view.rival = None;
         view.max_datagram = None;
+        view.path = LinkStats::default();
         if self.is_up {
             view.state = PeerState::Relinking;
         }
