@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dx_transport::lane::Delivery::{AtMostOnce, Reliable};
 use dx_transport::lane::{Lane, LaneConfig};
-use dx_transport::limits::MAX_FRAME;
+use dx_transport::limits::{FRAME_CREDIT, MAX_FRAME, MIN_WINDOW};
 use dx_transport::session::{CloseCode, Direction, Lost, Signal, Timeout};
 use proptest::prelude::*;
 use world::{World, small_lanes};
@@ -143,6 +143,24 @@ fn nothing_is_drained_before_it_is_acknowledged() {
     assert!(world.ends[0].outbox.is_empty() && !is_drained(&world));
     world.settle();
     assert!(is_drained(&world));
+}
+
+#[test]
+fn the_least_window_never_blocks_for_good() {
+    let least = |lane| LaneConfig { window_bytes: MIN_WINDOW, ..lane };
+    let lanes: Vec<_> = two_reliable().into_iter().map(least).collect();
+    for first in [1, 100, MAX_FRAME - FRAME_CREDIT, MAX_FRAME - 1, MAX_FRAME] {
+        let mut world = World::new(&lanes, 1);
+        world.link();
+        world.settle();
+        world.send(0, 1, first);
+        world.settle();
+        for len in [MAX_FRAME, 43, MAX_FRAME - 20, 3 * MAX_FRAME + 1, MAX_FRAME] {
+            world.send(0, 1, len);
+        }
+        world.settle();
+        assert_all_arrived(&world, &lanes);
+    }
 }
 
 #[test]

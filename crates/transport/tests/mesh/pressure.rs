@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use dx_transport::id::NodeId;
 use dx_transport::lane::{Lane, LaneConfig, Overflow};
+use dx_transport::limits::MIN_WINDOW;
 use dx_transport::mesh::{Mesh, PeerEvent, SendError};
 
 use crate::nodes::{address, config, event, events, introduce, soon, start, up};
 
-const SMALL: usize = 128 * 1024;
+const SMALL: usize = MIN_WINDOW;
 
 fn small_lanes() -> Vec<LaneConfig> {
     let mut lanes = LaneConfig::defaults();
