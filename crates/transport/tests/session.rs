@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dx_transport::lane::Delivery::{AtMostOnce, Reliable};
 use dx_transport::lane::{Lane, LaneConfig};
-use dx_transport::limits::MAX_FRAME;
+use dx_transport::limits::{FRAME_CREDIT, MAX_FRAME, MIN_WINDOW};
 use dx_transport::session::{CloseCode, Direction, Lost, Signal, Timeout};
 use proptest::prelude::*;
 use world::{World, small_lanes};
@@ -143,6 +143,28 @@ fn nothing_is_drained_before_it_is_acknowledged() {
     assert!(world.ends[0].outbox.is_empty() && !is_drained(&world));
     world.settle();
     assert!(is_drained(&world));
+}
+
+#[test]
+fn the_least_window_never_blocks_for_good() {
+    let least = |lane| LaneConfig { window_bytes: MIN_WINDOW, ..lane };
+    let lanes: Vec<_> = two_reliable().into_iter().map(least).collect();
+    for first in [1, 30_000, MIN_WINDOW / 2 - FRAME_CREDIT - 1] {
+        let mut world = World::new(&lanes, 1);
+        world.link();
+        world.settle();
+        world.send(0, 1, first);
+        world.transmit(0);
+        world.deliver(0, 0, usize::MAX);
+        // Acknowledged first and taken later: too little to be worth a grant of its own.
+        world.advance(Duration::from_millis(50));
+        world.transmit(1);
+        world.deliver(1, 0, usize::MAX);
+        world.consume(1, 1);
+        world.send(0, 1, MAX_FRAME);
+        world.settle();
+        assert_all_arrived(&world, &lanes);
+    }
 }
 
 #[test]
