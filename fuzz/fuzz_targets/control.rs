@@ -9,8 +9,15 @@ use dx_transport::frame::Kind;
 use dx_transport::id::SessionNonce;
 use libfuzzer_sys::fuzz_target;
 
-const KINDS: [Kind; 7] =
-    [Kind::Sync, Kind::Ack, Kind::Ping, Kind::Pong, Kind::GoAway, Kind::Close, Kind::Skippable(200)];
+const KINDS: [Kind; 7] = [
+    Kind::Sync,
+    Kind::Ack,
+    Kind::Ping,
+    Kind::Pong,
+    Kind::GoAway,
+    Kind::Close,
+    Kind::Skippable(200),
+];
 
 #[derive(Arbitrary, Debug)]
 struct Input {
@@ -22,7 +29,10 @@ struct Input {
 enum Body {
     Bytes(Vec<u8>),
     /// Numbers behind a count, as in SYNC, and three nonces or counters.
-    Sync { lanes: [[u64; 5]; 3], ended: Option<[u64; 3]> },
+    Sync {
+        lanes: [[u64; 5]; 3],
+        ended: Option<[u64; 3]>,
+    },
     /// Entries, as in ACK.
     Acks(Vec<(u8, u8, u64)>),
     Nonce(u64),

@@ -26,8 +26,15 @@ struct Input {
 enum File {
     Secret(Vec<u8>),
     /// A secret in hexadecimal digits with these bytes around it.
-    Hex { bytes: Vec<u8>, before: String, after: String },
-    Authority { certificate: Option<Vec<u8>>, key: Option<Vec<u8>> },
+    Hex {
+        bytes: Vec<u8>,
+        before: String,
+        after: String,
+    },
+    Authority {
+        certificate: Option<Vec<u8>>,
+        key: Option<Vec<u8>>,
+    },
 }
 
 fuzz_target!(|input: Input| {
@@ -40,7 +47,8 @@ fuzz_target!(|input: Input| {
             secret(mode, format!("{before}{digits}{after}").as_bytes());
         }
         File::Authority { certificate, key } => {
-            let certificate = certificate.as_deref().unwrap_or(include_bytes!("../fixtures/ca.pem"));
+            let certificate =
+                certificate.as_deref().unwrap_or(include_bytes!("../fixtures/ca.pem"));
             let key = key.as_deref().unwrap_or(include_bytes!("../fixtures/ca.key"));
             authority(mode, certificate, key);
         }

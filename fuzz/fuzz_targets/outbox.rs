@@ -30,9 +30,17 @@ struct Input {
 
 #[derive(Arbitrary, Debug)]
 enum Step {
-    Push { lane: u8, len: Len, is_shared: bool },
+    Push {
+        lane: u8,
+        len: Len,
+        is_shared: bool,
+    },
     /// Many of the same length.
-    PushMany { lane: u8, len: u8, count: u8 },
+    PushMany {
+        lane: u8,
+        len: u8,
+        count: u8,
+    },
     Transmit,
     Shrink,
     Close,
@@ -120,8 +128,7 @@ impl World {
         self.count = self.count.wrapping_add(1);
         let message = Bytes::from(vec![self.count; len]);
         let config = &self.lanes[lane];
-        let has_room = self.queued[lane].is_empty()
-            || self.bytes(lane) + len <= config.queue_bytes;
+        let has_room = self.queued[lane].is_empty() || self.bytes(lane) + len <= config.queue_bytes;
         let id = Lane(lane as u8);
         let result = if is_shared {
             self.outbox.push_bytes(id, message.clone())

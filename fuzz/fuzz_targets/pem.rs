@@ -41,8 +41,10 @@ enum Change {
 
 fuzz_target!(|input: Input| {
     let texts = [CERTIFICATE, KEY, AUTHORITY];
-    let [certificate, key, authority] = [(0, input.certificate), (1, input.key), (2, input.authority)]
-        .map(|(index, text)| text.text(texts[index], [texts[(index + 1) % 3], texts[(index + 2) % 3]]));
+    let [certificate, key, authority] =
+        [(0, input.certificate), (1, input.key), (2, input.authority)].map(|(index, text)| {
+            text.text(texts[index], [texts[(index + 1) % 3], texts[(index + 2) % 3]])
+        });
     match NodeIdentity::from_pem(certificate, key, authority) {
         Err(error) => assert_printable(&error.to_string()),
         Ok(identity) => {

@@ -110,8 +110,7 @@ impl Node {
     /// All that may be written on `channel` now.
     pub fn transmit(&mut self, channel: usize) -> Vec<u8> {
         let mut queue = SendQueue::default();
-        let has_sent =
-            self.session.poll_transmit(self.now, channel, &mut self.outbox, &mut queue);
+        let has_sent = self.session.poll_transmit(self.now, channel, &mut self.outbox, &mut queue);
         assert_eq!(has_sent, !queue.is_empty());
         let mut bytes = Vec::with_capacity(queue.len());
         queue.consume(|segments| segments.iter().for_each(|part| bytes.extend_from_slice(part)));
@@ -125,12 +124,7 @@ impl Node {
     ///
     /// # Errors
     /// If the peer broke the protocol.
-    pub fn read(
-        &mut self,
-        channel: usize,
-        bytes: &[u8],
-        chunk: usize,
-    ) -> Result<usize, Violation> {
+    pub fn read(&mut self, channel: usize, bytes: &[u8], chunk: usize) -> Result<usize, Violation> {
         let mut left = &bytes[..bytes.len().min(chunk.max(1))];
         let before = left.len();
         let count = self.session.with_slots(channel, |slots| {
@@ -187,8 +181,9 @@ impl Node {
         }
         for batch in &received.batches {
             let lane = batch.lane().index();
-            self.held[lane] += batch.bytes();
+            self.held[lane] += batch.credit();
             assert!(batch.count() <= batch.bytes() as u64, "messages that cost no credit");
+            assert!(batch.bytes() <= batch.credit());
             assert!(batch.first() >= self.next[lane], "a message came twice");
             let mut number = batch.first();
             for message in batch {
@@ -230,7 +225,7 @@ impl Node {
             assert!(self.now.since(start) < Duration::from_secs(10), "never given up");
             let deadline = self.session.deadline().expect("a link has a deadline");
             self.now = self.now.max(deadline);
-            self.advance(Duration::from_millis(1));
+            self.advance(Duration::from_millis(10));
             for channel in (0..self.channels).filter(|_| !is_stuck) {
                 self.transmit(channel);
             }

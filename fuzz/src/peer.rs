@@ -7,15 +7,46 @@ use dx_transport::limits::MAX_FRAME;
 /// What a peer says. A `slip` is added to a number that would be right.
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Say {
-    Sync { slip: Slip, is_short: bool, ended: Option<(u64, u64, u64)> },
-    Batch { lane: u8, lens: Vec<u8>, seq: Slip, count: Slip },
-    Data { lane: u8, len: u32, seq: Slip },
+    Sync {
+        slip: Slip,
+        is_short: bool,
+        ended: Option<(u64, u64, u64)>,
+    },
+    Batch {
+        lane: u8,
+        lens: Vec<u8>,
+        seq: Slip,
+        count: Slip,
+    },
+    Data {
+        lane: u8,
+        len: u32,
+        seq: Slip,
+    },
     /// A whole message in pieces of these lengths.
-    Message { lane: u8, len: u32, pieces: Vec<u16> },
-    Fragment { lane: u8, len: u16, total: u32, flags: u16, seq: Slip },
+    Message {
+        lane: u8,
+        len: u32,
+        pieces: Vec<u16>,
+    },
+    Fragment {
+        lane: u8,
+        len: u16,
+        total: u32,
+        flags: u16,
+        seq: Slip,
+    },
     /// A message in full fragments, as the session itself would cut it.
-    Large { lane: u8, len: u32, pieces: u8 },
-    Ack { lane: u8, frames: Slip, limit: u32 },
+    Large {
+        lane: u8,
+        len: u32,
+        pieces: u8,
+    },
+    Ack {
+        lane: u8,
+        frames: Slip,
+        limit: u32,
+    },
     Ping(u64),
     Pong(u64),
     GoAway,
@@ -23,7 +54,10 @@ pub enum Say {
     Skip(u8, u16),
     Control(u8, Vec<u8>),
     /// The numbers of a lane go back, as in a replay.
-    Rewind { lane: u8, by: u8 },
+    Rewind {
+        lane: u8,
+        by: u8,
+    },
     Raw(Vec<u8>),
 }
 
@@ -38,7 +72,13 @@ impl Say {
             | Self::Fragment { lane, .. }
             | Self::Large { lane, .. }
             | Self::Ack { lane, .. }
-            | Self::Rewind { lane, .. } => if *lane < 250 { lane % 3 } else { *lane },
+            | Self::Rewind { lane, .. } => {
+                if *lane < 250 {
+                    lane % 3
+                } else {
+                    *lane
+                }
+            }
             _ => 0,
         }
     }

@@ -28,6 +28,7 @@ pub struct Batch {
     pub(crate) first: u64,
     pub(crate) count: u64,
     pub(crate) bytes: usize,
+    pub(crate) credit: usize,
     pub(crate) parts: Vec<Part>,
 }
 
@@ -70,10 +71,17 @@ impl Batch {
         self.count
     }
 
-    /// Bytes of credit that the messages hold: their lengths and the batches' overhead.
+    /// Bytes of the messages and, for small ones, of their length prefixes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    /// Bytes of credit that the messages hold until they are taken: somewhat more than
+    /// [`Self::bytes`].
+    #[must_use]
+    pub fn credit(&self) -> usize {
+        self.credit
     }
 
     /// The messages, in order.
@@ -88,6 +96,7 @@ impl Batch {
         debug_assert_eq!((self.lane, self.first + self.count), (next.lane, next.first));
         self.count += next.count;
         self.bytes += next.bytes;
+        self.credit += next.credit;
         self.parts.extend(next.parts);
     }
 }
@@ -170,7 +179,7 @@ mod tests {
     fn batch(parts: Vec<Part>) -> Batch {
         let count = 4;
         let (peer, incarnation) = (NodeId(1), Incarnation(1));
-        Batch { peer, incarnation, lane: Lane::DATA, first: 0, count, bytes: 0, parts }
+        Batch { peer, incarnation, lane: Lane::DATA, first: 0, count, bytes: 0, credit: 0, parts }
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::SystemTime;
 
 use rustls::client::verify_server_cert_signed_by_trust_anchor as verify_chain;
 use rustls::client::verify_server_name;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
@@ -100,7 +100,7 @@ impl NodeIdentity {
     ) -> Result<Self, IdentityError> {
         let chain = certificates("certificate", &certificate)?;
         let private = PrivateKeyDer::from_pem_slice(key.as_bytes())
-            .map_err(|error| IdentityError::Pem { what: "key", reason: error.to_string() })?;
+            .map_err(|error| IdentityError::Pem { what: "key", reason: reason(&error) })?;
         let certified = CertifiedKey::from_der(chain, private, &tls::provider());
         let certified = certified.map_err(|error| match error {
             Error::InconsistentKeys(_) => IdentityError::KeyMismatch,
@@ -214,8 +214,20 @@ fn certificates(
             Err(IdentityError::Pem { what, reason: "there is none".to_owned() })
         }
         Ok(found) => Ok(found),
-        Err(error) => Err(IdentityError::Pem { what, reason: error.to_string() }),
+        Err(error) => Err(IdentityError::Pem { what, reason: reason(&error) }),
     }
+}
+
+/// What is wrong with a text in PEM form. It is not quoted, as the error itself would: it may be
+/// a key whose line breaks were lost.
+fn reason(error: &pem::Error) -> String {
+    let reason = match error {
+        pem::Error::NoItemsFound => "there is none",
+        pem::Error::IllegalSectionStart { .. } => "a BEGIN line is not one, or goes on too long",
+        pem::Error::MissingSectionEnd { .. } => "a section has no END line",
+        _ => "a section is damaged",
+    };
+    reason.to_owned()
 }
 
 fn trusted(what: &'static str, pem: &str) -> Result<RootCertStore, IdentityError> {
@@ -296,6 +308,22 @@ mod tests {
             one.authority.clone(),
         );
         assert!(matches!(mixed, Err(IdentityError::KeyMismatch)), "{mixed:?}");
+    }
+
+    #[test]
+    fn no_error_quotes_a_key() {
+        let pem = authority().issue(NodeId(1), YEAR).unwrap().pem;
+        let secret = pem.key.lines().nth(1).unwrap();
+        let one_line = pem.key.replace('\n', "");
+        let cut = one_line.trim_end_matches('-').to_owned();
+        let tagged = pem.key.replacen("KEY-----\n", "KEY ", 1);
+        for key in [one_line, cut, tagged, pem.key.replace("END", secret)] {
+            let texts = (pem.certificate.clone(), pem.authority.clone());
+            let error = NodeIdentity::from_pem(texts.0, key, texts.1).unwrap_err().to_string();
+            let quotes = [secret.to_owned(), format!("{:?}", &secret.as_bytes()[..4])];
+            let quotes = quotes.map(|quote| quote.trim_matches(['[', ']']).to_owned());
+            assert!(!quotes.iter().any(|quote| error.contains(quote)), "{error}");
+        }
     }
 
     #[test]

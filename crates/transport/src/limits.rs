@@ -22,6 +22,10 @@ pub const REPLAY_BYTES: usize = 8 * 1024 * 1024;
 /// Default receive window, per lane.
 pub const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 
+/// Credit that whole messages in a frame take beside the frame's body: about what it costs to keep
+/// a frame, however small. Without it a window of a few MiB would let a peer fill hundreds.
+pub const FRAME_CREDIT: usize = 64;
+
 /// Default largest message.
 pub const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 

@@ -118,6 +118,7 @@ impl Mesh {
 
     /// Removes the peer `node`: its session ends on both sides, what waits for it or came from it
     /// and was not taken is discarded. Returns whether it was a peer.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn remove_peer(&self, node: NodeId) -> bool {
         self.shared.remove_peer(node)
     }
@@ -223,7 +224,7 @@ impl Mesh {
             incarnation: self.incarnation(),
             endpoints: self.endpoints().iter().map(Address::to_string).collect(),
             handshakes: self.shared.handshake_status(),
-            missed_events: self.shared.events.missed(),
+            missed_events: self.shared.events.missed_in_all(),
             peers: self.peers().iter().map(Peer::status).collect(),
         }
     }

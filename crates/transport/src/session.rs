@@ -103,8 +103,6 @@ struct LinkState {
     owes_sync: bool,
     owes_pong: Option<u64>,
     owes_go_away: bool,
-    /// A timer has fired and what it asks for is not transmitted yet.
-    is_overdue: bool,
     close: Option<(CloseCode, String)>,
     is_closed: bool,
 }
@@ -238,12 +236,9 @@ impl Session {
         let Some(link) = &self.link else {
             return self.unlinked_since.map(|since| since + timing.session_ttl);
         };
-        let silent_at = link.liveness.silent_at(timing);
-        if link.is_overdue {
-            return Some(silent_at);
-        }
         let acks = self.incoming.iter().filter_map(|lane| lane.ack_deadline(timing.ack_delay));
-        acks.chain([link.liveness.ping_due(timing), silent_at]).min()
+        let liveness = [link.liveness.ping_due(timing), link.liveness.silent_at(timing)];
+        acks.chain(liveness).min()
     }
 
     /// Time has passed. Call it when the deadline is reached, after reading what has arrived;
@@ -258,8 +253,6 @@ impl Session {
         if link.liveness.silent_at(timing) <= now {
             return Timeout::LinkSilent;
         }
-        // A link that takes no bytes leaves it undone: that must not pass for a stall later.
-        link.is_overdue = true;
         if link.liveness.silence(now) >= timing.ping_interval {
             self.shrink();
         }
@@ -335,7 +328,6 @@ impl LinkState {
             owes_sync: true,
             owes_pong: None,
             owes_go_away: false,
-            is_overdue: false,
             close: None,
             is_closed: false,
         }

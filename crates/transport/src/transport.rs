@@ -243,7 +243,14 @@ pub enum DialError {
     },
     /// The operating system or the network refused.
     #[error(transparent)]
-    Io(#[from] io::Error),
+    Io(io::Error),
+}
+
+impl From<io::Error> for DialError {
+    /// What `error` carries if a link met a refusal late, else the error itself.
+    fn from(error: io::Error) -> Self {
+        error.downcast::<Self>().unwrap_or_else(Self::Io)
+    }
 }
 
 impl DialError {

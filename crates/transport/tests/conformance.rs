@@ -1,4 +1,5 @@
 //! The conformance suite over every built-in transport: one set of rules, unchanged.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 #[path = "conformance/suite.rs"]
 mod suite;

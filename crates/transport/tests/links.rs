@@ -1,4 +1,7 @@
 //! What every link must do, run unchanged over all transports.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+#![expect(clippy::unwrap_used, reason = "a test says by a panic what went wrong")]
 
 #[cfg(any(feature = "tls", feature = "quic"))]
 #[path = "links/certificates.rs"]
@@ -8,6 +11,9 @@ mod fixture;
 
 use std::future::poll_fn;
 use std::io::{IoSliceMut, Write};
+use std::task::{Context, Poll};
+#[cfg(feature = "tls")]
+use std::time::Duration;
 
 use bytes::Bytes;
 use dx_transport::id::NodeId;
@@ -46,6 +52,7 @@ for_all_transports! {
     closing_delivers_what_was_written
     closing_delivers_although_the_peer_wrote_unread_bytes
     a_dropped_end_is_seen_by_the_other
+    a_stalled_channel_never_holds_up_another
     a_dial_to_nobody_is_refused
     a_taken_endpoint_is_reported
     an_endpoint_is_free_again_when_its_listener_is_gone
@@ -114,9 +121,9 @@ async fn a_full_link_holds_the_writer_back(fixture: Fixture) {
     while written < ENOUGH {
         queue.push(block.clone());
         let progress = poll_fn(|cx| {
-            std::task::Poll::Ready(match dialer.link.poll_write(cx, 0, &mut queue) {
-                std::task::Poll::Ready(count) => Some(count.unwrap()),
-                std::task::Poll::Pending => None,
+            Poll::Ready(match dialer.link.poll_write(cx, 0, &mut queue) {
+                Poll::Ready(count) => Some(count.unwrap()),
+                Poll::Pending => None,
             })
         });
         match progress.await {
@@ -151,7 +158,8 @@ async fn closing_delivers_what_was_written(fixture: Fixture) {
 async fn closing_delivers_although_the_peer_wrote_unread_bytes(fixture: Fixture) {
     let (mut dialer, mut acceptor) = fixture.pair().await;
     acceptor.write(0, &pattern(10_000, 7)).await;
-    let sent = pattern(100_000, 8);
+    // More than the peer's kernel has room for: some of it is still here when this end closes.
+    let sent = pattern(1_000_000, 8);
     let closed = async {
         dialer.write(0, &sent).await;
         dialer.close().await;
@@ -162,14 +170,15 @@ async fn closing_delivers_although_the_peer_wrote_unread_bytes(fixture: Fixture)
         drop(acceptor);
         received
     };
-    let (received, ()) = tokio::join!(read_all, closed);
+    // Closing goes first.
+    let ((), received) = tokio::join!(biased; closed, read_all);
     assert!(received == sent);
 }
 
 async fn a_dropped_end_is_seen_by_the_other(fixture: Fixture) {
     let (dialer, mut acceptor) = fixture.pair().await;
-    drop(dialer);
-    let seen = acceptor.read_some(0, 1).await;
+    // It waits for bytes when that happens.
+    let (seen, ()) = tokio::join!(biased; acceptor.read_some(0, 1), async { drop(dialer) });
     assert!(matches!(seen.as_deref(), Ok([]) | Err(_)), "{seen:?}");
     // Sooner or later writing fails, too.
     let block = Bytes::from(pattern(64 * 1024, 9));
@@ -179,6 +188,31 @@ async fn a_dropped_end_is_seen_by_the_other(fixture: Fixture) {
         if poll_fn(|cx| acceptor.link.poll_write(cx, 0, &mut queue)).await.is_err() {
             return;
         }
+    }
+}
+
+async fn a_stalled_channel_never_holds_up_another(fixture: Fixture) {
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    let last = dialer.link.channels() - 1;
+    if last == 0 {
+        return;
+    }
+    let mut bulk = SendQueue::default();
+    let block = Bytes::from(pattern(64 * 1024, 11));
+    let mut pending = false;
+    while !pending {
+        bulk.push(block.clone());
+        let write = |cx: &mut Context<'_>| {
+            Poll::Ready(dialer.link.poll_write(cx, last, &mut bulk).is_pending())
+        };
+        pending = poll_fn(write).await;
+    }
+    for round in 0..100 {
+        let ping = pattern(64, round);
+        dialer.write(0, &ping).await;
+        assert!(acceptor.read(0, 64).await == ping);
+        acceptor.write(0, &ping).await;
+        assert!(dialer.read(0, 64).await == ping);
     }
 }
 
@@ -261,6 +295,122 @@ mod hosts {
             // A documentation address, which no interface has.
             let error = transport.bind("192.0.2.1:0").await.err().unwrap();
             assert!(matches!(error, BindError::Endpoint { .. }), "{error}");
+        }
+    }
+}
+
+/// How much may lie ahead of a control message where all lanes share one stream.
+#[cfg(feature = "tls")]
+#[tokio::test(start_paused = true)]
+async fn little_lies_ahead_of_a_control_message() {
+    const MOST: usize = 512 * 1024;
+    const GROWTH: usize = 64 * 1024 * 1024;
+    for name in ["memory", "tcp", "tls"] {
+        let (mut dialer, mut acceptor) = Fixture::new(name).pair().await;
+        // A kernel that grows buffers by itself has the occasion.
+        let bulk = vec![0; GROWTH];
+        let (_, ()) = tokio::join!(acceptor.read(0, GROWTH), dialer.write(0, &bulk));
+        let block = Bytes::from(pattern(64 * 1024, 12));
+        let mut queue = SendQueue::default();
+        let mut ahead = 0;
+        loop {
+            queue.push(block.clone());
+            let write = poll_fn(|cx| dialer.link.poll_write(cx, 0, &mut queue));
+            // The clock is paused: it jumps once nothing can happen any more.
+            match tokio::time::timeout(Duration::from_secs(1), write).await {
+                Ok(written) => ahead += written.unwrap(),
+                Err(_) => break,
+            }
+        }
+        assert!((64 * 1024..=MOST).contains(&ahead), "{name}: {ahead} bytes");
+        drop(acceptor);
+    }
+}
+
+#[cfg(feature = "quic")]
+mod over_quic {
+    use super::*;
+
+    use crate::fixture::ACCEPTOR;
+
+    #[tokio::test]
+    async fn datagrams_arrive() {
+        let (mut dialer, mut acceptor) = Fixture::new("quic").pair().await;
+        let most = dialer.link.max_datagram().unwrap();
+        assert!(most > 1000, "{most}");
+        for length in [0, 1, most] {
+            let sent = Bytes::from(pattern(length, length));
+            dialer.link.send_datagram(sent.clone()).unwrap();
+            let received = poll_fn(|cx| acceptor.link.poll_datagram(cx)).await.unwrap();
+            assert!(received == sent, "{length} bytes");
+        }
+        let too_large = dialer.link.send_datagram(Bytes::from(vec![0; most + 1]));
+        assert_eq!(too_large.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    }
+
+    /// On one thread nothing is sent before both are written.
+    #[tokio::test]
+    async fn control_overtakes_bulk_that_was_written_before() {
+        const BULK: usize = 4 * 1024 * 1024;
+        let (mut dialer, mut acceptor) = Fixture::new("quic").pair().await;
+        dialer.write(LANES - 1, &vec![0; BULK]).await;
+        dialer.write(0, b"control").await;
+        assert_eq!(acceptor.read(0, 7).await, b"control");
+        let mut arrived = 0;
+        let mut buffer = vec![0; 65_536];
+        poll_fn(|cx| {
+            let mut slots = [IoSliceMut::new(&mut buffer)];
+            while let Poll::Ready(count) = acceptor.link.poll_read(cx, LANES - 1, &mut slots) {
+                arrived += count.unwrap();
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert!(arrived < BULK / 2, "{arrived} bytes came first");
+    }
+
+    #[tokio::test]
+    async fn a_link_knows_its_path() {
+        let (mut dialer, mut acceptor) = Fixture::new("quic").pair().await;
+        dialer.write(0, &[1; 64]).await;
+        acceptor.read(0, 64).await;
+        let stats = dialer.link.stats();
+        assert!(stats.rtt_us > 0 && stats.congestion_window > 0, "{stats:?}");
+    }
+
+    #[tokio::test]
+    async fn what_was_delivered_can_be_read_after_the_link_has_ended() {
+        let (mut dialer, mut acceptor) = Fixture::new("quic").pair().await;
+        let sent = pattern(20_000, 10);
+        dialer.write(LANES - 1, &sent).await;
+        dialer.close().await;
+        drop(dialer);
+        // Channels that were never used end, too; so the end has arrived.
+        assert_eq!(acceptor.read_some(0, 1).await.unwrap(), b"");
+        assert!(acceptor.read(LANES - 1, sent.len()).await == sent);
+        assert_eq!(acceptor.read_some(LANES - 1, 1).await.unwrap(), b"");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_host_is_given_up() {
+        let silent = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let endpoint = silent.local_addr().unwrap().to_string();
+        let error = Fixture::new("quic").dialer().dial(&endpoint, ACCEPTOR, LANES).await;
+        let error = error.err().unwrap();
+        assert!(matches!(error, DialError::Timeout(_)), "{error}");
+        assert!(!error.is_refusal());
+    }
+
+    #[test]
+    fn a_transport_outlives_the_runtime_it_was_first_used_on() {
+        let fixture = Fixture::new("quic");
+        for _ in 0..2 {
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            runtime.block_on(async {
+                let (mut dialer, mut acceptor) = fixture.pair().await;
+                dialer.write(0, b"hello").await;
+                assert_eq!(acceptor.read(0, 5).await, b"hello");
+            });
         }
     }
 }

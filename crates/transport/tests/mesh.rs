@@ -1,4 +1,5 @@
 //! Meshes of a few nodes within one process.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 #![cfg(all(feature = "tcp", feature = "tls", feature = "quic"))]
 
 #[path = "mesh/fragile.rs"]

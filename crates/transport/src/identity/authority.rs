@@ -69,8 +69,10 @@ impl Authority {
     /// together.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, AuthorityError> {
         let certificate = private_file::read_public(certificate)?;
-        let key = KeyPair::from_pem(&private_file::read(key)?).map_err(|error| {
-            IdentityError::Pem { what: "authority's key", reason: error.to_string() }
+        // The error itself would quote parts of the key.
+        let key = KeyPair::from_pem(&private_file::read(key)?).map_err(|_| IdentityError::Pem {
+            what: "authority's key",
+            reason: "there is none, or it is damaged".to_owned(),
         })?;
         let roots = trusted("authority's certificate", &certificate)?;
         // An anchor holds the key's DER without its outermost tag.

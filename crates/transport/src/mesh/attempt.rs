@@ -12,7 +12,7 @@ use crate::mesh::arbiter::Dialer;
 use crate::mesh::arriving::Arriving;
 use crate::mesh::converse;
 use crate::mesh::event::LinkError;
-use crate::mesh::peer::Target;
+use crate::mesh::peer::{PeerShared, Target};
 use crate::mesh::shared::Shared;
 use crate::transport::{DialError, Link};
 
@@ -34,43 +34,35 @@ pub(crate) struct Candidate {
 /// What came of dialing one address.
 pub(crate) struct Attempt {
     pub address: String,
-    pub result: Result<Candidate, LinkError>,
+    /// `None` if there was a link before its turn came.
+    pub result: Option<Result<Candidate, LinkError>>,
 }
 
-/// Dials `target` and carries out the handshake.
+/// Dials `target` and carries out the handshake, unless there is a link by then.
+///
+/// It waits for one of the places that damp a storm. An attempt without answer gives its place up
+/// after a while: hosts that are away must not keep others from being dialed.
 pub(crate) async fn dial(
     mesh: Arc<Shared>,
-    peer: NodeId,
+    peer: Arc<PeerShared>,
     target: Target,
     nonce: SessionNonce,
 ) -> Attempt {
     let address = target.address.to_string();
-    let result = dial_in_turn(&mesh, peer, &target, nonce).await;
+    let place = mesh.dials.acquire().await.expect("the places are never closed");
+    if mesh.is_linked(&peer) {
+        return Attempt { address, result: None };
+    }
+    let mut connecting = std::pin::pin!(connect(&mesh, peer.node, &target, nonce));
+    let in_time = timeout(mesh.config.dialing.next_address, &mut connecting).await;
+    drop(place);
+    let result = if let Ok(result) = in_time { result } else { connecting.await };
     let counter = match result {
         Ok(_) => &mesh.handshakes.dialed,
         Err(_) => &mesh.handshakes.dial_failures,
     };
     counter.fetch_add(1, Ordering::Relaxed);
-    Attempt { address, result }
-}
-
-/// Waits for one of the places that damp a storm. An attempt without answer gives its place up
-/// after a while: hosts that are away must not keep others from being dialed.
-async fn dial_in_turn(
-    mesh: &Shared,
-    peer: NodeId,
-    target: &Target,
-    nonce: SessionNonce,
-) -> Result<Candidate, LinkError> {
-    let place = mesh.dials.acquire().await.expect("the places are never closed");
-    let mut connecting = std::pin::pin!(connect(mesh, peer, target, nonce));
-    match timeout(mesh.config.dialing.next_address, &mut connecting).await {
-        Ok(result) => result,
-        Err(_) => {
-            drop(place);
-            connecting.await
-        }
-    }
+    Attempt { address, result: Some(result) }
 }
 
 async fn connect(

@@ -165,9 +165,9 @@ pub(crate) struct Events {
 struct State {
     queue: VecDeque<PeerEvent>,
     capacity: usize,
-    /// Dropped since the last one was taken, and in all.
+    /// Dropped since the application was told, and in all.
     missed: u64,
-    all_missed: u64,
+    missed_in_all: u64,
     waiters: Waiters,
 }
 
@@ -192,7 +192,7 @@ impl Events {
             queue: VecDeque::new(),
             capacity: capacity.max(1),
             missed: 0,
-            all_missed: 0,
+            missed_in_all: 0,
             waiters: Waiters::default(),
         };
         Self { state: Mutex::new(state) }
@@ -207,7 +207,7 @@ impl Events {
             if state.queue.len() == state.capacity {
                 state.queue.pop_front();
                 state.missed += 1;
-                state.all_missed += 1;
+                state.missed_in_all += 1;
             }
             state.queue.push_back(event);
             state.waiters.take(LaneSet::ALL, &mut woken);
@@ -219,8 +219,8 @@ impl Events {
         lock(&self.state).take()
     }
 
-    pub(crate) fn missed(&self) -> u64 {
-        lock(&self.state).all_missed
+    pub(crate) fn missed_in_all(&self) -> u64 {
+        lock(&self.state).missed_in_all
     }
 
     pub(crate) async fn next(&self) -> PeerEvent {

@@ -61,16 +61,12 @@ impl Inbox {
         let mut state = lock(&self.state);
         let queues = state.turns.iter().map(|_| VecDeque::new()).collect();
         let source = Some(SourceState { queues, credit });
-        let index = match state.sources.iter().position(Option::is_none) {
-            Some(index) => {
-                state.sources[index] = source;
-                index
-            }
-            None => {
-                state.sources.push(source);
-                state.sources.len() - 1
-            }
-        };
+        let vacant = state.sources.iter().position(Option::is_none);
+        let index = vacant.unwrap_or(state.sources.len());
+        if vacant.is_none() {
+            state.sources.push(None);
+        }
+        state.sources[index] = source;
         Source { inbox: self.clone(), index }
     }
 
@@ -105,7 +101,7 @@ impl State {
         if !queue.is_empty() {
             self.turns[lane.index()].push_back(index);
         }
-        let is_due = source.credit.consume(lane, batch.bytes() as u64);
+        let is_due = source.credit.consume(lane, batch.credit() as u64);
         Some(Taken { batch, wake: is_due.then(|| source.credit.driver.clone()) })
     }
 
@@ -260,7 +256,9 @@ mod tests {
 
     fn lanes() -> Vec<LaneConfig> {
         let mut lanes = LaneConfig::defaults();
-        lanes.iter_mut().for_each(|lane| lane.window_bytes = 100);
+        for lane in &mut lanes {
+            lane.window_bytes = 100;
+        }
         lanes
     }
 
@@ -280,6 +278,7 @@ mod tests {
             first,
             count: 1,
             bytes,
+            credit: bytes,
             parts: vec![Part { body: Bytes::new(), is_batch: false }],
         }
     }

@@ -14,7 +14,7 @@ use crate::transport::Link;
 
 /// Reads and writes per channel and turn: enough to be worth the turn, few enough for the other
 /// peers on the same thread, and for control messages against bulk in the other direction.
-const BURST: usize = 4;
+const BURST: usize = 2;
 
 /// A link that carries the session.
 pub(crate) struct LiveLink {

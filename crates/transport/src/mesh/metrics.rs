@@ -29,6 +29,9 @@ const LANE_METRICS: &[(&str, &str, Value<LaneStatus>)] = &[
 const PEER_METRICS: &[(&str, &str, Value<PeerStatus>)] = &[
     ("up", "Whether the peer is connected.", |p| u64::from(p.state == PeerState::Up)),
     ("rtt_microseconds", "Last round trip; 0 if unknown.", |p| p.rtt_us.unwrap_or(0)),
+    ("path_rtt_microseconds", "Round trip by the transport; 0 if unknown.", |p| p.path_rtt_us),
+    ("path_retransmits", "Packets that the link's transport sent again.", |p| p.retransmits),
+    ("congestion_window_bytes", "Of the link's transport; 0 if unknown.", |p| p.congestion_window),
     ("reconnects_total", "Links that took an earlier one's place.", |p| p.reconnects),
     ("sessions_total", "Sessions that began.", |p| p.sessions),
     ("violations_total", "Links closed for breaking the protocol.", |p| p.violations),
@@ -74,7 +77,8 @@ pub(crate) fn prometheus(status: &MeshStatus) -> String {
 
 fn family(text: &mut String, prefix: &str, name: &str, help: &str) {
     let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
-    text.push_str(&format!("# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} {kind}\n"));
+    writeln!(text, "# HELP {prefix}{name} {help}\n# TYPE {prefix}{name} {kind}")
+        .expect("a String takes all");
 }
 
 fn line(text: &mut String, prefix: &str, name: &str, labels: &[(&str, &dyn Display)], value: u64) {
@@ -119,6 +123,9 @@ mod tests {
             incarnation: Some(Incarnation(5)),
             transport: Some("tcp"),
             rtt_us: None,
+            path_rtt_us: 0,
+            retransmits: 0,
+            congestion_window: 0,
             reconnects: 3,
             sessions: 1,
             violations: 0,

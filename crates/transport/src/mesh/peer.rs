@@ -19,7 +19,8 @@ use crate::mesh::task_waker::TaskWaker;
 use crate::mesh::waiters::{Awaited, Waiters, lock, wait_for, wake_all};
 use crate::outbox::{Accepted, Outbox, Refusal};
 use crate::session::Session;
-use crate::transport::Transport;
+use crate::time::Instant;
+use crate::transport::{LinkStats, Transport};
 
 /// A handle to one peer; clones are cheap.
 ///
@@ -234,8 +235,10 @@ pub(crate) struct View {
     pub state: PeerState,
     pub incarnation: Option<Incarnation>,
     pub transport: Option<&'static str>,
-    pub dialer: Option<Dialer>,
+    /// Who dialed the link in use, and when it was attached.
+    pub rival: Option<(Dialer, Instant)>,
     pub max_datagram: Option<usize>,
+    pub path: LinkStats,
     pub links: u64,
     pub sessions: u64,
     pub violations: u64,
@@ -372,6 +375,9 @@ impl PeerShared {
             incarnation: view.incarnation,
             transport: view.transport,
             rtt_us: session.rtt.map(micros),
+            path_rtt_us: view.path.rtt_us,
+            retransmits: view.path.retransmits,
+            congestion_window: view.path.congestion_window,
             reconnects: view.links.saturating_sub(1),
             sessions: view.sessions,
             violations: view.violations,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -30,6 +31,7 @@ use crate::mesh::waiters::{Waiters, lock};
 use crate::outbox::Outbox;
 use crate::proof::PeerProof;
 use crate::session::{Session, SessionConfig};
+use crate::time::Instant;
 use crate::transport::{self, CreateError, Transport};
 
 /// See the module.
@@ -49,7 +51,7 @@ pub(crate) struct Shared {
     peers: Mutex<BTreeMap<NodeId, Arc<PeerShared>>>,
     transports: Mutex<Vec<Arc<dyn Transport>>>,
     inbound: Mutex<RateLimit>,
-    strangers: Mutex<Reported>,
+    strangers: Mutex<Strangers>,
 }
 
 /// Counters of handshakes.
@@ -60,6 +62,29 @@ pub(crate) struct Handshakes {
     pub dial_failures: AtomicU64,
     pub accept_failures: AtomicU64,
     pub limited: AtomicU64,
+}
+
+/// What was reported of those who are no peers.
+#[derive(Debug, Default)]
+struct Strangers {
+    reported: Reported,
+    since: Instant,
+}
+
+/// How long the same reason is no news again.
+const STRANGERS_MEMORY: Duration = Duration::from_mins(10);
+
+/// How long after a link came up the peer may still be dialing without knowing of it: longer than
+/// any handshake takes from its last packet on.
+const CROSSING: Duration = Duration::from_secs(1);
+
+impl Strangers {
+    fn is_news(&mut self, now: Instant, address: &str, error: &LinkError) -> bool {
+        if now.since(self.since) >= STRANGERS_MEMORY {
+            *self = Self { since: now, ..Self::default() };
+        }
+        self.reported.is_news(address, error)
+    }
 }
 
 impl Handshakes {
@@ -209,6 +234,10 @@ impl Shared {
     }
 
     /// What there is to know about a new link between this node and `peer`.
+    ///
+    /// A link in use is a rival only while it is young. A peer that dials although it should have
+    /// had the link for a while does not have it: the link is broken, or broken in one direction,
+    /// and this end has not noticed yet.
     pub(crate) fn situation(
         &self,
         peer: &PeerShared,
@@ -216,16 +245,28 @@ impl Shared {
         hello: &Hello,
         dialer: Dialer,
     ) -> Situation {
-        let is_quiet = session.silence(self.clock.now()) >= self.config.timing.silence / 2;
+        let is_quiet = self.is_quiet(session);
+        let is_young = |since| self.clock.now().since(since) < CROSSING;
         let view = lock(&peer.view);
+        let rival = view.rival.filter(|(_, since)| !is_quiet && is_young(*since));
         Situation {
             us: self.config.node,
             peer: peer.node,
             known: view.incarnation,
-            live: view.dialer.filter(|_| !is_quiet),
+            rival: rival.map(|(dialer, _)| dialer),
             incarnation: hello.incarnation,
             dialer,
         }
+    }
+
+    /// Whether there is a link to `peer` that was heard lately.
+    pub(crate) fn is_linked(&self, peer: &PeerShared) -> bool {
+        let session = lock(&peer.session);
+        session.is_attached() && !self.is_quiet(&session)
+    }
+
+    fn is_quiet(&self, session: &Session) -> bool {
+        session.silence(self.clock.now()) >= self.config.timing.silence / 2
     }
 
     /// Whether handshakes are under way, on either side.
@@ -241,7 +282,7 @@ impl Shared {
 
     /// Reports a failure of somebody who is no peer of ours, or not proven to be.
     pub(crate) fn report_stranger(&self, address: &str, peer: Option<NodeId>, error: LinkError) {
-        if lock(&self.strangers).is_news(address, &error) {
+        if lock(&self.strangers).is_news(self.clock.now(), address, &error) {
             let address = address.to_owned();
             self.events.push(PeerEvent::Refused { peer, address, error });
         }
@@ -263,6 +304,8 @@ impl Shared {
     /// Tells all who send or wait that it is over.
     pub(crate) fn close_peers(&self) {
         let peers = std::mem::take(&mut *lock(&self.peers));
-        peers.values().for_each(|peer| peer.close());
+        for peer in peers.values() {
+            peer.close();
+        }
     }
 }

@@ -68,6 +68,13 @@ pub struct PeerStatus {
     pub transport: Option<&'static str>,
     /// The last round trip through both sessions, in microseconds.
     pub rtt_us: Option<u64>,
+    /// The round trip as the link's transport measures it, in microseconds; 0 if it does not. This
+    /// and the next two are up to a second old.
+    pub path_rtt_us: u64,
+    /// Packets or segments that the link's transport sent again.
+    pub retransmits: u64,
+    /// The congestion window of the link's transport, in bytes; 0 if it does not say.
+    pub congestion_window: u64,
     /// Links that took the place of an earlier one.
     pub reconnects: u64,
     /// Sessions that began.

@@ -9,7 +9,7 @@ mod flow;
 mod links;
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -30,10 +30,12 @@ use crate::mesh::waiters::{lock, wake_all};
 use crate::session::{CloseCode, Received, Session, Timeout};
 use crate::time::Instant;
 
-/// Turns within one poll. After these the task lets others run.
-const TURNS: usize = 4;
 /// How much later to look again at what could not be done when it was due. A guess.
 const OVERDUE: Duration = Duration::from_millis(10);
+/// A timer that is this late means that this process did not run.
+const STALL: Duration = Duration::from_millis(500);
+/// How often idle memory is looked for. Too often costs an allocation each time.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(crate) struct PeerTask {
@@ -55,6 +57,7 @@ pub(crate) struct PeerTask {
     down_at: Option<Instant>,
     /// After the peer broke the protocol: no link with it before this time.
     shunned_until: Option<Instant>,
+    upkeep_at: Instant,
     reported: Reported,
     ending: Ending,
     timer: Pin<Box<Sleep>>,
@@ -71,20 +74,24 @@ impl Future for PeerTask {
         let peer = task.peer.clone();
         peer.driver.register(cx.waker());
         let mut session = lock(&peer.session);
-        for _ in 0..TURNS {
-            let now = task.mesh.clock.now();
-            let has_more = task.turn(cx, now, &mut session);
-            wake_all(&mut task.woken);
-            if task.poll_ending(cx, now, &mut session).is_ready() {
-                return Poll::Ready(());
-            }
-            if !has_more {
-                return Poll::Pending;
-            }
+        let now = task.mesh.clock.now();
+        let has_more = task.turn(cx, now, &mut session);
+        wake_all(&mut task.woken);
+        if task.poll_ending(cx, now, &mut session).is_ready() {
+            return Poll::Ready(());
         }
-        cx.waker().wake_by_ref();
+        if has_more {
+            yield_turn(cx);
+        }
         Poll::Pending
     }
+}
+
+/// Asks for another turn, after the runtime has looked at its timers and sockets. Waking at once
+/// would let a busy link keep all else on this thread waiting for dozens of turns.
+fn yield_turn(cx: &mut Context<'_>) {
+    let yielding = pin!(tokio::task::yield_now());
+    assert!(yielding.poll(cx).is_pending(), "to yield is to be polled again");
 }
 
 impl PeerTask {
@@ -101,6 +108,7 @@ impl PeerTask {
             seen_completed: 0,
             down_at: None,
             shunned_until: None,
+            upkeep_at: Instant::default(),
             reported: Reported::default(),
             ending: Ending::default(),
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
@@ -132,7 +140,7 @@ impl PeerTask {
             self.targets = targets;
             self.dialer.readdress(now, self.targets.len(), fastrand::f64());
             if self.live.is_some() {
-                self.dialer.attached();
+                self.dialer.rest();
             }
         }
         for candidate in orders.links {
@@ -174,10 +182,35 @@ impl PeerTask {
             }
         }
         if self.down_at.is_some_and(|at| at <= now) {
-            self.down(DownReason::Silent);
+            self.down_unless_stalled(now);
+        }
+        if self.upkeep_at <= now {
+            self.keep_up(now);
         }
         self.watch_silence(now, session);
         self.dial(now, session)
+    }
+
+    /// The peer had its time. But if nobody looked when it was over, this process did not run, and
+    /// the peer gets its time again.
+    fn down_unless_stalled(&mut self, now: Instant) {
+        let is_stalled = self.down_at.is_some_and(|at| now.since(at) >= STALL);
+        if is_stalled {
+            self.down_at = Some(now + self.mesh.config.timing.silence);
+        } else {
+            self.down(DownReason::Silent);
+        }
+    }
+
+    /// Now and then: returns idle memory, and looks how the link does. Needs no timer of its own:
+    /// an idle link sends a PING now and then.
+    fn keep_up(&mut self, now: Instant) {
+        self.upkeep_at = now + UPKEEP;
+        lock(&self.peer.sending).outbox.shrink();
+        let Some(live) = &mut self.live else { return };
+        let mut view = lock(&self.peer.view);
+        view.max_datagram = live.link().max_datagram();
+        view.path = live.link().stats();
     }
 
     /// Looks for another link while the one in use is quiet, and stops when it is not.
@@ -187,7 +220,7 @@ impl PeerTask {
             self.dialer.probe(now);
         } else if !self.dialer.is_idle() {
             self.attempts = JoinSet::new();
-            self.dialer.attached();
+            self.dialer.rest();
         }
     }
 

@@ -11,7 +11,7 @@ pub(crate) struct Ack {
     pub lane: u8,
     /// Frames received so far: acknowledges all below.
     pub frames: u64,
-    /// Bytes of bodies that may be sent in all, since the session began.
+    /// Bytes of credit that may be used in all, since the session began.
     pub limit: u64,
 }
 
@@ -30,8 +30,8 @@ pub(crate) struct LaneSync {
     pub next_frame: u64,
     /// The number of messages in the frames before that one.
     pub next_message: u64,
-    /// The bytes in the bodies of the frames before that one.
-    pub sent_bytes: u64,
+    /// The credit that the frames before that one took.
+    pub used_credit: u64,
     /// Frames received.
     pub received_frames: u64,
     /// See [`Ack::limit`].
@@ -41,7 +41,7 @@ pub(crate) struct LaneSync {
 impl LaneSync {
     /// Counters that no session reaches; refusing them keeps sums from overflowing.
     fn is_absurd(&self) -> bool {
-        self.next_frame.max(self.next_message).max(self.sent_bytes) > 1 << 62
+        self.next_frame.max(self.next_message).max(self.used_credit) > 1 << 62
     }
 }
 
@@ -84,8 +84,8 @@ impl Sync {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut body = vec![u8::try_from(self.lanes.len()).expect("at most MAX_LANES lanes")];
         for lane in &self.lanes {
-            let LaneSync { next_frame, next_message, sent_bytes, received_frames, limit } = *lane;
-            for value in [next_frame, next_message, sent_bytes, received_frames, limit] {
+            let LaneSync { next_frame, next_message, used_credit, received_frames, limit } = *lane;
+            for value in [next_frame, next_message, used_credit, received_frames, limit] {
                 body.extend_from_slice(&value.to_le_bytes());
             }
         }
@@ -111,7 +111,7 @@ impl Sync {
         let lane_syncs = (0..lanes).map(|_| LaneSync {
             next_frame: take_u64(&mut rest),
             next_message: take_u64(&mut rest),
-            sent_bytes: take_u64(&mut rest),
+            used_credit: take_u64(&mut rest),
             received_frames: take_u64(&mut rest),
             limit: take_u64(&mut rest),
         });
@@ -167,7 +167,7 @@ mod tests {
         let lane = LaneSync {
             next_frame: 1,
             next_message: 2,
-            sent_bytes: 3,
+            used_credit: 3,
             received_frames: 4,
             limit: 5,
         };

@@ -9,7 +9,7 @@ use crate::buffer::{Buffer, BufferPool};
 use crate::frame::{FLAG_FIRST, Header};
 use crate::hello::LaneOffer;
 use crate::lane::{Delivery, Lane, LaneConfig};
-use crate::limits::{ACK_BYTES, ACK_FRAMES};
+use crate::limits::{ACK_BYTES, ACK_FRAMES, FRAME_CREDIT};
 use crate::session::control::{Ack, LaneSync};
 use crate::session::report::{Direction, LaneStats, Lost, Violation};
 use crate::time::Instant;
@@ -20,11 +20,11 @@ pub(crate) struct Incoming {
     is_reliable: bool,
     max_message: usize,
     window: u64,
-    /// Frames, messages and bytes of bodies accepted in this session.
+    /// Frames and messages accepted in this session, and the credit that they took.
     frames: u64,
     messages: u64,
-    bytes: u64,
-    /// Bytes handed to the application and taken by it, over the life of the peer.
+    used_credit: u64,
+    /// Credit of what was handed to the application and taken by it, over the life of the peer.
     delivered: u64,
     consumed: u64,
     assembly: Option<Assembly>,
@@ -69,7 +69,7 @@ impl Incoming {
             window,
             frames: 0,
             messages: 0,
-            bytes: 0,
+            used_credit: 0,
             delivered: 0,
             consumed: 0,
             assembly: None,
@@ -94,7 +94,7 @@ impl Incoming {
     /// The session is over. Returns the number of messages received in it.
     pub(crate) fn end(&mut self) -> u64 {
         let messages = self.messages;
-        (self.frames, self.messages, self.bytes) = (0, 0, 0);
+        (self.frames, self.messages, self.used_credit) = (0, 0, 0);
         self.assembly = None;
         (self.limit, self.advertised) = (0, 0);
         self.update_limit();
@@ -115,14 +115,14 @@ impl Incoming {
         if sync.next_frame < self.frames || sync.next_message < self.messages {
             return Err(Violation::CannotResume(self.lane));
         }
-        let over = sync.sent_bytes.saturating_sub(self.advertised.max(self.limit));
+        let over = sync.used_credit.saturating_sub(self.advertised.max(self.limit));
         if over > 0 {
             return Err(Violation::OverCredit { lane: self.lane, over });
         }
         let (from, to) = (self.messages, sync.next_message);
         self.assembly = None;
         (self.frames, self.messages) = (sync.next_frame, sync.next_message);
-        self.bytes = self.bytes.max(sync.sent_bytes);
+        self.used_credit = self.used_credit.max(sync.used_credit);
         self.update_limit();
         stats.lost_messages = stats.lost_messages.saturating_add(to - from);
         Ok((from < to).then_some(Lost {
@@ -147,13 +147,13 @@ impl Incoming {
         }
     }
 
-    /// Checks a frame's length against the credit and the message limit.
-    pub(crate) fn admit(&self, len: usize, message: usize) -> Result<(), Violation> {
+    /// Checks the credit that a frame takes, and the length of its message against the limit.
+    pub(crate) fn admit(&self, credit: usize, message: usize) -> Result<(), Violation> {
         if message > self.max_message {
             let (lane, limit) = (self.lane, self.max_message);
             return Err(Violation::MessageTooLong { lane, len: message, limit });
         }
-        let over = (self.bytes + len as u64).saturating_sub(self.advertised);
+        let over = (self.used_credit + credit as u64).saturating_sub(self.advertised);
         if over > 0 { Err(Violation::OverCredit { lane: self.lane, over }) } else { Ok(()) }
     }
 
@@ -169,21 +169,32 @@ impl Incoming {
         }
     }
 
-    /// Counts an accepted frame, with which `messages` are complete and `delivered` bytes of them
-    /// go to the application: they are held until it takes them. Returns the number of the first.
+    /// Counts an accepted frame of `len` bytes with whole `messages`. Returns the number of the
+    /// first.
     pub(crate) fn accept(
         &mut self,
         now: Instant,
         len: usize,
         messages: u64,
-        delivered: usize,
+        stats: &mut LaneStats,
+    ) -> u64 {
+        let credit = len + FRAME_CREDIT;
+        self.delivered += credit as u64;
+        self.count(now, len, credit, messages, stats)
+    }
+
+    fn count(
+        &mut self,
+        now: Instant,
+        len: usize,
+        credit: usize,
+        messages: u64,
         stats: &mut LaneStats,
     ) -> u64 {
         let first = self.messages;
         self.frames += 1;
         self.messages += messages;
-        self.bytes += len as u64;
-        self.delivered += delivered as u64;
+        self.used_credit += credit as u64;
         self.owed_frames += 1;
         self.owed_bytes += len;
         self.owed_since.get_or_insert(now);
@@ -234,8 +245,10 @@ impl Incoming {
         let assembly = self.assembly.as_mut().expect("begin_fragment made it");
         assembly.filled += len;
         let is_last = assembly.filled == assembly.total;
-        let delivered = if is_last { assembly.total } else { 0 };
-        let first = self.accept(now, len, u64::from(is_last), delivered, stats);
+        if is_last {
+            self.delivered += assembly.total as u64;
+        }
+        let first = self.count(now, len, len, u64::from(is_last), stats);
         let assembly = self.assembly.take_if(|_| is_last)?;
         let total = assembly.total;
         Some((first, assembly.buffer.freeze().slice(..total)))
@@ -248,7 +261,8 @@ impl Incoming {
     }
 
     fn update_limit(&mut self) {
-        let granted = (self.bytes + self.window).saturating_sub(self.delivered - self.consumed);
+        let granted =
+            (self.used_credit + self.window).saturating_sub(self.delivered - self.consumed);
         self.limit = self.limit.max(granted);
     }
 
@@ -293,6 +307,6 @@ impl Incoming {
     pub(crate) fn check(&self) {
         assert!(self.consumed <= self.delivered);
         assert!(self.advertised <= self.limit);
-        assert!(self.bytes <= self.limit, "{} of {}", self.bytes, self.limit);
+        assert!(self.used_credit <= self.limit, "{} of {}", self.used_credit, self.limit);
     }
 }

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::frame::{FLAG_FIRST, HEADER, Header, Kind, fits};
 use crate::hello::LaneOffer;
 use crate::lane::{Delivery, Lane, LaneConfig};
-use crate::limits::MAX_FRAME;
+use crate::limits::{FRAME_CREDIT, MAX_FRAME};
 use crate::outbox::{Item, Outbox};
 use crate::session::control::{Ack, LaneSync};
 use crate::session::report::{Direction, LaneStats, Lost, Violation};
@@ -22,11 +22,11 @@ pub(crate) struct Outgoing {
     lane: Lane,
     is_reliable: bool,
     replay_bytes: usize,
-    /// Frames numbered so far, and the messages and body bytes in them.
+    /// Frames numbered so far, the messages in them, and the credit that they took.
     next_frame: u64,
     next_message: u64,
-    sent_bytes: u64,
-    /// Bytes that the peer has granted since the session began.
+    used_credit: u64,
+    /// Bytes of credit that the peer has granted since the session began.
     limit: u64,
     /// Messages whose last frame is acknowledged.
     acked_messages: u64,
@@ -47,6 +47,8 @@ struct Sent {
     body: Bytes,
     /// Length of the frame's body.
     len: usize,
+    /// Credit that the frame takes.
+    credit: usize,
     /// Messages that end in this frame.
     messages: u32,
 }
@@ -65,7 +67,7 @@ impl Outgoing {
             replay_bytes: config.replay_bytes,
             next_frame: 0,
             next_message: 0,
-            sent_bytes: 0,
+            used_credit: 0,
             limit: 0,
             acked_messages: 0,
             unacked: VecDeque::new(),
@@ -89,7 +91,7 @@ impl Outgoing {
     pub(crate) fn end(&mut self, stats: &mut LaneStats) -> Option<Lost> {
         let (from, to) = (self.acked_messages, self.next_message);
         self.forget();
-        (self.next_frame, self.next_message, self.sent_bytes) = (0, 0, 0);
+        (self.next_frame, self.next_message, self.used_credit) = (0, 0, 0);
         (self.limit, self.acked_messages) = (0, 0);
         stats.lost_messages = stats.lost_messages.saturating_add(to - from);
         (from < to).then_some(Lost { lane: self.lane, from, to, direction: Direction::Sent })
@@ -108,7 +110,7 @@ impl Outgoing {
         LaneSync {
             next_frame: self.next_frame,
             next_message: self.next_message,
-            sent_bytes: self.sent_bytes,
+            used_credit: self.used_credit,
             ..LaneSync::default()
         }
     }
@@ -136,7 +138,7 @@ impl Outgoing {
             return true;
         }
         let Some(len) = self.next_len(outbox) else { return false };
-        let over_credit = self.sent_bytes + len as u64 > self.limit;
+        let over_credit = self.used_credit + (len + FRAME_CREDIT) as u64 > self.limit;
         let over_replay = self.unacked_bytes + len > self.replay_bytes && !self.unacked.is_empty();
         let is_stalled = over_credit || over_replay;
         if is_stalled && !mem::replace(&mut self.is_stalled, is_stalled) {
@@ -167,7 +169,7 @@ impl Outgoing {
         } else {
             let sent = self.next_frame(outbox, headers);
             self.next_frame += 1;
-            self.sent_bytes += sent.len as u64;
+            self.used_credit += sent.credit as u64;
             self.unacked_bytes += sent.len;
             stats.sent_frames += 1;
             stats.sent_bytes += sent.len as u64;
@@ -204,13 +206,15 @@ impl Outgoing {
         let len = frame.len() - HEADER;
         frame[..HEADER].copy_from_slice(&self.header(Kind::Batch, 0, len, count).encode());
         self.next_message += u64::from(count);
-        Sent { head: Bytes::new(), body: frame.freeze(), len, messages: count }
+        let credit = len + FRAME_CREDIT;
+        Sent { head: Bytes::new(), body: frame.freeze(), len, credit, messages: count }
     }
 
     fn single(&mut self, message: Bytes, headers: &mut Headers) -> Sent {
-        let head = headers.put(&self.header(Kind::Data, 0, message.len(), 0));
+        let len = message.len();
+        let head = headers.put(&self.header(Kind::Data, 0, len, 0));
         self.next_message += 1;
-        Sent { head, len: message.len(), body: message, messages: 1 }
+        Sent { head, body: message, len, credit: len + FRAME_CREDIT, messages: 1 }
     }
 
     fn fragment(&mut self, cut: Cut, headers: &mut Headers) -> Sent {
@@ -224,7 +228,7 @@ impl Outgoing {
         if !is_last {
             self.cut = Some(Cut { message, offset: end });
         }
-        Sent { head, body, len, messages: u32::from(is_last) }
+        Sent { head, body, len, credit: len, messages: u32::from(is_last) }
     }
 
     fn header(&self, kind: Kind, flags: u16, len: usize, extra: u32) -> Header {
@@ -246,7 +250,7 @@ impl Outgoing {
     }
 
     pub(crate) fn credit_bytes(&self) -> u64 {
-        self.limit.saturating_sub(self.sent_bytes)
+        self.limit.saturating_sub(self.used_credit)
     }
 
     pub(crate) fn check(&self) {

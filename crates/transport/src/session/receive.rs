@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::batch::{Batch, Part};
 use crate::frame::{self, HEADER, Header, Kind};
 use crate::lane::Lane;
-use crate::limits::COPY_THRESHOLD;
+use crate::limits::{COPY_THRESHOLD, FRAME_CREDIT};
 use crate::session::Session;
 use crate::session::control::{self, Ack, Sync, checked_lane};
 use crate::session::incoming::Order;
@@ -199,9 +199,9 @@ impl Turn<'_> {
         if !is_well_formed {
             return Err(Violation::MalformedMessages(lane));
         }
-        incoming.admit(body.len(), if is_batch { 0 } else { body.len() })?;
+        incoming.admit(body.len() + FRAME_CREDIT, if is_batch { 0 } else { body.len() })?;
         let count = u64::from(count);
-        let first = incoming.accept(self.now, body.len(), count, body.len(), stats);
+        let first = incoming.accept(self.now, body.len(), count, stats);
         let body = FoundBody::Staged { range, is_batch };
         self.session.found.push(Found { lane, first, count, body });
         Ok(())
@@ -300,14 +300,18 @@ impl Turn<'_> {
         let mut found = std::mem::take(&mut self.session.found);
         let (storage, base) = self.storage(&found, reader);
         for Found { lane, first, count, body } in found.drain(..) {
-            let part = match body {
+            let (part, credit) = match body {
                 FoundBody::Staged { range, is_batch } => {
+                    let credit = range.len() + FRAME_CREDIT;
                     let body = storage.slice(range.start - base..range.end - base);
-                    Part { body, is_batch }
+                    (Part { body, is_batch }, credit)
                 }
-                FoundBody::Assembled(body) => Part { body, is_batch: false },
+                FoundBody::Assembled(body) => {
+                    let credit = body.len();
+                    (Part { body, is_batch: false }, credit)
+                }
             };
-            self.push(lane, first, count, part);
+            self.push(lane, first, count, part, credit);
         }
         self.session.found = found;
         let need = match reader.body {
@@ -330,12 +334,13 @@ impl Turn<'_> {
         (reader.hand_over(&self.session.config.pool).freeze(), 0)
     }
 
-    fn push(&mut self, lane: Lane, first: u64, count: u64, part: Part) {
+    fn push(&mut self, lane: Lane, first: u64, count: u64, part: Part, credit: usize) {
         let bytes = part.body.len();
         let last = self.out.batches.iter_mut().rev().find(|batch| batch.lane == lane);
         if let Some(batch) = last.filter(|batch| batch.first + batch.count == first) {
             batch.count += count;
             batch.bytes += bytes;
+            batch.credit += credit;
             batch.parts.push(part);
             return;
         }
@@ -348,6 +353,7 @@ impl Turn<'_> {
             first,
             count,
             bytes,
+            credit,
             parts: vec![part],
         });
     }

@@ -153,7 +153,7 @@ pub struct LaneStats {
     pub replay_stalls: u64,
     /// Bytes sent and unacknowledged now.
     pub unacked_bytes: usize,
-    /// Bytes received and not yet taken by the application now.
+    /// Credit of what was received and not yet taken by the application now.
     pub held_bytes: usize,
     /// Bytes of the message being reassembled now.
     pub assembly_bytes: usize,

@@ -52,7 +52,6 @@ impl Session {
     fn transmit_control(&mut self, now: Instant, queue: &mut SendQueue) {
         self.transmit_sync(queue);
         let Some(link) = &mut self.link else { return };
-        link.is_overdue = false;
         if let Some(nonce) = link.owes_pong.take() {
             push(queue, Kind::Pong, &nonce.to_le_bytes());
         }

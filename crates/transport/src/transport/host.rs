@@ -70,7 +70,7 @@ pub(super) fn dial_error(address: SocketAddr, error: io::Error) -> DialError {
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::NetworkDown
         | io::ErrorKind::AddrNotAvailable => DialError::Unreachable(address.to_string()),
-        _ => DialError::Io(error),
+        _ => error.into(),
     }
 }
 

@@ -129,7 +129,7 @@ impl Listener for QuicListener {
                     QuicLink::open(connecting.await.map_err(failed)?, lanes).await
                 })
             };
-            Ok(Incoming { from: Some(from.ip()), upgrade: Box::new(upgrade) })
+            Ok(Incoming { from: Some(from.ip().to_canonical()), upgrade: Box::new(upgrade) })
         })
     }
 }

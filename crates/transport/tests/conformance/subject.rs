@@ -18,13 +18,16 @@ use dx_transport::transport::{self, Transport};
 use super::fragile::Cables;
 
 /// A test that hangs has failed.
-const HANG: Duration = Duration::from_secs(120);
+const HANG: Duration = Duration::from_mins(2);
 const DAY: Duration = Duration::from_hours(24);
+
+/// Makes the transport of a node with these credentials.
+type Make = dyn Fn(&Credentials) -> Arc<dyn Transport>;
 
 /// The transport under test.
 pub struct Subject {
     pub name: &'static str,
-    make: Box<dyn Fn(&Credentials) -> Arc<dyn Transport>>,
+    make: Box<Make>,
     endpoint: fn() -> String,
 }
 

@@ -121,6 +121,19 @@ fn nervous() -> Timing {
 }
 
 #[tokio::test]
+async fn a_broken_link_whose_peer_refuses_the_next_is_down_at_once() {
+    // By silence alone it would take longer than the test.
+    let timing = Timing { silence: Duration::from_secs(59), ..Timing::default() };
+    let (one, two, cables) = cabled_pair("memory", timing).await;
+    up(&one, 2).await;
+    up(&two, 1).await;
+    cables.forbid();
+    cables.break_all();
+    assert_eq!(down(&one).await, DownReason::Refused);
+    assert_eq!(down(&two).await, DownReason::Refused);
+}
+
+#[tokio::test]
 async fn a_cut_cable_is_noticed_by_both_and_a_healed_one_loses_nothing() {
     let (one, two, cables) = cabled_pair("tcp", nervous()).await;
     up(&one, 2).await;

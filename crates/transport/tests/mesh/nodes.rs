@@ -13,7 +13,7 @@ use dx_transport::mesh::{Mesh, MeshConfig, PeerEvent};
 use dx_transport::secret::ClusterSecret;
 
 /// A test that hangs has failed.
-const HANG: Duration = Duration::from_secs(60);
+const HANG: Duration = Duration::from_mins(1);
 
 /// Node `node`, in the incarnation of the same number.
 pub fn config(node: u32) -> MeshConfig {

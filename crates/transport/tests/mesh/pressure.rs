@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 use dx_transport::id::NodeId;
-use dx_transport::lane::{Lane, LaneConfig};
+use dx_transport::lane::{Lane, LaneConfig, Overflow};
+use dx_transport::limits::{FRAME_CREDIT, MAX_FRAME};
 use dx_transport::mesh::{Mesh, PeerEvent, SendError};
 
 use crate::nodes::{address, config, event, events, introduce, soon, start, up};
 
-const SMALL: usize = 128 * 1024;
+/// The smallest window that is possible.
+const SMALL: usize = 2 * (MAX_FRAME + FRAME_CREDIT);
 
 fn small_lanes() -> Vec<LaneConfig> {
     let mut lanes = LaneConfig::defaults();
@@ -109,6 +111,75 @@ async fn a_sender_that_waits_goes_on_when_there_is_room() {
             for message in &two.recv(Lane::DATA).await {
                 assert_eq!(u64::from_le_bytes(message[..8].try_into().unwrap()), next);
                 next += 1;
+            }
+        }
+    };
+    soon(async { tokio::join!(sending, receiving) }).await;
+}
+
+#[tokio::test]
+async fn a_lane_that_ends_the_session_on_overflow_says_what_is_lost_and_begins_anew() {
+    let mut lanes = small_lanes();
+    lanes[1].overflow = Overflow::EndSession;
+    let one = start(config(1).lanes(lanes).listen(address("tcp"))).await;
+    let two = start(config(2).lanes(small_lanes()).listen(address("tcp"))).await;
+    introduce(&one, &two);
+    up(&one, 2).await;
+    up(&two, 1).await;
+    let peer = one.peer(NodeId(2)).unwrap();
+    soon(async {
+        while one.status().peers[0].lanes[1].dropped_messages == 0 {
+            peer.try_send(Lane::DATA, &[7; 1000]).unwrap();
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    event(&one, |event| matches!(event, PeerEvent::Lost { .. }).then_some(())).await;
+    assert!(!up(&one, 2).await, "a new session begins");
+    assert!(!up(&two, 1).await, "a new session begins");
+}
+
+#[tokio::test]
+async fn a_lane_that_drops_the_oldest_keeps_the_newest() {
+    let mut lanes = small_lanes();
+    lanes[1].overflow = Overflow::DropOldest;
+    let one = start(config(1).lanes(lanes).listen(address("tcp"))).await;
+    let peer = one.add_peer(NodeId(2), Vec::new()).unwrap();
+    for number in 0..1000_u64 {
+        let mut message = [0; 1000];
+        message[..8].copy_from_slice(&number.to_le_bytes());
+        peer.try_send(Lane::DATA, &message).unwrap();
+    }
+    let dropped = one.status().peers[0].lanes[1].dropped_messages;
+    assert!(dropped >= 1000 - SMALL as u64 / 1000, "{dropped} dropped");
+    let two = start(config(2).lanes(small_lanes())).await;
+    two.add_peer(NodeId(1), one.endpoints().to_vec()).unwrap();
+    let mut next = dropped;
+    while next < 1000 {
+        for message in &soon(two.recv(Lane::DATA)).await {
+            assert_eq!(u64::from_le_bytes(message[..8].try_into().unwrap()), next);
+            next += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_smallest_window_stalls_no_size_of_message() {
+    let (one, two) = small_pair().await;
+    let peer = one.peer(NodeId(2)).unwrap();
+    let sizes = [1, 4096, 4097, 30_000, MAX_FRAME - 1, MAX_FRAME, MAX_FRAME + 1, 500_000];
+    let messages: Vec<Bytes> =
+        sizes.iter().cycle().take(200).map(|size| Bytes::from(vec![7; *size])).collect();
+    let sending = async {
+        for message in &messages {
+            peer.send_bytes(Lane::BULK, message.clone()).await.unwrap();
+        }
+    };
+    let receiving = async {
+        let mut expected = messages.iter();
+        while expected.len() > 0 {
+            for message in &two.recv(Lane::BULK).await {
+                assert_eq!(message.len(), expected.next().unwrap().len());
             }
         }
     };

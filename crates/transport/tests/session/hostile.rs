@@ -3,6 +3,7 @@
 use dx_transport::frame::{FLAG_FIRST, HEADER, Header, Kind, write_varint};
 use dx_transport::lane::Delivery::Reliable;
 use dx_transport::lane::{Lane, LaneConfig};
+use dx_transport::limits::FRAME_CREDIT;
 use dx_transport::session::Violation;
 
 use crate::world::{World, small_lanes};
@@ -85,7 +86,17 @@ fn more_than_was_granted_is_refused() {
         seq += 1;
     };
     assert!(matches!(over, Violation::OverCredit { lane: Lane(1), .. }), "{over}");
-    assert_eq!(seq as usize, 256 * 1024 / MAX_MESSAGE);
+    assert_eq!(seq as usize, 256 * 1024 / (MAX_MESSAGE + FRAME_CREDIT));
+}
+
+#[test]
+fn tiny_frames_take_more_credit_than_their_bytes() {
+    let mut world = linked();
+    let mut frames = 0;
+    while say(&mut world, Header { seq: frames, ..header(Kind::Batch, 1) }, &batch(0)).is_none() {
+        frames += 1;
+    }
+    assert_eq!(frames as usize, 256 * 1024 / (1 + FRAME_CREDIT));
 }
 
 #[test]

@@ -158,7 +158,7 @@ impl End {
     fn take(&mut self, received: Received) {
         for batch in received.batches {
             let lane = batch.lane().index();
-            self.held[lane] += batch.bytes();
+            self.held[lane] += batch.credit();
             let mut number = batch.first();
             for message in &batch {
                 self.received[lane].push((number, message.to_bytes()));

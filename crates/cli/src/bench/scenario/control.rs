@@ -12,7 +12,7 @@ use dx_transport::lane::Lane;
 use dx_transport::mesh::Mesh;
 use tokio::sync::oneshot;
 
-use crate::bench::end::End;
+use crate::bench::end::{End, Task};
 use crate::bench::latency::{Distribution, PERCENTILES};
 use crate::bench::mesh::pair::{receive_paced, send_paced, send_until};
 use crate::bench::mesh::{Gauge, Pair};
@@ -70,7 +70,9 @@ async fn over(
         let value = alone.latency.percentile_us(quantile);
         run.report(&params("idle"), (metric, Unit::Microseconds), value, None)?;
     }
-    let beside = beside_bulk(&pair, &gauge, saturated, BULK_BYTES).await?;
+    let bulk = Bulk::start(&pair, BULK_BYTES);
+    let beside = pings(&pair, &gauge, saturated).await?;
+    bulk.finish().await?;
     let params = params("saturated");
     for (metric, quantile) in PERCENTILES {
         let value = beside.latency.percentile_us(quantile);
@@ -95,23 +97,33 @@ pub(super) struct Pings {
     pub bulk: f64,
 }
 
-/// Control messages beside bulk messages of `size` bytes.
-pub(super) async fn beside_bulk(
-    pair: &Pair,
-    gauge: &Gauge,
-    window: Window,
-    size: usize,
-) -> anyhow::Result<Pings> {
-    let enough = Arc::new(AtomicBool::new(false));
-    let source = Source::new(size);
-    let sending = send_until(pair.a.peer.clone(), Lane::BULK, source, Arc::clone(&enough));
-    let sender = pair.a.end.spawn(sending);
-    let consumer = pair.b.end.spawn(consume(Arc::clone(&pair.b.mesh), size));
-    let pings = pings(pair, gauge, window).await?;
-    enough.store(true, Ordering::Relaxed);
-    sender.join().await?;
-    consumer.join().await?;
-    Ok(pings)
+/// Bulk messages without end, from one node to the other. Dropped, it leaves them where they are.
+pub(super) struct Bulk {
+    enough: Arc<AtomicBool>,
+    sender: Task<anyhow::Result<()>>,
+    consumer: Task<anyhow::Result<()>>,
+}
+
+impl Bulk {
+    /// Starts to send messages of `size` bytes.
+    pub fn start(pair: &Pair, size: usize) -> Self {
+        let enough = Arc::new(AtomicBool::new(false));
+        let (peer, source) = (pair.a.peer.clone(), Source::new(size));
+        let sending = send_until(peer, Lane::BULK, source, Arc::clone(&enough));
+        let sender = pair.a.end.spawn(sending);
+        let consumer = pair.b.end.spawn(consume(Arc::clone(&pair.b.mesh), size));
+        Self { enough, sender, consumer }
+    }
+
+    /// Stops, and waits until everything has arrived.
+    ///
+    /// # Errors
+    /// If something did not arrive as it was sent.
+    async fn finish(self) -> anyhow::Result<()> {
+        self.enough.store(true, Ordering::Relaxed);
+        self.sender.join().await?;
+        self.consumer.join().await
+    }
 }
 
 /// Receives and checks bulk messages to their end.

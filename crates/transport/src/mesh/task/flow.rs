@@ -16,6 +16,9 @@ use crate::mesh::waiters::lock;
 use crate::session::{CloseCode, Lost, Session, Signal, Violation};
 use crate::time::Instant;
 
+/// Datagrams taken per turn.
+const DATAGRAM_BURST: usize = 64;
+
 impl PeerTask {
     /// Reads; returns whether another turn is needed.
     pub(super) fn poll_read(
@@ -28,15 +31,22 @@ impl PeerTask {
             return false;
         };
         let read = live.poll_read(cx, now, session, &mut self.received);
-        while let Poll::Ready(Ok(datagram)) = live.link().poll_datagram(cx) {
-            let is_over = self.mesh.datagrams.push(self.peer.node, datagram);
-            self.peer.dropped_datagrams.fetch_add(u64::from(is_over), Ordering::Relaxed);
-        }
+        let has_more_datagrams = self.poll_datagrams(cx);
         self.deliver();
         for signal in std::mem::take(&mut self.received.signals) {
             self.on_signal(signal, now, session);
         }
-        self.settle(read, now, session)
+        self.settle(read, now, session) | has_more_datagrams
+    }
+
+    fn poll_datagrams(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(live) = &mut self.live else { return false };
+        for _ in 0..DATAGRAM_BURST {
+            let Poll::Ready(Ok(datagram)) = live.link().poll_datagram(cx) else { return false };
+            let is_over = self.mesh.datagrams.push(self.peer.node, datagram);
+            self.peer.dropped_datagrams.fetch_add(u64::from(is_over), Ordering::Relaxed);
+        }
+        true
     }
 
     /// Writes; returns whether another turn is needed.

@@ -36,8 +36,8 @@ impl PeerTask {
         let mut has_started = false;
         while let Some(index) = self.dialer.start(now) {
             let target = self.targets[index].clone();
-            let mesh = self.mesh.clone();
-            self.attempts.spawn(attempt::dial(mesh, self.peer.node, target, session.nonce()));
+            let (mesh, peer) = (self.mesh.clone(), self.peer.clone());
+            self.attempts.spawn(attempt::dial(mesh, peer, target, session.nonce()));
             has_started = true;
         }
         has_started
@@ -62,12 +62,12 @@ impl PeerTask {
         let has_met = std::mem::replace(&mut self.seen_completed, completed) != completed;
         let is_mesh_busy = has_met || self.mesh.is_meeting();
         let is_coming = self.peer.arriving.load(Ordering::Acquire) > 0;
-        if !is_coming && !(self.dialer.yields() && is_mesh_busy) {
-            return false;
+        let gives_way = is_coming || self.dialer.yields() && is_mesh_busy;
+        if gives_way {
+            self.ways_given += 1;
+            self.dialer.postpone(now, fastrand::f64());
         }
-        self.ways_given += 1;
-        self.dialer.postpone(now, fastrand::f64());
-        true
+        gives_way
     }
 
     pub(super) fn poll_attempts(
@@ -80,13 +80,17 @@ impl PeerTask {
             // An attempt that was aborted has no result.
             let Ok(Attempt { address, result }) = ended else { continue };
             match result {
-                Ok(candidate) => self.consider(candidate, now, session),
-                Err(error) => self.attempt_failed(&address, error, now),
+                Some(Ok(candidate)) => self.consider(candidate, now, session),
+                Some(Err(error)) => self.attempt_failed(&address, error, now),
+                None => {}
             }
         }
     }
 
     fn attempt_failed(&mut self, address: &str, error: LinkError, now: Instant) {
+        if self.live.is_some() && self.dialer.is_idle() {
+            return;
+        }
         if error.is_lost_tie() {
             self.attempts = JoinSet::new();
             self.dialer.lost_tie(now, fastrand::f64());
@@ -148,14 +152,10 @@ impl PeerTask {
         if self.ending.is_draining() {
             session.go_away();
         }
-        self.attempts = JoinSet::new();
-        self.dialer.attached();
-        if self.shunned_until.is_none() {
-            self.reported.clear();
-        }
+        self.settle_dialing(new.dialer);
         self.ways_given = 0;
         self.down_at = None;
-        self.show_link(&*new.link, &new, attached.resumed);
+        self.show_link(&*new.link, &new, attached.resumed, now);
         self.say_attached(&new, restarted, attached);
         let fed = feed(session, now, &new.first, &mut self.received);
         self.live = Some(LiveLink::new(new, now));
@@ -164,12 +164,23 @@ impl PeerTask {
         }
     }
 
-    fn show_link(&self, link: &dyn Link, new: &Candidate, resumed: bool) {
+    /// There is a link: nothing more is dialed. But where the peer's link came first and this node
+    /// is the greater, an attempt that is under way goes on. The peer may have accepted it
+    /// already and given up its own for it, so that to give up both would leave none.
+    fn settle_dialing(&mut self, winner: arbiter::Dialer) {
+        let is_smaller = self.mesh.config.node < self.peer.node;
+        if winner == arbiter::Dialer::Us || is_smaller {
+            self.attempts = JoinSet::new();
+        }
+        self.dialer.attached(winner);
+    }
+
+    fn show_link(&self, link: &dyn Link, new: &Candidate, resumed: bool, now: Instant) {
         let mut view = lock(&self.peer.view);
         view.state = PeerState::Up;
         view.incarnation = Some(new.hello.incarnation);
         view.transport = Some(new.transport);
-        view.dialer = Some(new.dialer);
+        view.rival = Some((new.dialer, now));
         view.max_datagram = link.max_datagram();
         view.links += 1;
         view.sessions += u64::from(!resumed);
@@ -209,6 +220,7 @@ impl PeerTask {
         outcome: Outcome,
     ) -> Duration {
         session.detach(now);
+        self.seen_completed = self.mesh.handshakes.completed();
         let age = now.since(since);
         if age >= self.mesh.config.dialing.stable_after {
             self.reported.clear();
@@ -217,7 +229,7 @@ impl PeerTask {
         self.down_at = self.is_up.then(|| now + self.mesh.config.timing.silence);
         let mut view = lock(&self.peer.view);
         view.transport = None;
-        view.dialer = None;
+        view.rival = None;
         view.max_datagram = None;
         if self.is_up {
             view.state = PeerState::Relinking;

@@ -18,6 +18,10 @@ use crate::transport::{ALPN, CreateError};
 /// for 100 Mbit/s x 100 ms, is a tenth of it.
 const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
 
+/// The same within this host, where buffers take the place of the wire: what a bulk stream has
+/// under way is what a control message has to wait for. Enough for full speed (measured).
+const LOOPBACK_STREAM_WINDOW: u32 = 1024 * 1024;
+
 /// The same for all streams together: what a peer can make us hold.
 const RECEIVE_WINDOW: u32 = 64 * 1024 * 1024;
 
@@ -73,7 +77,10 @@ impl Configs {
             .incoming_buffer_size(MAX_INCOMING.1)
             .incoming_buffer_size_total(MAX_INCOMING.0 as u64 * MAX_INCOMING.1);
         let mut loopback = transport();
-        loopback.initial_mtu(LOOPBACK_PACKET).mtu_discovery_config(None);
+        loopback
+            .initial_mtu(LOOPBACK_PACKET)
+            .mtu_discovery_config(None)
+            .stream_receive_window(VarInt::from_u32(LOOPBACK_STREAM_WINDOW));
         let (loopback, network) = (Arc::new(loopback), Arc::new(transport()));
         Ok(Self { client, server, loopback, network })
     }

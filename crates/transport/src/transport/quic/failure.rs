@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use quinn::{ConnectionError, ReadError, TransportErrorCode, WriteError};
 use rustls::AlertDescription;
 
+use crate::limits;
 use crate::transport::{DialError, refusal};
 
 /// Application error code of a link that was closed after everything was delivered.
@@ -16,19 +17,16 @@ pub const DROPPED: u32 = 1;
 
 /// Why no link came about with `address`.
 pub fn handshake(address: SocketAddr, error: &ConnectionError) -> DialError {
-    let failed = |reason: &dyn ToString| DialError::Handshake {
-        transport: "quic",
-        reason: reason.to_string(),
-    };
+    let failed = |reason: String| DialError::Handshake { transport: "quic", reason };
     certificate(error).unwrap_or_else(|| match error {
         ConnectionError::TimedOut => DialError::Timeout(address.to_string()),
-        ConnectionError::Reset => DialError::Io(io::ErrorKind::ConnectionReset.into()),
+        ConnectionError::Reset => lost(error).into(),
         ConnectionError::ConnectionClosed(close)
             if close.error_code == TransportErrorCode::CONNECTION_REFUSED =>
         {
-            failed(&"the peer does not accept connections now")
+            failed("the peer does not accept connections now".to_owned())
         }
-        error => failed(error),
+        error => failed(printable(error)),
     })
 }
 
@@ -83,7 +81,12 @@ pub fn lost(error: &ConnectionError) -> io::Error {
         ConnectionError::LocallyClosed => io::ErrorKind::NotConnected,
         _ => io::ErrorKind::ConnectionAborted,
     };
-    io::Error::new(kind, error.clone())
+    io::Error::new(kind, printable(error))
+}
+
+/// The error as text. The peer, who may be anybody, has words of its own in it.
+fn printable(error: &ConnectionError) -> String {
+    error.to_string().escape_debug().take(limits::MAX_REASON).collect()
 }
 
 /// Whether the peer closed the link after everything was delivered.
