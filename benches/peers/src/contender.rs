@@ -4,7 +4,6 @@ mod mesh;
 pub mod nats;
 mod tarpc;
 mod tonic;
-pub mod zenoh;
 
 use clap::ValueEnum;
 use dx::bench::subject::{BoxFuture, Flow, Window};
@@ -34,10 +33,6 @@ pub enum Name {
     DxTls,
     /// dx over QUIC.
     DxQuic,
-    /// zenoh over TCP.
-    ZenohTcp,
-    /// zenoh over QUIC.
-    ZenohQuic,
     /// tarpc over TCP.
     Tarpc,
     /// tonic over TCP.
@@ -51,7 +46,6 @@ impl Name {
     pub fn peer(self) -> &'static str {
         match self {
             Self::DxTcp | Self::DxTls | Self::DxQuic => "dx",
-            Self::ZenohTcp | Self::ZenohQuic => "zenoh",
             Self::Tarpc => "tarpc",
             Self::Tonic => "tonic",
             Self::Nats => "nats",
@@ -62,8 +56,8 @@ impl Name {
     pub fn transport(self) -> &'static str {
         match self {
             Self::DxTls => "tls",
-            Self::DxQuic | Self::ZenohQuic => "quic",
-            Self::DxTcp | Self::ZenohTcp | Self::Tarpc | Self::Tonic | Self::Nats => "tcp",
+            Self::DxQuic => "quic",
+            Self::DxTcp | Self::Tarpc | Self::Tonic | Self::Nats => "tcp",
         }
     }
 
@@ -71,12 +65,8 @@ impl Name {
     pub fn note(self) -> &'static str {
         match self {
             Self::DxTcp | Self::DxTls | Self::DxQuic => {
-                "one process, two threads; \"64 in flight\" are echoes in order, without a call to \
-                 return them to"
-            }
-            Self::ZenohTcp | Self::ZenohQuic => {
-                "two processes, because its runtimes belong to the process; peer mode, scouting \
-                 off, congestion control Block; round trips are express"
+                "one process, two threads; tls and quic prove both ends' certificates; it has no \
+                 calls: \"64 in flight\" are echoes, which come back in order and in batches"
             }
             Self::Tarpc => {
                 "one process, two threads; bincode; one way are 64 calls in flight with empty \
@@ -87,8 +77,9 @@ impl Name {
                  a client stream; HTTP/2 windows of 4 MiB"
             }
             Self::Nats => {
-                "three processes' worth of hops: one process, two threads, and the broker; one way \
-                 is held to what the subscriber keeps up with, since the broker would drop it"
+                "brokered: two clients in one process, two threads, and nats-server in another; one way \
+                 is held to what the subscriber keeps up with, since the broker would drop the rest; \
+                 flushed every 256 KiB"
             }
         }
     }
@@ -102,8 +93,6 @@ impl Name {
             Self::DxTcp => Box::new(mesh::Mesh::start(TransportName::Tcp).await?),
             Self::DxTls => Box::new(mesh::Mesh::start(TransportName::Tls).await?),
             Self::DxQuic => Box::new(mesh::Mesh::start(TransportName::Quic).await?),
-            Self::ZenohTcp => Box::new(zenoh::Zenoh::new(zenoh::Link::Tcp)?),
-            Self::ZenohQuic => Box::new(zenoh::Zenoh::new(zenoh::Link::Quic)?),
             Self::Tarpc => Box::new(tarpc::Tarpc::start().await?),
             Self::Tonic => Box::new(tonic::Tonic::start().await?),
             Self::Nats => Box::new(nats::Nats::start().await?),

@@ -30,8 +30,12 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// is 64 MiB behind, and the client drops messages beyond 65,536.
 const MOST_AHEAD_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Messages after which the publisher flushes, and looks how far ahead it is.
-const MESSAGES_PER_FLUSH: u64 = 64;
+/// Messages that the publisher is ahead at most; half of what the client holds.
+const MOST_AHEAD: u64 = 32 * 1024;
+
+/// Bytes after which the publisher flushes and looks how far ahead it is, and after which the
+/// subscriber says how far it is.
+const BYTES_PER_FLUSH: u64 = 256 * 1024;
 
 /// A client at each end, and the broker.
 pub struct Nats {
@@ -89,8 +93,13 @@ impl Nats {
         let client = self.subscriber.clone();
         let subscriber = self.b.spawn(subscribe(client, "flow")).join().await?;
         let receiver = Receiver::new(size, window);
-        let receiver =
-            self.b.spawn(receive(subscriber, receiver, enough.clone(), Arc::clone(&progress)));
+        let receiver = self.b.spawn(receive(
+            subscriber,
+            size,
+            receiver,
+            enough.clone(),
+            Arc::clone(&progress),
+        ));
         let sender = send_until(self.publisher.clone(), size, enough, progress);
         let sender = self.a.spawn(sender);
         let flow = receiver.join().await?;
@@ -179,17 +188,19 @@ async fn subscribe(client: Client, subject: &'static str) -> anyhow::Result<Subs
 
 async fn receive(
     mut subscriber: Subscriber,
+    size: usize,
     mut receiver: Receiver,
     enough: Enough,
     progress: Arc<Progress>,
 ) -> anyhow::Result<Flow> {
+    let per_flush = BYTES_PER_FLUSH / size as u64;
     let mut received = 0_u64;
     while let Some(message) = subscriber.next().await {
         if receiver.take(&message.payload)? {
             return receiver.finish();
         }
         received += 1;
-        if received.is_multiple_of(MESSAGES_PER_FLUSH) {
+        if received.is_multiple_of(per_flush) {
             progress.received.store(received, Ordering::Release);
             progress.more.notify_one();
         }
@@ -206,10 +217,11 @@ async fn send_until(
     enough: Enough,
     progress: Arc<Progress>,
 ) -> anyhow::Result<()> {
-    let most_ahead = (MOST_AHEAD_BYTES / size as u64).clamp(MESSAGES_PER_FLUSH, 32 * 1024);
+    let per_flush = BYTES_PER_FLUSH / size as u64;
+    let most_ahead = MOST_AHEAD.min(MOST_AHEAD_BYTES / size as u64);
     let mut source = Source::new(size);
     while !enough.is_set() {
-        for _ in 0..MESSAGES_PER_FLUSH {
+        for _ in 0..per_flush {
             client.publish("flow", load::next(&mut source)).await?;
         }
         client.flush().await?;
