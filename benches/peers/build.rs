@@ -4,7 +4,7 @@ use std::fs;
 
 /// The peers, and what they run on.
 const LIBRARIES: [&str; 9] =
-    ["async-nats", "aws-lc-rs", "h2", "quinn", "rustls", "tarpc", "tokio", "tonic"];
+    ["async-nats", "aws-lc-rs", "h2", "quinn", "rustls", "tarpc", "tokio", "tonic", "zenoh"];
 
 fn main() {
     println!("cargo::rerun-if-changed=Cargo.lock");

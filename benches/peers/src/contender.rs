@@ -4,6 +4,7 @@ mod mesh;
 pub mod nats;
 mod tarpc;
 mod tonic;
+pub mod zenoh;
 
 use clap::ValueEnum;
 use dx::bench::subject::{BoxFuture, Flow, Window};
@@ -33,6 +34,10 @@ pub enum Name {
     DxTls,
     /// dx over QUIC.
     DxQuic,
+    /// zenoh over TCP.
+    ZenohTcp,
+    /// zenoh over QUIC.
+    ZenohQuic,
     /// tarpc over TCP.
     Tarpc,
     /// tonic over TCP.
@@ -46,6 +51,7 @@ impl Name {
     pub fn peer(self) -> &'static str {
         match self {
             Self::DxTcp | Self::DxTls | Self::DxQuic => "dx",
+            Self::ZenohTcp | Self::ZenohQuic => "zenoh",
             Self::Tarpc => "tarpc",
             Self::Tonic => "tonic",
             Self::Nats => "nats",
@@ -56,8 +62,8 @@ impl Name {
     pub fn transport(self) -> &'static str {
         match self {
             Self::DxTls => "tls",
-            Self::DxQuic => "quic",
-            Self::DxTcp | Self::Tarpc | Self::Tonic | Self::Nats => "tcp",
+            Self::DxQuic | Self::ZenohQuic => "quic",
+            Self::DxTcp | Self::ZenohTcp | Self::Tarpc | Self::Tonic | Self::Nats => "tcp",
         }
     }
 
@@ -67,6 +73,10 @@ impl Name {
             Self::DxTcp | Self::DxTls | Self::DxQuic => {
                 "one process, two threads; tls and quic prove both ends' certificates; it has no \
                  calls: \"64 in flight\" are echoes, which come back in order and in batches"
+            }
+            Self::ZenohTcp | Self::ZenohQuic => {
+                "two processes, because its runtimes belong to the process; peer mode, scouting \
+                 off, congestion control Block; round trips are express"
             }
             Self::Tarpc => {
                 "one process, two threads; bincode; one way are 64 calls in flight with empty \
@@ -93,6 +103,8 @@ impl Name {
             Self::DxTcp => Box::new(mesh::Mesh::start(TransportName::Tcp).await?),
             Self::DxTls => Box::new(mesh::Mesh::start(TransportName::Tls).await?),
             Self::DxQuic => Box::new(mesh::Mesh::start(TransportName::Quic).await?),
+            Self::ZenohTcp => Box::new(zenoh::Zenoh::new(zenoh::Link::Tcp)?),
+            Self::ZenohQuic => Box::new(zenoh::Zenoh::new(zenoh::Link::Quic)?),
             Self::Tarpc => Box::new(tarpc::Tarpc::start().await?),
             Self::Tonic => Box::new(tonic::Tonic::start().await?),
             Self::Nats => Box::new(nats::Nats::start().await?),

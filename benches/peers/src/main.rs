@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use dx::bench::subject::Window;
 
-use crate::contender::{Name, nats};
+use crate::contender::{Name, nats, zenoh};
 use crate::run::Options;
 
 /// Measures dx and its peers side by side.
@@ -31,6 +31,15 @@ struct Arguments {
     /// Only these
     #[arg(long, value_delimiter = ',', value_enum)]
     only: Vec<Name>,
+    #[command(subcommand)]
+    end: Option<End>,
+}
+
+/// What the program starts itself as.
+#[derive(Debug, Subcommand)]
+enum End {
+    #[command(hide = true)]
+    ZenohEnd(zenoh::end::Arguments),
 }
 
 /// A window of each measurement, without and with `--quick`.
@@ -41,7 +50,11 @@ const QUICK: Window =
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match compare(&arguments) {
+    let done = match &arguments.end {
+        Some(End::ZenohEnd(end)) => zenoh::end::run(end).map(|()| true),
+        None => compare(&arguments),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
