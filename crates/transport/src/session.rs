@@ -200,10 +200,14 @@ impl Session {
 
     fn forget_session(&mut self) -> Vec<Lost> {
         let Some(peer) = self.peer.take() else { return Vec::new() };
-        let sent_messages = self.outgoing.iter().map(Outgoing::sent_messages).collect();
-        let received = self.incoming.iter_mut().map(Incoming::end).collect();
-        let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
-        self.ended = Some((ended, received));
+        let sent_messages: Vec<u64> = self.outgoing.iter().map(Outgoing::sent_messages).collect();
+        let received: Vec<u64> = self.incoming.iter_mut().map(Incoming::end).collect();
+        // A session in which nothing was said does not hide the one before, of which the peer may
+        // still have something to tell.
+        if self.ended.is_none() || sent_messages.iter().chain(&received).any(|count| *count > 0) {
+            let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
+            self.ended = Some((ended, received));
+        }
         let lanes = self.outgoing.iter_mut().zip(&mut self.stats);
         lanes.filter_map(|(lane, stats)| lane.end(stats)).collect()
     }

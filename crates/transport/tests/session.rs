@@ -256,6 +256,39 @@ fn whoever_hears_the_other_first_still_says_what_it_sent_before() {
 }
 
 #[test]
+fn an_empty_session_does_not_hide_what_the_one_before_lost() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    world.send(0, 1, 100);
+    world.settle();
+    world.send(0, 1, 5000);
+    world.transmit(0);
+    world.cut();
+    world.ends[0].end_session();
+    // Both attach, and the link breaks before either has heard of the other; twice.
+    for _ in 0..2 {
+        world.link();
+        world.cut();
+        world.ends[0].end_session();
+    }
+    world.settle();
+    let lost = |direction| Lost { lane: Lane(1), from: 1, to: 2, direction };
+    assert_eq!(world.ends[0].lost, [lost(Direction::Sent)]);
+    assert_eq!(world.ends[1].lost, [lost(Direction::Received)]);
+}
+
+#[test]
+fn a_peer_that_offers_no_replay_is_not_acknowledged_for_ever() {
+    let lane = |lane: LaneConfig| LaneConfig { replay_bytes: 0, ..lane };
+    let lanes: Vec<LaneConfig> = two_reliable().into_iter().map(lane).collect();
+    let mut world = World::new(&lanes, 1);
+    world.link();
+    world.settle();
+    assert!(!world.transmit(0) && !world.transmit(1), "there is always something to say");
+}
+
+#[test]
 fn a_session_without_a_link_ends_after_its_time() {
     let mut world = World::new(&two_reliable(), 1);
     world.link();
