@@ -225,7 +225,7 @@ impl Node {
             assert!(self.now.since(start) < Duration::from_secs(10), "never given up");
             let deadline = self.session.deadline().expect("a link has a deadline");
             self.now = self.now.max(deadline);
-            self.advance(Duration::from_millis(1));
+            self.advance(Duration::from_millis(10));
             for channel in (0..self.channels).filter(|_| !is_stuck) {
                 self.transmit(channel);
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -73,6 +73,10 @@ struct Strangers {
 
 /// How long the same reason is no news again.
 const STRANGERS_MEMORY: Duration = Duration::from_mins(10);
+
+/// How long after a link came up the peer may still be dialing without knowing of it: longer than
+/// any handshake takes from its last packet on.
+const CROSSING: Duration = Duration::from_secs(1);
 
 impl Strangers {
     fn is_news(&mut self, now: Instant, address: &str, error: &LinkError) -> bool {
@@ -201,7 +205,7 @@ impl Shared {
             view: Mutex::new(View::default()),
             orders: Mutex::new(Orders::default()),
             has_orders: AtomicBool::new(false),
-            arriving: AtomicUsize::new(0),
+            arriving: Arc::default(),
             dropped_datagrams: AtomicU64::new(0),
             max_datagrams: self.config.bounds.datagrams,
             events: self.events.clone(),
@@ -230,6 +234,10 @@ impl Shared {
     }
 
     /// What there is to know about a new link between this node and `peer`.
+    ///
+    /// A link in use is a rival only while it is young. A peer that dials although it should have
+    /// had the link for a while does not have it: the link is broken, or broken in one direction,
+    /// and this end has not noticed yet.
     pub(crate) fn situation(
         &self,
         peer: &PeerShared,
@@ -238,12 +246,14 @@ impl Shared {
         dialer: Dialer,
     ) -> Situation {
         let is_quiet = self.is_quiet(session);
+        let is_young = |since| self.clock.now().since(since) < CROSSING;
         let view = lock(&peer.view);
+        let rival = view.rival.filter(|(_, since)| !is_quiet && is_young(*since));
         Situation {
             us: self.config.node,
             peer: peer.node,
             known: view.incarnation,
-            live: view.dialer.filter(|_| !is_quiet),
+            rival: rival.map(|(dialer, _)| dialer),
             incarnation: hello.incarnation,
             dialer,
         }

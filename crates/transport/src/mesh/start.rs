@@ -6,7 +6,7 @@ use tokio::task::AbortHandle;
 
 use crate::address::Address;
 use crate::lane::LaneConfig;
-use crate::limits::{FRAME_CREDIT, MAX_FRAME, MAX_LANES, MAX_MESSAGE_CEILING};
+use crate::limits::{FRAME_CREDIT, MAX_FRAME, MAX_LANES, MAX_MESSAGE_CEILING, MIN_WINDOW};
 use crate::mesh::acceptor;
 use crate::mesh::config::MeshConfig;
 use crate::mesh::error::StartError;
@@ -86,9 +86,11 @@ fn check_lane(lane: &LaneConfig) -> Result<(), StartError> {
             "messages of {} bytes are not possible: 1 to {MAX_MESSAGE_CEILING} are",
             lane.max_message
         ))
-    } else if lane.window_bytes.min(lane.replay_bytes) < MAX_FRAME + FRAME_CREDIT {
+    } else if lane.window_bytes < MIN_WINDOW {
+        wrong(format!("`window_bytes` must be at least {MIN_WINDOW}, two frames"))
+    } else if lane.replay_bytes < MAX_FRAME + FRAME_CREDIT {
         let least = MAX_FRAME + FRAME_CREDIT;
-        wrong(format!("`window_bytes` and `replay_bytes` must be at least {least}, one frame"))
+        wrong(format!("`replay_bytes` must be at least {least}, one frame"))
     } else if lane.queue_bytes == 0 {
         wrong("`queue_bytes` must be more than zero".to_owned())
     } else {
@@ -122,7 +124,9 @@ mod tests {
         assert!(matches!(check(&config().lanes(Vec::new())), Err(StartError::LaneCount(0))));
         assert!(matches!(lane(|lane| lane.weight = 0), Err(StartError::Lane { lane: "data", .. })));
         assert!(lane(|lane| lane.max_message = usize::MAX).is_err());
-        assert!(lane(|lane| lane.window_bytes = 1).is_err());
+        assert!(lane(|lane| lane.window_bytes = MIN_WINDOW).is_ok());
+        assert!(lane(|lane| lane.window_bytes = MIN_WINDOW - 1).is_err());
+        assert!(lane(|lane| lane.replay_bytes = 1).is_err());
         assert!(lane(|lane| lane.queue_bytes = 0).is_err());
         let mut timing = crate::session::Timing::default();
         timing.silence = timing.ping_interval;

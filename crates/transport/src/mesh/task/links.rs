@@ -18,9 +18,9 @@ use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::status::PeerState;
 use crate::mesh::waiters::lock;
-use crate::session::{Attached, Received, Session, Violation};
+use crate::session::{Attached, CloseCode, Received, Session, Violation};
 use crate::time::Instant;
-use crate::transport::Link;
+use crate::transport::{Link, LinkStats};
 
 /// How often dialing is put off, by [`Dialing::grace`](crate::mesh::Dialing::grace) each time. A
 /// guess: together about the time that 64 nodes on one core need to meet.
@@ -122,6 +122,12 @@ impl PeerTask {
             Verdict::Stale { .. } => self.turn_away(new, RejectCode::StaleIncarnation),
             // The session that the handshake spoke of is over. The next one names the new one.
             _ if new.nonce != session.nonce() => self.turn_away(new, RejectCode::Duplicate),
+            // One side knows of the end of a session and the other does not, or this handshake is
+            // older than the session: with a fresh nonce the next one cannot be mistaken.
+            Verdict::Accept if session.is_bound_to_other(&new.hello) => {
+                self.end_session(now, session, CloseCode::SessionEnded);
+                self.turn_away(new, RejectCode::Duplicate);
+            }
             Verdict::Accept => self.attach(new, None, now, session),
             Verdict::Restarted { old } => self.attach(new, Some(old), now, session),
         }
@@ -134,7 +140,7 @@ impl PeerTask {
             arbiter::Dialer::Us if self.live.is_none() => {
                 self.dialer.lost_tie(self.mesh.clock.now(), fastrand::f64());
             }
-            arbiter::Dialer::Us => {}
+            arbiter::Dialer::Us => self.dialer.discarded(),
         }
     }
 
@@ -153,12 +159,9 @@ impl PeerTask {
             session.go_away();
         }
         self.settle_dialing(new.dialer);
-        if self.shunned_until.is_none() {
-            self.reported.clear();
-        }
         self.ways_given = 0;
         self.down_at = None;
-        self.show_link(&*new.link, &new, attached.resumed);
+        self.show_link(&*new.link, &new, attached.resumed, now);
         self.say_attached(&new, restarted, attached);
         let fed = feed(session, now, &new.first, &mut self.received);
         self.live = Some(LiveLink::new(new, now));
@@ -171,18 +174,19 @@ impl PeerTask {
     /// is the greater, an attempt that is under way goes on. The peer may have accepted it
     /// already and given up its own for it, so that to give up both would leave none.
     fn settle_dialing(&mut self, winner: arbiter::Dialer) {
-        if winner == arbiter::Dialer::Us || self.dialer.yields() {
+        let is_smaller = self.mesh.config.node < self.peer.node;
+        if winner == arbiter::Dialer::Us || is_smaller {
             self.attempts = JoinSet::new();
         }
-        self.dialer.attached();
+        self.dialer.attached(winner);
     }
 
-    fn show_link(&self, link: &dyn Link, new: &Candidate, resumed: bool) {
+    fn show_link(&self, link: &dyn Link, new: &Candidate, resumed: bool, now: Instant) {
         let mut view = lock(&self.peer.view);
         view.state = PeerState::Up;
         view.incarnation = Some(new.hello.incarnation);
         view.transport = Some(new.transport);
-        view.dialer = Some(new.dialer);
+        view.rival = Some((new.dialer, now));
         view.max_datagram = link.max_datagram();
         view.links += 1;
         view.sessions += u64::from(!resumed);
@@ -222,6 +226,7 @@ impl PeerTask {
         outcome: Outcome,
     ) -> Duration {
         session.detach(now);
+        self.seen_completed = self.mesh.handshakes.completed();
         let age = now.since(since);
         if age >= self.mesh.config.dialing.stable_after {
             self.reported.clear();
@@ -230,8 +235,9 @@ impl PeerTask {
         self.down_at = self.is_up.then(|| now + self.mesh.config.timing.silence);
         let mut view = lock(&self.peer.view);
         view.transport = None;
-        view.dialer = None;
+        view.rival = None;
         view.max_datagram = None;
+        view.path = LinkStats::default();
         if self.is_up {
             view.state = PeerState::Relinking;
         }
