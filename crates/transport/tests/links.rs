@@ -1,5 +1,6 @@
 //! What every link must do, run unchanged over all transports.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+#![expect(clippy::unwrap_used, reason = "a test says by a panic what went wrong")]
 
 #[cfg(any(feature = "tls", feature = "quic"))]
 #[path = "links/certificates.rs"]
@@ -156,7 +157,8 @@ async fn closing_delivers_what_was_written(fixture: Fixture) {
 async fn closing_delivers_although_the_peer_wrote_unread_bytes(fixture: Fixture) {
     let (mut dialer, mut acceptor) = fixture.pair().await;
     acceptor.write(0, &pattern(10_000, 7)).await;
-    let sent = pattern(100_000, 8);
+    // More than the peer's kernel has room for: some of it is still here when this end closes.
+    let sent = pattern(1_000_000, 8);
     let closed = async {
         dialer.write(0, &sent).await;
         dialer.close().await;
@@ -167,14 +169,15 @@ async fn closing_delivers_although_the_peer_wrote_unread_bytes(fixture: Fixture)
         drop(acceptor);
         received
     };
-    let (received, ()) = tokio::join!(read_all, closed);
+    // Closing goes first.
+    let ((), received) = tokio::join!(biased; closed, read_all);
     assert!(received == sent);
 }
 
 async fn a_dropped_end_is_seen_by_the_other(fixture: Fixture) {
     let (dialer, mut acceptor) = fixture.pair().await;
-    drop(dialer);
-    let seen = acceptor.read_some(0, 1).await;
+    // It waits for bytes when that happens.
+    let (seen, ()) = tokio::join!(biased; acceptor.read_some(0, 1), async { drop(dialer) });
     assert!(matches!(seen.as_deref(), Ok([]) | Err(_)), "{seen:?}");
     // Sooner or later writing fails, too.
     let block = Bytes::from(pattern(64 * 1024, 9));
@@ -300,8 +303,12 @@ mod hosts {
 #[tokio::test(start_paused = true)]
 async fn little_lies_ahead_of_a_control_message() {
     const MOST: usize = 512 * 1024;
+    const GROWTH: usize = 64 * 1024 * 1024;
     for name in ["memory", "tcp", "tls"] {
-        let (mut dialer, acceptor) = Fixture::new(name).pair().await;
+        let (mut dialer, mut acceptor) = Fixture::new(name).pair().await;
+        // A kernel that grows buffers by itself has the occasion.
+        let bulk = vec![0; GROWTH];
+        let (_, ()) = tokio::join!(acceptor.read(0, GROWTH), dialer.write(0, &bulk));
         let block = Bytes::from(pattern(64 * 1024, 12));
         let mut queue = SendQueue::default();
         let mut ahead = 0;
@@ -338,6 +345,27 @@ mod over_quic {
         }
         let too_large = dialer.link.send_datagram(Bytes::from(vec![0; most + 1]));
         assert_eq!(too_large.unwrap_err().kind(), std::io::ErrorKind::InvalidInput);
+    }
+
+    /// On one thread nothing is sent before both are written.
+    #[tokio::test]
+    async fn control_overtakes_bulk_that_was_written_before() {
+        const BULK: usize = 4 * 1024 * 1024;
+        let (mut dialer, mut acceptor) = Fixture::new("quic").pair().await;
+        dialer.write(LANES - 1, &vec![0; BULK]).await;
+        dialer.write(0, b"control").await;
+        assert_eq!(acceptor.read(0, 7).await, b"control");
+        let mut arrived = 0;
+        let mut buffer = vec![0; 65_536];
+        poll_fn(|cx| {
+            let mut slots = [IoSliceMut::new(&mut buffer)];
+            while let Poll::Ready(count) = acceptor.link.poll_read(cx, LANES - 1, &mut slots) {
+                arrived += count.unwrap();
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert!(arrived < BULK / 2, "{arrived} bytes came first");
     }
 
     #[tokio::test]

@@ -22,9 +22,9 @@ pub(crate) struct Situation {
     pub peer: NodeId,
     /// The incarnation of the peer that was last attached, if any was.
     pub known: Option<Incarnation>,
-    /// Who dialed the link that is in use, if one is and was heard lately. A link that has been
-    /// silent for half the detector's time does not count: it is as good as gone.
-    pub live: Option<Dialer>,
+    /// Who dialed the link that is in use, if one is, was heard lately, and is so young that the
+    /// peer may have dialed the new one without knowing of it.
+    pub rival: Option<Dialer>,
     /// The incarnation that the new link's handshake named.
     pub incarnation: Incarnation,
     /// Who dialed the new link.
@@ -58,8 +58,8 @@ pub(crate) fn arbitrate(new: &Situation) -> Verdict {
         _ => {}
     }
     let greater = if new.us > new.peer { Dialer::Us } else { Dialer::Peer };
-    match new.live {
-        Some(live) if live != new.dialer && live == greater => Verdict::Duplicate,
+    match new.rival {
+        Some(rival) if rival != new.dialer && rival == greater => Verdict::Duplicate,
         _ => Verdict::Accept,
     }
 }
@@ -68,12 +68,12 @@ pub(crate) fn arbitrate(new: &Situation) -> Verdict {
 mod tests {
     use super::*;
 
-    fn new_link(live: Option<Dialer>, dialer: Dialer) -> Situation {
+    fn new_link(rival: Option<Dialer>, dialer: Dialer) -> Situation {
         Situation {
             us: NodeId(1),
             peer: NodeId(2),
             known: Some(Incarnation(7)),
-            live,
+            rival,
             incarnation: Incarnation(7),
             dialer,
         }
@@ -87,7 +87,7 @@ mod tests {
         Situation {
             us: link.peer,
             peer: link.us,
-            live: link.live.map(turn),
+            rival: link.rival.map(turn),
             dialer: turn(link.dialer),
             ..link
         }
@@ -117,9 +117,9 @@ mod tests {
 
     #[test]
     fn both_ends_come_to_the_same_verdict() {
-        for live in [None, Some(Dialer::Us), Some(Dialer::Peer)] {
+        for rival in [None, Some(Dialer::Us), Some(Dialer::Peer)] {
             for dialer in [Dialer::Us, Dialer::Peer] {
-                let link = new_link(live, dialer);
+                let link = new_link(rival, dialer);
                 assert_eq!(arbitrate(&link), arbitrate(&seen_from_the_other_end(link)));
             }
         }

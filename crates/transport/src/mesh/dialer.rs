@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::mesh::arbiter::Dialer as LinkDialer;
 use crate::mesh::backoff::Backoff;
 use crate::mesh::config::Dialing;
 use crate::time::Instant;
@@ -25,6 +26,8 @@ pub(crate) struct Dialer {
     backoff: Backoff,
     /// The greater node dials at once; the smaller gives it time to.
     yields: bool,
+    /// But not after a link that this node dialed: the peer may not be able to.
+    dialed_last: bool,
     addresses: usize,
     /// The address to try next.
     next: usize,
@@ -45,6 +48,7 @@ impl Dialer {
             config,
             backoff,
             yields,
+            dialed_last: false,
             addresses: 0,
             next: 0,
             untried: 0,
@@ -74,7 +78,7 @@ impl Dialer {
 
     /// Whether the peer is the one that should dial.
     pub(crate) fn yields(&self) -> bool {
-        self.yields
+        self.yields && !self.dialed_last
     }
 
     /// Gives the peer some more time.
@@ -121,8 +125,14 @@ impl Dialer {
         self.begin_round(now + grace);
     }
 
-    /// A link is up: nothing to dial.
-    pub(crate) fn attached(&mut self) {
+    /// A link is up, dialed by `dialer`: nothing to dial.
+    pub(crate) fn attached(&mut self, dialer: LinkDialer) {
+        self.dialed_last = dialer == LinkDialer::Us;
+        self.rest();
+    }
+
+    /// Dials nothing more, since there is a link.
+    pub(crate) fn rest(&mut self) {
         self.pending = 0;
         self.untried = 0;
         self.due = None;
@@ -165,7 +175,7 @@ impl Dialer {
     }
 
     fn grace(&self, random: f64) -> Duration {
-        if self.yields { self.config.grace.mul_f64(0.5 + random / 2.0) } else { Duration::ZERO }
+        if self.yields() { self.config.grace.mul_f64(0.5 + random / 2.0) } else { Duration::ZERO }
     }
 }
 
@@ -191,6 +201,16 @@ mod tests {
         let mut smaller = dialer(true, 1);
         assert_eq!(smaller.start(START), None);
         assert_eq!(smaller.start(after(300)), Some(0));
+    }
+
+    #[test]
+    fn the_smaller_node_dials_at_once_after_a_link_that_it_dialed() {
+        for (who, delay_ms) in [(LinkDialer::Us, 0), (LinkDialer::Peer, 300)] {
+            let mut smaller = dialer(true, 1);
+            smaller.attached(who);
+            let _ = smaller.detached(START, Duration::from_secs(1), Outcome::Broke, 1.0);
+            assert_eq!(smaller.due(), Some(after(delay_ms)));
+        }
     }
 
     #[test]
@@ -239,7 +259,7 @@ mod tests {
                 assert_eq!(dialer.start(due), Some(0));
                 dialer.failed(due, true, 1.0);
             }
-            dialer.attached();
+            dialer.attached(LinkDialer::Us);
             let delay = Duration::from_millis(delay);
             let age = Duration::from_secs(age);
             assert_eq!(dialer.detached(START, age, Outcome::Failed, 1.0), delay);
@@ -252,7 +272,7 @@ mod tests {
         assert_eq!(dialer.start(START), Some(0));
         dialer.lost_tie(START, 1.0);
         assert_eq!(dialer.due(), Some(after(300)));
-        dialer.attached();
+        dialer.attached(LinkDialer::Us);
         assert_eq!(dialer.due(), None);
     }
 
@@ -260,7 +280,7 @@ mod tests {
     fn a_quiet_link_is_probed_over_the_next_address_once() {
         let mut dialer = dialer(false, 2);
         assert_eq!(dialer.start(START), Some(0));
-        dialer.attached();
+        dialer.attached(LinkDialer::Us);
         dialer.probe(after(1500));
         assert_eq!(dialer.start(after(1500)), Some(1));
         dialer.probe(after(1500));

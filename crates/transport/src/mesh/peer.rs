@@ -19,6 +19,7 @@ use crate::mesh::task_waker::TaskWaker;
 use crate::mesh::waiters::{Awaited, Waiters, lock, wait_for, wake_all};
 use crate::outbox::{Accepted, Outbox, Refusal};
 use crate::session::Session;
+use crate::time::Instant;
 use crate::transport::{LinkStats, Transport};
 
 /// A handle to one peer; clones are cheap.
@@ -182,7 +183,7 @@ impl std::fmt::Debug for Peer {
 pub struct Progress {
     /// Messages.
     pub messages: u64,
-    /// Bytes of credit that they held: their lengths and the batches' overhead.
+    /// Their bytes, as [`Batch::bytes`](crate::Batch::bytes) counts them.
     pub bytes: u64,
 }
 
@@ -234,7 +235,8 @@ pub(crate) struct View {
     pub state: PeerState,
     pub incarnation: Option<Incarnation>,
     pub transport: Option<&'static str>,
-    pub dialer: Option<Dialer>,
+    /// Who dialed the link in use, and when it was attached.
+    pub rival: Option<(Dialer, Instant)>,
     pub max_datagram: Option<usize>,
     pub path: LinkStats,
     pub links: u64,

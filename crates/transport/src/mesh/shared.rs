@@ -74,6 +74,10 @@ struct Strangers {
 /// How long the same reason is no news again.
 const STRANGERS_MEMORY: Duration = Duration::from_mins(10);
 
+/// How long after a link came up the peer may still be dialing without knowing of it: longer than
+/// any handshake takes from its last packet on.
+const CROSSING: Duration = Duration::from_secs(1);
+
 impl Strangers {
     fn is_news(&mut self, now: Instant, address: &str, error: &LinkError) -> bool {
         if now.since(self.since) >= STRANGERS_MEMORY {
@@ -230,6 +234,10 @@ impl Shared {
     }
 
     /// What there is to know about a new link between this node and `peer`.
+    ///
+    /// A link in use is a rival only while it is young. A peer that dials although it should have
+    /// had the link for a while does not have it: the link is broken, or broken in one direction,
+    /// and this end has not noticed yet.
     pub(crate) fn situation(
         &self,
         peer: &PeerShared,
@@ -238,12 +246,14 @@ impl Shared {
         dialer: Dialer,
     ) -> Situation {
         let is_quiet = self.is_quiet(session);
+        let is_young = |since| self.clock.now().since(since) < CROSSING;
         let view = lock(&peer.view);
+        let rival = view.rival.filter(|(_, since)| !is_quiet && is_young(*since));
         Situation {
             us: self.config.node,
             peer: peer.node,
             known: view.incarnation,
-            live: view.dialer.filter(|_| !is_quiet),
+            rival: rival.map(|(dialer, _)| dialer),
             incarnation: hello.incarnation,
             dialer,
         }

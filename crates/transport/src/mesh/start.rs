@@ -123,6 +123,7 @@ mod tests {
         assert!(matches!(check(&config().lanes(Vec::new())), Err(StartError::LaneCount(0))));
         assert!(matches!(lane(|lane| lane.weight = 0), Err(StartError::Lane { lane: "data", .. })));
         assert!(lane(|lane| lane.max_message = usize::MAX).is_err());
+        assert!(lane(|lane| lane.window_bytes = MIN_WINDOW).is_ok());
         assert!(lane(|lane| lane.window_bytes = MIN_WINDOW - 1).is_err());
         assert!(lane(|lane| lane.replay_bytes = 1).is_err());
         assert!(lane(|lane| lane.queue_bytes = 0).is_err());

@@ -140,7 +140,7 @@ impl PeerTask {
             self.targets = targets;
             self.dialer.readdress(now, self.targets.len(), fastrand::f64());
             if self.live.is_some() {
-                self.dialer.attached();
+                self.dialer.rest();
             }
         }
         for candidate in orders.links {
@@ -220,7 +220,7 @@ impl PeerTask {
             self.dialer.probe(now);
         } else if !self.dialer.is_idle() {
             self.attempts = JoinSet::new();
-            self.dialer.attached();
+            self.dialer.rest();
         }
     }
 

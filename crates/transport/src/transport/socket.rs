@@ -121,7 +121,10 @@ pub(super) async fn connect(
     endpoint: &str,
 ) -> Result<TcpStream, DialError> {
     let resolved = host::resolve(endpoint).await;
-    let addresses = resolved.map_err(|error| error.on_dial(transport, endpoint))?;
+    connect_to_any(resolved.map_err(|error| error.on_dial(transport, endpoint))?).await
+}
+
+async fn connect_to_any(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialError> {
     let share = limits::HANDSHAKE_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut errors = Vec::new();
     for address in addresses {
@@ -183,5 +186,20 @@ impl Linger {
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn all_addresses_of_a_host_are_tried() {
+        let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let somebody = listener.local_addr().unwrap();
+        let stream = connect_to_any(vec![nobody, somebody]).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), somebody);
+        assert!(connect_to_any(vec![nobody, nobody]).await.unwrap_err().is_refusal());
     }
 }

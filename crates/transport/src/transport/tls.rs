@@ -119,6 +119,8 @@ fn link_error(error: io::Error) -> io::Error {
 
 struct TlsLink {
     stream: TlsStream<BufReader<TcpStream>>,
+    /// Why writing failed, while it is not yet known whether the peer told the reason.
+    failed_write: Option<io::Error>,
     /// Set once our side is closed.
     closing: Option<Linger>,
 }
@@ -129,17 +131,28 @@ impl TlsLink {
             TlsStream::Client(stream) => stream.get_mut().1.set_buffer_limit(Some(SEND_BUFFER)),
             TlsStream::Server(stream) => stream.get_mut().1.set_buffer_limit(Some(SEND_BUFFER)),
         }
-        Self { stream, closing: None }
+        Self { stream, failed_write: None, closing: None }
     }
 
-    /// The reason for which the peer refused what we wrote, if it told one: it lies unread
-    /// behind the socket's error.
-    fn refused_write(&mut self, cx: &mut Context<'_>, error: io::Error) -> io::Error {
+    /// Reports a failed write, with the reason if the peer told one: it lies unread behind the
+    /// socket's error.
+    fn poll_failed_write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        error: io::Error,
+    ) -> Poll<io::Result<T>> {
         let mut last_words = [0; 1024];
         let mut buffer = ReadBuf::new(&mut last_words);
         match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
-            Poll::Ready(Err(reason)) if tls_error(&reason).is_some() => link_error(reason),
-            _ => error,
+            Poll::Ready(Err(reason)) if tls_error(&reason).is_some() => {
+                Poll::Ready(Err(link_error(reason)))
+            }
+            Poll::Ready(_) => Poll::Ready(Err(error)),
+            // A broken socket is soon readable: so says the kernel, if not yet the runtime.
+            Poll::Pending => {
+                self.failed_write = Some(error);
+                Poll::Pending
+            }
         }
     }
 }
@@ -162,6 +175,9 @@ impl Link for TlsLink {
         _channel: usize,
         queue: &mut SendQueue,
     ) -> Poll<io::Result<usize>> {
+        if let Some(error) = self.failed_write.take() {
+            return self.poll_failed_write(cx, error);
+        }
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let filled = queue.fill(&mut slices);
         let stream = Pin::new(&mut self.stream);
@@ -170,13 +186,16 @@ impl Link for TlsLink {
                 queue.advance(written);
                 Poll::Ready(Ok(written))
             }
-            Err(error) => Poll::Ready(Err(self.refused_write(cx, error))),
+            Err(error) => self.poll_failed_write(cx, error),
         }
     }
 
     fn poll_flush(&mut self, cx: &mut Context<'_>, _channel: usize) -> Poll<io::Result<()>> {
+        if let Some(error) = self.failed_write.take() {
+            return self.poll_failed_write(cx, error);
+        }
         match ready!(Pin::new(&mut self.stream).poll_flush(cx)) {
-            Err(error) => Poll::Ready(Err(self.refused_write(cx, error))),
+            Err(error) => self.poll_failed_write(cx, error),
             flushed => Poll::Ready(flushed),
         }
     }

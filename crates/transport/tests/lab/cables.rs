@@ -105,7 +105,7 @@ async fn a_peer_whose_host_vanished_is_recognised_when_it_comes_back(transport: 
     hosts[1].isolate().unwrap();
     drop(two);
     send(&one, 2, Lane::DATA, 100..200, small).await;
-    until(|| lane().sent_messages == 200).await;
+    until(|| lane().sent_messages > 100).await;
     let status = peer(&one, 2).status();
     assert_eq!((status.state, status.reconnects), (PeerState::Up, 0), "it has noticed already");
 
@@ -113,10 +113,12 @@ async fn a_peer_whose_host_vanished_is_recognised_when_it_comes_back(transport: 
     two.add_peer(NodeId(1), vec![address(transport, &hosts[0])]).unwrap();
     let (lives, lost) = restarted(&one, 2).await;
     assert_eq!(lives, (1, 2));
-    assert_eq!(lost, [LostRange { from: 100, to: 200 }]);
+    let [LostRange { from: 100, to }] = lost[..] else { panic!("{lost:?}") };
     assert!(!up(&two, 1).await);
+    // What had not left yet goes to the new life, and nothing else does.
     tokio::join!(
         send(&one, 2, Lane::DATA, 200..300, small),
-        expect(&two, Lane::DATA, 200..300, small)
+        expect(&two, Lane::DATA, to..300, small)
     );
+    assert_eq!(lane().lost_messages, to - 100);
 }

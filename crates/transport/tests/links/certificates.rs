@@ -66,7 +66,7 @@ async fn a_stranger_is_refused_although_it_knows_our_authority(name: &'static st
     let stranger = Authority::create().unwrap().issue(DIALER, HOUR).unwrap();
     let (dialer, acceptor) = attempt(name, ours.clone(), trusting(&stranger, &ours)).await;
     assert_says(&refused(acceptor), "not signed by this cluster's authority");
-    let told = told_later(dialer).await;
+    let told = told_on_writing(dialer).await;
     assert_says(&told, "the peer does not know the authority that signed this node's");
 }
 
@@ -95,7 +95,7 @@ async fn an_expired_certificate_of_the_dialer_is_refused(name: &'static str) {
     let expired = authority.issue_for(DIALER, now - 2 * HOUR..now - HOUR).unwrap();
     let (dialer, acceptor) = attempt(name, authority.issue(ACCEPTOR, HOUR).unwrap(), expired).await;
     assert_says(&refused(acceptor), "has expired or is not valid yet: issue a new one");
-    assert_says(&told_later(dialer).await, "the peer finds this node's expired");
+    assert_says(&told_on_reading(dialer).await, "the peer finds this node's expired");
 }
 
 async fn without_a_certificate_there_is_no_transport(name: &'static str) {
@@ -136,30 +136,36 @@ fn refused(attempt: Attempt) -> DialError {
     error
 }
 
-/// The refusal that a dialing node mostly learns of after its handshake has ended, although it
-/// writes before it reads.
-async fn told_later(attempt: Attempt) -> DialError {
+/// The refusal that a dialing node mostly learns of after its handshake has ended: here by its
+/// first read,
+async fn told_on_reading(attempt: Attempt) -> DialError {
+    match attempt {
+        Ok(link) => late_refusal(End { link }.read_some(0, 1).await.unwrap_err()),
+        told_at_once => refused(told_at_once),
+    }
+}
+
+/// and here by a write, if it never reads.
+async fn told_on_writing(attempt: Attempt) -> DialError {
     let mut end = match attempt {
         Ok(link) => End { link },
         told_at_once => return refused(told_at_once),
     };
-    let error = loop {
+    loop {
         let mut queue = SendQueue::default();
         queue.push(Bytes::from(vec![0; 10_000]));
-        let written = poll_fn(|cx| end.link.poll_write(cx, 0, &mut queue)).await;
-        if let Err(error) = written {
-            break error;
+        if let Err(error) = poll_fn(|cx| end.link.poll_write(cx, 0, &mut queue)).await {
+            return late_refusal(error);
         }
         if let Err(error) = poll_fn(|cx| end.link.poll_flush(cx, 0)).await {
-            break error;
+            return late_refusal(error);
         }
-        if let Err(error) = end.read_some(0, 1).await {
-            break error;
-        }
-    };
+    }
+}
+
+fn late_refusal(error: io::Error) -> DialError {
     assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
-    let inner = error.into_inner().expect("it carries the reason");
-    let error = *inner.downcast::<DialError>().expect("the reason is a dial error");
+    let error = DialError::from(error);
     assert!(matches!(error, DialError::Certificate(_)), "{error:?}");
     error
 }

@@ -3,11 +3,12 @@
 use bytes::Bytes;
 use dx_transport::id::NodeId;
 use dx_transport::lane::{Lane, LaneConfig, Overflow};
-use dx_transport::limits::MIN_WINDOW;
+use dx_transport::limits::{MAX_FRAME, MIN_WINDOW};
 use dx_transport::mesh::{Mesh, PeerEvent, SendError};
 
 use crate::nodes::{address, config, event, events, introduce, soon, start, up};
 
+/// The smallest window that is possible.
 const SMALL: usize = MIN_WINDOW;
 
 fn small_lanes() -> Vec<LaneConfig> {
@@ -160,4 +161,27 @@ async fn a_lane_that_drops_the_oldest_keeps_the_newest() {
             next += 1;
         }
     }
+}
+
+#[tokio::test]
+async fn the_smallest_window_stalls_no_size_of_message() {
+    let (one, two) = small_pair().await;
+    let peer = one.peer(NodeId(2)).unwrap();
+    let sizes = [1, 4096, 4097, 30_000, MAX_FRAME - 1, MAX_FRAME, MAX_FRAME + 1, 500_000];
+    let messages: Vec<Bytes> =
+        sizes.iter().cycle().take(200).map(|size| Bytes::from(vec![7; *size])).collect();
+    let sending = async {
+        for message in &messages {
+            peer.send_bytes(Lane::BULK, message.clone()).await.unwrap();
+        }
+    };
+    let receiving = async {
+        let mut expected = messages.iter();
+        while expected.len() > 0 {
+            for message in &two.recv(Lane::BULK).await {
+                assert_eq!(message.len(), expected.next().unwrap().len());
+            }
+        }
+    };
+    soon(async { tokio::join!(sending, receiving) }).await;
 }

@@ -11,6 +11,7 @@ use quinn::{
     AckFrequencyConfig, ClientConfig, Connection, Endpoint, EndpointConfig, RecvStream, SendStream,
     ServerConfig, TransportConfig, VarInt,
 };
+use socket2::SockRef;
 use tokio::io::Join;
 
 use crate::bench::end::{End, Task};
@@ -35,6 +36,7 @@ pub enum Settings {
 
 #[derive(Clone)]
 struct Configs {
+    settings: Settings,
     client: ClientConfig,
     server: ServerConfig,
     endpoint: EndpointConfig,
@@ -60,7 +62,7 @@ impl QuicFloor {
         let server = Arc::new(QuicServerConfig::try_from(tls.server)?);
         let mut server = ServerConfig::with_crypto(server);
         server.transport_config(transport);
-        Ok(Self { configs: Configs { client, server, endpoint } })
+        Ok(Self { configs: Configs { settings, client, server, endpoint } })
     }
 
     async fn flow(&self, size: usize, window: Window) -> anyhow::Result<Flow> {
@@ -121,6 +123,11 @@ impl Ends {
 fn endpoint(configs: &Configs) -> anyhow::Result<Endpoint> {
     let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))
         .context("failed to bind a UDP port on 127.0.0.1")?;
+    if configs.settings == Settings::LikeDx {
+        let socket = SockRef::from(&socket);
+        socket.set_recv_buffer_size(SOCKET_BUFFER)?;
+        socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    }
     let runtime = quinn::default_runtime().context("the endpoint is opened inside of tokio")?;
     let server = Some(configs.server.clone());
     let mut endpoint = Endpoint::new(configs.endpoint.clone(), server, socket, runtime)?;
@@ -128,24 +135,30 @@ fn endpoint(configs: &Configs) -> anyhow::Result<Endpoint> {
     Ok(endpoint)
 }
 
-/// The constants of dx's quic transport: windows, packets, acknowledgements.
+// As the constants of the same names in dx's transports; a test compares them.
+const STREAM_WINDOW: u32 = 16 * 1024 * 1024;
+const RECEIVE_WINDOW: u32 = 64 * 1024 * 1024;
+const LOOPBACK_PACKET: u16 = 6000;
+const INITIAL_RTT: Duration = Duration::from_millis(10);
+const ACK_PACKETS: u32 = 10;
+const ACK_DELAY: Duration = Duration::from_millis(5);
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
+
+/// The settings of dx's quic transport within a host: windows, packets, acknowledgements.
 fn like_dx() -> anyhow::Result<(TransportConfig, EndpointConfig)> {
-    const PACKET: u16 = 6000;
-    const ACK_PACKETS: u32 = 10;
-    const ACK_DELAY: Duration = Duration::from_millis(5);
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(ACK_PACKETS)).max_ack_delay(Some(ACK_DELAY));
     let mut transport = TransportConfig::default();
     transport
-        .stream_receive_window(VarInt::from_u32(16 << 20))
-        .receive_window(VarInt::from_u32(64 << 20))
-        .send_window(64 << 20)
-        .initial_rtt(Duration::from_millis(10))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(RECEIVE_WINDOW))
+        .send_window(RECEIVE_WINDOW.into())
+        .initial_rtt(INITIAL_RTT)
         .ack_frequency_config(Some(acks))
-        .initial_mtu(PACKET)
+        .initial_mtu(LOOPBACK_PACKET)
         .mtu_discovery_config(None);
     let mut endpoint = EndpointConfig::default();
-    endpoint.max_udp_payload_size(PACKET)?;
+    endpoint.max_udp_payload_size(LOOPBACK_PACKET)?;
     Ok((transport, endpoint))
 }
 
@@ -160,7 +173,7 @@ async fn dial(endpoint: &Endpoint, address: SocketAddr) -> anyhow::Result<Connec
 
 async fn send(connection: Connection, size: usize) -> anyhow::Result<()> {
     let mut stream = connection.open_uni().await?;
-    let buffer = if size < work::UNBATCHED {
+    let buffer = if size < work::WRITE_BYTES {
         frames::encode(size, work::WRITE_BYTES)
     } else {
         vec![7; size]
@@ -176,7 +189,7 @@ async fn receive(connection: Connection, size: usize, window: Window) -> anyhow:
     let mut meter = Meter::new(window);
     let mut chunks: [Bytes; READ_CHUNKS] = std::array::from_fn(|_| Bytes::new());
     // A frame on the wire is what was written, so bytes tell the number of frames.
-    let frame = if size < work::UNBATCHED { size + 4 } else { size };
+    let frame = if size < work::WRITE_BYTES { size + 4 } else { size };
     let mut rest = 0;
     loop {
         let read = stream.read_chunks(&mut chunks).await?.context("the sender ended")?;

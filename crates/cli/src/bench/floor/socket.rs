@@ -17,19 +17,17 @@ pub enum Sockets {
     Untouched,
 }
 
-/// As `UNSENT_BYTES` of dx's sockets.
-const UNSENT_BYTES: u32 = 128 * 1024;
-
-/// As `LOOPBACK_RECEIVE_BYTES` of dx's sockets.
-const RECEIVE_BYTES: usize = 192 * 1024;
+// As the constants of the same names in dx's transports; a test compares them.
+const LOOPBACK_UNSENT_BYTES: u32 = 64 * 1024;
+const LOOPBACK_RECEIVE_BYTES: usize = 128 * 1024;
 
 impl Sockets {
     /// Before a socket connects: the receive buffer decides what is negotiated.
     fn set(self, socket: &SockRef<'_>) -> io::Result<()> {
         socket.set_tcp_nodelay(true)?;
         if self == Self::LikeDx {
-            socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
-            socket.set_recv_buffer_size(RECEIVE_BYTES)?;
+            socket.set_tcp_notsent_lowat(LOOPBACK_UNSENT_BYTES)?;
+            socket.set_recv_buffer_size(LOOPBACK_RECEIVE_BYTES)?;
         }
         Ok(())
     }

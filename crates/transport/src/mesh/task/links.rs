@@ -20,7 +20,7 @@ use crate::mesh::status::PeerState;
 use crate::mesh::waiters::lock;
 use crate::session::{Attached, Received, Session, Violation};
 use crate::time::Instant;
-use crate::transport::Link;
+use crate::transport::{Link, LinkStats};
 
 /// How often dialing is put off, by [`Dialing::grace`](crate::mesh::Dialing::grace) each time. A
 /// guess: together about the time that 64 nodes on one core need to meet.
@@ -153,12 +153,9 @@ impl PeerTask {
             session.go_away();
         }
         self.settle_dialing(new.dialer);
-        if self.shunned_until.is_none() {
-            self.reported.clear();
-        }
         self.ways_given = 0;
         self.down_at = None;
-        self.show_link(&*new.link, &new, attached.resumed);
+        self.show_link(&*new.link, &new, attached.resumed, now);
         self.say_attached(&new, restarted, attached);
         let fed = feed(session, now, &new.first, &mut self.received);
         self.live = Some(LiveLink::new(new, now));
@@ -171,18 +168,19 @@ impl PeerTask {
     /// is the greater, an attempt that is under way goes on. The peer may have accepted it
     /// already and given up its own for it, so that to give up both would leave none.
     fn settle_dialing(&mut self, winner: arbiter::Dialer) {
-        if winner == arbiter::Dialer::Us || self.dialer.yields() {
+        let is_smaller = self.mesh.config.node < self.peer.node;
+        if winner == arbiter::Dialer::Us || is_smaller {
             self.attempts = JoinSet::new();
         }
-        self.dialer.attached();
+        self.dialer.attached(winner);
     }
 
-    fn show_link(&self, link: &dyn Link, new: &Candidate, resumed: bool) {
+    fn show_link(&self, link: &dyn Link, new: &Candidate, resumed: bool, now: Instant) {
         let mut view = lock(&self.peer.view);
         view.state = PeerState::Up;
         view.incarnation = Some(new.hello.incarnation);
         view.transport = Some(new.transport);
-        view.dialer = Some(new.dialer);
+        view.rival = Some((new.dialer, now));
         view.max_datagram = link.max_datagram();
         view.links += 1;
         view.sessions += u64::from(!resumed);
@@ -222,6 +220,7 @@ impl PeerTask {
         outcome: Outcome,
     ) -> Duration {
         session.detach(now);
+        self.seen_completed = self.mesh.handshakes.completed();
         let age = now.since(since);
         if age >= self.mesh.config.dialing.stable_after {
             self.reported.clear();
@@ -230,8 +229,9 @@ impl PeerTask {
         self.down_at = self.is_up.then(|| now + self.mesh.config.timing.silence);
         let mut view = lock(&self.peer.view);
         view.transport = None;
-        view.dialer = None;
+        view.rival = None;
         view.max_datagram = None;
+        view.path = LinkStats::default();
         if self.is_up {
             view.state = PeerState::Relinking;
         }
