@@ -80,7 +80,8 @@ pub struct Session {
     found: Vec<Found>,
     link: Option<LinkState>,
     unlinked_since: Option<Instant>,
-    /// How far the previous session got, and how much of the peer's was received.
+    /// How far the previous session got, as every SYNC says, and how much of the peer's part was
+    /// received: nothing once it is known what was missed.
     ended: Option<(Ended, Vec<u64>)>,
     rtt: Option<Duration>,
     stalled: Duration,
@@ -141,6 +142,14 @@ impl Session {
         self.nonce
     }
 
+    /// Whether the session is bound to another one of `peer`'s than it now presents: that must be
+    /// over, or the handshake is a late one. Only a fresh nonce of this side tells them apart.
+    #[must_use]
+    pub fn is_bound_to_other(&self, peer: &Hello) -> bool {
+        let same_life = |bound: &Peer| bound.incarnation == peer.incarnation;
+        self.peer.filter(same_life).is_some_and(|bound| bound.nonce != peer.session)
+    }
+
     /// A handshake with `peer` is done: the new link takes the place of any old one.
     ///
     /// Where the peer presents the nonce that this session is bound to, the session goes on; else
@@ -178,8 +187,12 @@ impl Session {
     /// Ends the session: the link must be dropped, what is unacknowledged is reported and will
     /// not be sent again. `next_nonce` must be fresh and random.
     pub fn end(&mut self, next_nonce: SessionNonce) -> Vec<Lost> {
+        // A session that never had a peer is still the one that handshakes under way speak of.
+        let was_bound = self.peer.is_some();
         let lost = self.forget_session();
-        self.nonce = next_nonce;
+        if was_bound {
+            self.nonce = next_nonce;
+        }
         self.link = None;
         self.unlinked_since = None;
         lost

@@ -6,7 +6,7 @@ use tokio::task::AbortHandle;
 
 use crate::address::Address;
 use crate::lane::LaneConfig;
-use crate::limits::{MAX_FRAME, MAX_LANES, MAX_MESSAGE_CEILING, MIN_WINDOW};
+use crate::limits::{FRAME_CREDIT, MAX_FRAME, MAX_LANES, MAX_MESSAGE_CEILING, MIN_WINDOW};
 use crate::mesh::acceptor;
 use crate::mesh::config::MeshConfig;
 use crate::mesh::error::StartError;
@@ -88,8 +88,9 @@ fn check_lane(lane: &LaneConfig) -> Result<(), StartError> {
         ))
     } else if lane.window_bytes < MIN_WINDOW {
         wrong(format!("`window_bytes` must be at least {MIN_WINDOW}, two frames"))
-    } else if lane.replay_bytes < MAX_FRAME {
-        wrong(format!("`replay_bytes` must be at least {MAX_FRAME}, one frame"))
+    } else if lane.replay_bytes < MAX_FRAME + FRAME_CREDIT {
+        let least = MAX_FRAME + FRAME_CREDIT;
+        wrong(format!("`replay_bytes` must be at least {least}, one frame"))
     } else if lane.queue_bytes == 0 {
         wrong("`queue_bytes` must be more than zero".to_owned())
     } else {

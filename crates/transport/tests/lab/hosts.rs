@@ -52,8 +52,6 @@ pub fn config(transport: &'static str, node: u32, life: u64, silence: Duration) 
 
 /// See [`config`].
 pub fn quick(config: MeshConfig, silence: Duration) -> MeshConfig {
-    let timing =
-        Timing { ping_interval: silence / 5, silence, session_ttl: NEVER, ..Timing::default() };
     let dialing = Dialing {
         backoff_min: Duration::from_millis(10),
         backoff_max: Duration::from_millis(200),
@@ -61,7 +59,12 @@ pub fn quick(config: MeshConfig, silence: Duration) -> MeshConfig {
         ..Dialing::default()
     };
     let bounds = Bounds { handshake_timeout: Duration::from_secs(2), ..Bounds::default() };
-    config.timing(timing).dialing(dialing).bounds(bounds)
+    config.timing(timing(silence)).dialing(dialing).bounds(bounds)
+}
+
+/// A detector that strikes after `silence`; sessions live for as long as a test runs.
+pub fn timing(silence: Duration) -> Timing {
+    Timing { ping_interval: silence / 5, silence, session_ttl: NEVER, ..Timing::default() }
 }
 
 /// Starts a node on `host`, with a thread of its own there.
@@ -76,11 +79,16 @@ pub fn start(host: &Host, config: MeshConfig) -> Mesh {
 pub async fn pair(transport: &'static str, hosts: &[Host; 2], silence: Duration) -> [Mesh; 2] {
     let one = start(&hosts[0], config(transport, 1, 1, silence));
     let two = start(&hosts[1], config(transport, 2, 1, silence));
+    introduce(transport, hosts, &one, &two).await;
+    [one, two]
+}
+
+/// Tells nodes 1 and 2 where the other one is, and waits until they are up.
+pub async fn introduce(transport: &str, hosts: &[Host; 2], one: &Mesh, two: &Mesh) {
     one.add_peer(NodeId(2), vec![address(transport, &hosts[1])]).unwrap();
     two.add_peer(NodeId(1), vec![address(transport, &hosts[0])]).unwrap();
-    subject::up(&one, 2).await;
-    subject::up(&two, 1).await;
-    [one, two]
+    subject::up(one, 2).await;
+    subject::up(two, 1).await;
 }
 
 /// Waits for what is seen only by looking.

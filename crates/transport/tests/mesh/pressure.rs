@@ -8,7 +8,6 @@ use dx_transport::mesh::{Mesh, PeerEvent, SendError};
 
 use crate::nodes::{address, config, event, events, introduce, soon, start, up};
 
-/// The smallest window that is possible.
 const SMALL: usize = MIN_WINDOW;
 
 fn small_lanes() -> Vec<LaneConfig> {
