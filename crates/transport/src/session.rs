@@ -80,7 +80,8 @@ pub struct Session {
     found: Vec<Found>,
     link: Option<LinkState>,
     unlinked_since: Option<Instant>,
-    /// How far the previous session got, and how much of the peer's was received.
+    /// How far the previous session got, as every SYNC says, and how much of the peer's part was
+    /// received: nothing once it is known what was missed.
     ended: Option<(Ended, Vec<u64>)>,
     rtt: Option<Duration>,
     stalled: Duration,

@@ -207,6 +207,33 @@ fn an_ended_session_reports_its_loss_on_both_sides_and_never_replays() {
 }
 
 #[test]
+fn whoever_hears_the_other_first_still_says_what_it_sent_before() {
+    for breaks in [0, 1] {
+        let mut world = World::new(&two_reliable(), 1);
+        world.link();
+        world.settle();
+        world.send(0, 1, 5000);
+        world.transmit(0);
+        world.cut();
+        world.ends[0].end_session();
+        for _ in 0..breaks {
+            // The peer's SYNC arrives, and ours is lost with the link.
+            world.link();
+            world.transmit(1);
+            world.deliver(1, 0, usize::MAX);
+            world.transmit(0);
+        }
+        world.link();
+        world.transmit(1);
+        world.deliver(1, 0, usize::MAX);
+        world.settle();
+        let lost = |direction| Lost { lane: Lane(1), from: 0, to: 1, direction };
+        assert_eq!(world.ends[0].lost, [lost(Direction::Sent)]);
+        assert_eq!(world.ends[1].lost, [lost(Direction::Received)], "after {breaks} broken links");
+    }
+}
+
+#[test]
 fn a_session_without_a_link_ends_after_its_time() {
     let mut world = World::new(&two_reliable(), 1);
     world.link();

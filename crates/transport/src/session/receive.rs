@@ -269,11 +269,12 @@ impl Turn<'_> {
             let lost = session.incoming[index].on_sync(lane, &mut session.stats[index])?;
             self.out.signals.extend(lost.map(Signal::Lost));
         }
-        if let Some((ours, received)) = session.ended.take()
+        // What is ours stays: the peer may not have been told yet.
+        if let Some((ours, received)) = &mut session.ended
             && let Some(theirs) = sync.ended
             && (theirs.own, theirs.peer) == (ours.peer, ours.own)
         {
-            for lost in missed(&received, &theirs.sent_messages) {
+            for lost in missed(&std::mem::take(received), &theirs.sent_messages) {
                 let lost_messages = &mut session.stats[lost.lane.index()].lost_messages;
                 *lost_messages = lost_messages.saturating_add(lost.to - lost.from);
                 self.out.signals.push(Signal::Lost(lost));
