@@ -188,10 +188,14 @@ impl Session {
 
     fn forget_session(&mut self) -> Vec<Lost> {
         let Some(peer) = self.peer.take() else { return Vec::new() };
-        let sent_messages = self.outgoing.iter().map(Outgoing::sent_messages).collect();
-        let received = self.incoming.iter_mut().map(Incoming::end).collect();
-        let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
-        self.ended = Some((ended, received));
+        let sent_messages: Vec<u64> = self.outgoing.iter().map(Outgoing::sent_messages).collect();
+        let received: Vec<u64> = self.incoming.iter_mut().map(Incoming::end).collect();
+        // Of a session in which nothing was said there is nothing to tell: a link that was turned
+        // away must not hide how far the one before got.
+        if sent_messages.iter().chain(&received).any(|messages| *messages > 0) {
+            let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
+            self.ended = Some((ended, received));
+        }
         let lanes = self.outgoing.iter_mut().zip(&mut self.stats);
         lanes.filter_map(|(lane, stats)| lane.end(stats)).collect()
     }
