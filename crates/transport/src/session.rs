@@ -202,9 +202,9 @@ impl Session {
         let Some(peer) = self.peer.take() else { return Vec::new() };
         let sent_messages: Vec<u64> = self.outgoing.iter().map(Outgoing::sent_messages).collect();
         let received: Vec<u64> = self.incoming.iter_mut().map(Incoming::end).collect();
-        // A session in which nothing was said does not hide the one before, of which the peer may
-        // still have something to tell.
-        if self.ended.is_none() || sent_messages.iter().chain(&received).any(|count| *count > 0) {
+        // Of a session in which nothing was said there is nothing to tell: a link that was turned
+        // away must not hide how far the one before got.
+        if sent_messages.iter().chain(&received).any(|messages| *messages > 0) {
             let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
             self.ended = Some((ended, received));
         }
