@@ -79,17 +79,17 @@ impl Name {
                  off, congestion control Block; round trips are express"
             }
             Self::Tarpc => {
-                "one process, two threads; bincode; one way are 64 calls in flight with empty \
-                 replies, since it has no other"
+                "one process, two threads; bincode; one way are 64 calls in flight with \
+                 one-byte replies, since it has no other"
             }
             Self::Tonic => {
                 "one process, two threads; a codec that copies bytes, without protobuf; one way is \
                  a client stream; HTTP/2 windows of 4 MiB"
             }
             Self::Nats => {
-                "brokered: two clients in one process, two threads, and nats-server in another; one way \
-                 is held to what the subscriber keeps up with, since the broker would drop the rest; \
-                 flushed every 256 KiB"
+                "brokered: two clients in one process, two threads, and nats-server in another; \
+                 one way is held to what the subscriber keeps up with, since the broker would drop \
+                 the rest; flushed every 256 KiB"
             }
         }
     }

@@ -27,9 +27,10 @@ pub enum Link {
     Quic,
 }
 
-/// The certificate that QUIC needs, in files.
+/// Starts two processes for each measurement.
 pub struct Zenoh {
     link: Link,
+    /// With the certificate that QUIC needs.
     certificates: TempDir,
 }
 
@@ -41,7 +42,7 @@ struct Process {
 }
 
 impl Zenoh {
-    /// Makes the certificate. Processes are started for each measurement.
+    /// Makes the certificate.
     pub fn new(link: Link) -> anyhow::Result<Self> {
         let certificates = tempfile::tempdir()?;
         let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()])?;
