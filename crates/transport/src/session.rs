@@ -204,7 +204,8 @@ impl Session {
         let received: Vec<u64> = self.incoming.iter_mut().map(Incoming::end).collect();
         // Of a session in which nothing was said there is nothing to tell: a link that was turned
         // away must not hide how far the one before got.
-        if sent_messages.iter().chain(&received).any(|messages| *messages > 0) {
+        let is_empty = sent_messages.iter().chain(&received).all(|messages| *messages == 0);
+        if self.ended.is_none() || !is_empty {
             let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
             self.ended = Some((ended, received));
         }
