@@ -1,6 +1,7 @@
 //! Where a node is reached: `tls://127.0.0.1:7001`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -74,6 +75,17 @@ impl Address {
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
+
+    /// Whether what goes there is neither encrypted nor sure to stay within this host: plain tcp
+    /// to anything but a loopback address or `localhost`.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        let host = self.endpoint.rsplit_once(':').map_or(&*self.endpoint, |(host, _)| host);
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let is_local = host == "localhost"
+            || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback());
+        self.transport == "tcp" && !is_local
+    }
 }
 
 impl FromStr for Address {
@@ -145,5 +157,20 @@ mod tests {
         assert_eq!(parse("tls://"), InvalidAddress::NoEndpoint("tls://".into()));
         assert_eq!(parse("tls://a b"), InvalidAddress::Character("a b".into()));
         assert_eq!(parse(&"a".repeat(321)), InvalidAddress::TooLong(321));
+    }
+
+    #[test]
+    fn plain_tcp_beyond_loopback_is_exposed() {
+        let exposed = |address: &str| address.parse::<Address>().unwrap().is_exposed();
+        for address in
+            ["tcp://0.0.0.0:1", "tcp://10.0.0.1:1", "tcp://[::]:1", "tcp://example.org:1"]
+        {
+            assert!(exposed(address), "{address}");
+        }
+        for address in
+            ["tcp://127.0.0.9:1", "tcp://[::1]:1", "tcp://localhost:1", "tls://0.0.0.0:1"]
+        {
+            assert!(!exposed(address), "{address}");
+        }
     }
 }

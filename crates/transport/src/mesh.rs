@@ -110,6 +110,10 @@ impl Mesh {
     /// # Errors
     /// See [`AddPeerError`]; nothing has changed.
     pub fn add_peer(&self, node: NodeId, addresses: Vec<Address>) -> Result<Peer, AddPeerError> {
+        let exposed = addresses.iter().find(|address| address.is_exposed());
+        if let Some(address) = exposed.filter(|_| !self.shared.config.insecure) {
+            return Err(AddPeerError::Insecure(address.clone()));
+        }
         let targets = self.shared.targets(addresses)?;
         let shared = self.shared.add_peer(node, task::fresh_nonce())?;
         shared.order(|orders| orders.targets = Some(targets));

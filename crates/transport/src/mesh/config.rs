@@ -27,6 +27,7 @@ pub struct MeshConfig {
     pub(crate) io: Io,
     pub(crate) transports: Vec<Arc<dyn Transport>>,
     pub(crate) accept_unknown: bool,
+    pub(crate) insecure: bool,
 }
 
 impl MeshConfig {
@@ -54,6 +55,7 @@ impl MeshConfig {
             io: Io::default(),
             transports: Vec::new(),
             accept_unknown: false,
+            insecure: false,
         }
     }
 
@@ -107,6 +109,15 @@ impl MeshConfig {
     pub fn transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transports.retain(|known| known.name() != transport.name());
         self.transports.push(transport);
+        self
+    }
+
+    /// Whether plain tcp may leave this host. There it is neither encrypted nor does it prove which
+    /// node talks, only that it holds the cluster's secret; the mesh warns at its start. Default:
+    /// no.
+    #[must_use]
+    pub fn insecure(mut self, insecure: bool) -> Self {
+        self.insecure = insecure;
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::address::Address;
 use crate::id::NodeId;
 use crate::transport::{BindError, CreateError};
 
@@ -23,6 +24,9 @@ pub enum StartError {
     /// The times contradict each other.
     #[error("timing: {0}")]
     Timing(&'static str),
+    /// It would be open to the network, unencrypted.
+    #[error("{0} is plain tcp beyond this host: use tls or quic, or allow it with `insecure`")]
+    Insecure(Address),
     /// There is no such transport, or it cannot be used.
     #[error(transparent)]
     Transport(#[from] CreateError),
@@ -47,6 +51,9 @@ pub enum AddPeerError {
         /// The bound.
         limit: usize,
     },
+    /// One of its addresses is unencrypted and beyond this host.
+    #[error("{0} is plain tcp beyond this host: use tls or quic, or allow it with `insecure`")]
+    Insecure(Address),
     /// One of its addresses is of no known transport.
     #[error(transparent)]
     Transport(#[from] CreateError),

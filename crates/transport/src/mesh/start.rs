@@ -34,6 +34,13 @@ struct Bound {
 pub(crate) async fn start(config: MeshConfig) -> Result<(Arc<Shared>, Started), StartError> {
     check(&config)?;
     let runtime = Runtime::new(config.io)?;
+    let exposed = config.listen.iter().find(|address| address.is_exposed()).cloned();
+    if let Some(address) = exposed {
+        if !config.insecure {
+            return Err(StartError::Insecure(address));
+        }
+        tracing::warn!(%address, "insecure: unencrypted, and open to the network");
+    }
     let shared = Shared::new(config, runtime);
     let listen = shared.targets(shared.config.listen.clone())?;
     let bind = async move {

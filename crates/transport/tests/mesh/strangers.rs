@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dx_transport::PeerProof;
+use dx_transport::address::Address;
 use dx_transport::handshake::{Auth, Handshake, HandshakeError, RejectCode, Step};
 use dx_transport::hello::{Hello, LaneOffer};
 use dx_transport::id::{Incarnation, NodeId, SessionNonce};
 use dx_transport::lane::{Lane, LaneConfig};
-use dx_transport::mesh::{Bounds, Io, LinkError, Mesh, PeerEvent};
+use dx_transport::mesh::{AddPeerError, Bounds, Io, LinkError, Mesh, PeerEvent, StartError};
 
 use crate::nodes::{address, config, credentials, events, introduce, pair, soon, start, up};
 
@@ -158,4 +159,17 @@ async fn an_address_that_calls_too_often_is_closed_at_once() {
     assert!(matches!(refusal(&one).await, LinkError::RateLimited));
     assert_eq!(one.status().handshakes.limited, 1);
     drop(calls);
+}
+
+#[tokio::test]
+async fn plain_tcp_leaves_this_host_only_where_the_configuration_says_so() {
+    let everywhere: Address = "tcp://0.0.0.0:0".parse().unwrap();
+    let refused = Mesh::start(config(1).listen(everywhere.clone())).await;
+    assert!(matches!(refused, Err(StartError::Insecure(address)) if address == everywhere));
+
+    let one = start(config(1).listen(address("tcp"))).await;
+    let refused = one.add_peer(NodeId(2), vec!["tcp://192.0.2.1:7".parse().unwrap()]);
+    assert!(matches!(refused, Err(AddPeerError::Insecure(_))));
+
+    start(config(3).listen(everywhere).insecure(true)).await;
 }
