@@ -80,6 +80,8 @@ pub struct Session {
     found: Vec<Found>,
     link: Option<LinkState>,
     unlinked_since: Option<Instant>,
+    /// The peer's SYNC has come in this session, over whichever link.
+    has_synced: bool,
     /// How far the previous session got, as every SYNC says, and how much of the peer's part was
     /// received: nothing once it is known what was missed.
     ended: Option<(Ended, Vec<u64>)>,
@@ -129,6 +131,7 @@ impl Session {
             found: Vec::new(),
             link: None,
             unlinked_since: None,
+            has_synced: false,
             ended: None,
             rtt: None,
             stalled: Duration::ZERO,
@@ -190,8 +193,12 @@ impl Session {
         let Some(peer) = self.peer.take() else { return Vec::new() };
         let sent_messages = self.outgoing.iter().map(Outgoing::sent_messages).collect();
         let received = self.incoming.iter_mut().map(Incoming::end).collect();
-        let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
-        self.ended = Some((ended, received));
+        // A session in which the peer never spoke began on a link that was turned away: it must
+        // not hide how far the one before got.
+        if std::mem::take(&mut self.has_synced) {
+            let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
+            self.ended = Some((ended, received));
+        }
         let lanes = self.outgoing.iter_mut().zip(&mut self.stats);
         lanes.filter_map(|(lane, stats)| lane.end(stats)).collect()
     }

@@ -1,6 +1,5 @@
 //! What every link must do, run unchanged over all transports.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
-
 #![expect(clippy::unwrap_used, reason = "a test says by a panic what went wrong")]
 
 #[cfg(any(feature = "tls", feature = "quic"))]

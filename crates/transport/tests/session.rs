@@ -234,6 +234,24 @@ fn whoever_hears_the_other_first_still_says_what_it_sent_before() {
 }
 
 #[test]
+fn a_session_in_which_the_peer_never_spoke_does_not_hide_the_one_before() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    world.send(0, 1, 5000);
+    world.transmit(0);
+    world.cut();
+    world.ends[0].end_session();
+    world.link();
+    world.cut();
+    world.ends[1].end_session();
+    world.settle();
+    let lost = |direction| Lost { lane: Lane(1), from: 0, to: 1, direction };
+    assert_eq!(world.ends[0].lost, [lost(Direction::Sent)]);
+    assert_eq!(world.ends[1].lost, [lost(Direction::Received)]);
+}
+
+#[test]
 fn a_session_without_a_link_ends_after_its_time() {
     let mut world = World::new(&two_reliable(), 1);
     world.link();
