@@ -9,6 +9,7 @@ use arbitrary::Arbitrary;
 use bytes::Bytes;
 use dx_fuzz::node::Node;
 use dx_transport::lane::{Delivery, LaneConfig, Overflow};
+use dx_transport::limits::MIN_WINDOW;
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
@@ -54,7 +55,7 @@ fn lanes() -> Vec<LaneConfig> {
         overflow: Overflow::Refuse,
         queue_bytes: 256 * 1024,
         replay_bytes: 128 * 1024,
-        window_bytes: 128 * 1024,
+        window_bytes: MIN_WINDOW,
         max_message: 300_000,
         ..LaneConfig::new("fuzz", 1)
     };

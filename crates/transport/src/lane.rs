@@ -76,7 +76,8 @@ pub struct LaneConfig {
     /// Bytes that may be sent and not yet acknowledged. At the bound the lane pauses.
     pub replay_bytes: usize,
     /// Bytes that the peer may send ahead of this end's application: the lane's credit. A frame of
-    /// whole messages takes [`FRAME_CREDIT`](limits::FRAME_CREDIT) more than its body.
+    /// whole messages takes [`FRAME_CREDIT`](limits::FRAME_CREDIT) more than its body. At least
+    /// [`MIN_WINDOW`](limits::MIN_WINDOW).
     pub window_bytes: usize,
     /// The largest message this end accepts, in bytes.
     pub max_message: usize,

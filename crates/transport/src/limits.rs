@@ -26,6 +26,9 @@ pub const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 /// a frame, however small. Without it a window of a few MiB would let a peer fill hundreds.
 pub const FRAME_CREDIT: usize = 64;
 
+/// The least receive window: credit is returned by halves, and a half must hold a frame.
+pub const MIN_WINDOW: usize = 2 * (MAX_FRAME + FRAME_CREDIT);
+
 /// Default largest message.
 pub const MAX_MESSAGE: usize = 64 * 1024 * 1024;
 

@@ -205,7 +205,8 @@ impl Mesh {
     /// they have acknowledged everything, and closes. What has not been done `within` the time is
     /// given up and reported.
     ///
-    /// What was received can still be taken afterwards; nothing more will come.
+    /// What was received can still be taken afterwards; nothing more will come, so that a task
+    /// which waits in [`recv`](Self::recv) then waits for ever.
     pub async fn drain(&self, within: Duration) -> DrainReport {
         self.shared.is_draining.store(true, Ordering::Release);
         self.started.stop_listening();

@@ -145,6 +145,14 @@ impl Session {
         self.nonce
     }
 
+    /// Whether the session is bound to another one of `peer`'s than it now presents: that must be
+    /// over, or the handshake is a late one. Only a fresh nonce of this side tells them apart.
+    #[must_use]
+    pub fn is_bound_to_other(&self, peer: &Hello) -> bool {
+        let same_life = |bound: &Peer| bound.incarnation == peer.incarnation;
+        self.peer.filter(same_life).is_some_and(|bound| bound.nonce != peer.session)
+    }
+
     /// A handshake with `peer` is done: the new link takes the place of any old one.
     ///
     /// Where the peer presents the nonce that this session is bound to, the session goes on; else
@@ -182,8 +190,12 @@ impl Session {
     /// Ends the session: the link must be dropped, what is unacknowledged is reported and will
     /// not be sent again. `next_nonce` must be fresh and random.
     pub fn end(&mut self, next_nonce: SessionNonce) -> Vec<Lost> {
+        // A session that never had a peer is still the one that handshakes under way speak of.
+        let was_bound = self.peer.is_some();
         let lost = self.forget_session();
-        self.nonce = next_nonce;
+        if was_bound {
+            self.nonce = next_nonce;
+        }
         self.link = None;
         self.unlinked_since = None;
         lost
@@ -193,9 +205,9 @@ impl Session {
         let Some(peer) = self.peer.take() else { return Vec::new() };
         let sent_messages = self.outgoing.iter().map(Outgoing::sent_messages).collect();
         let received = self.incoming.iter_mut().map(Incoming::end).collect();
-        // A session in which the peer never spoke began on a link that was turned away: it must
-        // not hide how far the one before got.
-        if std::mem::take(&mut self.has_synced) {
+        // A session in which the peer never spoke may be that of a link that was turned away: it
+        // must not hide how far the one before got.
+        if std::mem::take(&mut self.has_synced) || self.ended.is_none() {
             let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
             self.ended = Some((ended, received));
         }

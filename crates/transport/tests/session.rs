@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dx_transport::lane::Delivery::{AtMostOnce, Reliable};
 use dx_transport::lane::{Lane, LaneConfig};
-use dx_transport::limits::MAX_FRAME;
+use dx_transport::limits::{FRAME_CREDIT, MAX_FRAME, MIN_WINDOW};
 use dx_transport::session::{CloseCode, Direction, Lost, Signal, Timeout};
 use proptest::prelude::*;
 use world::{World, small_lanes};
@@ -146,6 +146,28 @@ fn nothing_is_drained_before_it_is_acknowledged() {
 }
 
 #[test]
+fn the_least_window_never_blocks_for_good() {
+    let least = |lane| LaneConfig { window_bytes: MIN_WINDOW, ..lane };
+    let lanes: Vec<_> = two_reliable().into_iter().map(least).collect();
+    for first in [1, 30_000, MIN_WINDOW / 2 - FRAME_CREDIT - 1] {
+        let mut world = World::new(&lanes, 1);
+        world.link();
+        world.settle();
+        world.send(0, 1, first);
+        world.transmit(0);
+        world.deliver(0, 0, usize::MAX);
+        // Acknowledged first and taken later: too little to be worth a grant of its own.
+        world.advance(Duration::from_millis(50));
+        world.transmit(1);
+        world.deliver(1, 0, usize::MAX);
+        world.consume(1, 1);
+        world.send(0, 1, MAX_FRAME);
+        world.settle();
+        assert_all_arrived(&world, &lanes);
+    }
+}
+
+#[test]
 fn control_overtakes_a_large_message_at_the_next_frame() {
     let mut world = World::new(&two_with_wide_windows(), 1);
     world.link();
@@ -249,6 +271,32 @@ fn a_session_in_which_the_peer_never_spoke_does_not_hide_the_one_before() {
     let lost = |direction| Lost { lane: Lane(1), from: 0, to: 1, direction };
     assert_eq!(world.ends[0].lost, [lost(Direction::Sent)]);
     assert_eq!(world.ends[1].lost, [lost(Direction::Received)]);
+}
+
+#[test]
+fn a_receiver_that_got_nothing_of_a_session_reports_all_of_it() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    for _ in 0..2 {
+        world.send(0, 1, 5000);
+        world.transmit(0);
+        world.cut();
+        world.ends[0].end_session();
+        world.settle();
+    }
+    let lost = Lost { lane: Lane(1), from: 0, to: 1, direction: Direction::Received };
+    assert_eq!(world.ends[1].lost, [lost; 2]);
+}
+
+#[test]
+fn a_peer_that_offers_no_replay_is_not_acknowledged_for_ever() {
+    let lane = |lane: LaneConfig| LaneConfig { replay_bytes: 0, ..lane };
+    let lanes: Vec<LaneConfig> = two_reliable().into_iter().map(lane).collect();
+    let mut world = World::new(&lanes, 1);
+    world.link();
+    world.settle();
+    assert!(!world.transmit(0) && !world.transmit(1), "there is always something to say");
 }
 
 #[test]

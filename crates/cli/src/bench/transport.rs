@@ -147,10 +147,10 @@ impl ScenarioName {
     /// Its share of the time that `--quick` has for everything; set-up comes on top.
     fn quick_share(self) -> Duration {
         Duration::from_millis(match self {
-            Self::Throughput => 3_500,
+            Self::Throughput => 3_200,
             Self::Control | Self::AllToAll | Self::Shaped => 1_200,
-            Self::RoundTrip | Self::Resume => 2_000,
-            Self::SlowConsumer => 1_600,
+            Self::RoundTrip | Self::Resume => 1_800,
+            Self::SlowConsumer => 1_400,
         })
     }
 

@@ -167,7 +167,7 @@ impl Seat {
                 }
                 let nonce = session.nonce();
                 drop(session);
-                let arriving = Some(Arriving::new(peer.clone()));
+                let arriving = Some(Arriving::new(&peer.arriving));
                 Ok(Self { peer: Some(peer), nonce, arriving })
             }
             None if mesh.config.accept_unknown => {

@@ -1,22 +1,21 @@
 //! A peer that says it is about to come in.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::mesh::peer::PeerShared;
-
-/// Counts as one inbound handshake of the peer for as long as it lives.
-pub(crate) struct Arriving(Arc<PeerShared>);
+/// Counts as one inbound handshake of the peer for as long as it lives. It holds the count alone:
+/// whoever waits in a peer's orders must not keep that peer alive.
+pub(crate) struct Arriving(Arc<AtomicUsize>);
 
 impl Arriving {
-    pub(crate) fn new(peer: Arc<PeerShared>) -> Self {
-        peer.arriving.fetch_add(1, Ordering::AcqRel);
-        Self(peer)
+    pub(crate) fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count.clone())
     }
 }
 
 impl Drop for Arriving {
     fn drop(&mut self) {
-        self.0.arriving.fetch_sub(1, Ordering::AcqRel);
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

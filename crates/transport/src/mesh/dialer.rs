@@ -118,6 +118,11 @@ impl Dialer {
         is_down
     }
 
+    /// A link that was dialed is not needed: another one is up.
+    pub(crate) fn discarded(&mut self) {
+        self.pending = self.pending.saturating_sub(1);
+    }
+
     /// The peer says that it keeps another link. That one should be here soon; if it is not, the
     /// peer has not noticed yet that it is broken.
     pub(crate) fn lost_tie(&mut self, now: Instant, random: f64) {

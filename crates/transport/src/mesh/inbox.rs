@@ -72,12 +72,14 @@ impl Inbox {
 
     /// The next batch on `lane`; peers that have some take turns.
     pub(crate) fn take(&self, lane: Lane) -> Option<Batch> {
-        lock(&self.state).take(lane).map(Taken::settle)
+        let taken = lock(&self.state).take(lane);
+        taken.map(Taken::settle)
     }
 
     /// The next batch: of the control lane if it has one, else of the lanes in turn.
     pub(crate) fn take_any(&self) -> Option<Batch> {
-        lock(&self.state).take_any().map(Taken::settle)
+        let taken = lock(&self.state).take_any();
+        taken.map(Taken::settle)
     }
 
     /// Waits for the next batch on `lane`.

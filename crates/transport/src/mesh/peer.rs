@@ -109,7 +109,8 @@ impl Peer {
     pub async fn send(&self, lane: Lane, message: &[u8]) -> Result<(), SendError> {
         let result = lock(&self.shared.sending).outbox.push(lane, message);
         match result {
-            Err(Refusal::Full { .. }) => {
+            Err(Refusal::Full { slow }) => {
+                self.shared.raise_slow(lane, slow);
                 self.wait_for_room(lane, |outbox| outbox.push(lane, message)).await
             }
             decided => self.shared.settle(lane, decided),
@@ -123,7 +124,8 @@ impl Peer {
     pub async fn send_bytes(&self, lane: Lane, message: Bytes) -> Result<(), SendError> {
         let result = lock(&self.shared.sending).outbox.push_bytes(lane, message.clone());
         match result {
-            Err(Refusal::Full { .. }) => {
+            Err(Refusal::Full { slow }) => {
+                self.shared.raise_slow(lane, slow);
                 self.wait_for_room(lane, |outbox| outbox.push_bytes(lane, message.clone())).await
             }
             decided => self.shared.settle(lane, decided),
@@ -183,7 +185,7 @@ impl std::fmt::Debug for Peer {
 pub struct Progress {
     /// Messages.
     pub messages: u64,
-    /// Bytes of credit that they held: their lengths and the batches' overhead.
+    /// Their bytes, as [`Batch::bytes`](crate::Batch::bytes) counts them.
     pub bytes: u64,
 }
 
@@ -202,7 +204,7 @@ pub(crate) struct PeerShared {
     pub orders: Mutex<Orders>,
     pub has_orders: AtomicBool,
     /// Inbound handshakes of this peer under way: meanwhile it is not dialed.
-    pub arriving: AtomicUsize,
+    pub arriving: Arc<AtomicUsize>,
     pub dropped_datagrams: AtomicU64,
     pub max_datagrams: usize,
     pub events: Arc<Events>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -205,7 +205,7 @@ impl Shared {
             view: Mutex::new(View::default()),
             orders: Mutex::new(Orders::default()),
             has_orders: AtomicBool::new(false),
-            arriving: AtomicUsize::new(0),
+            arriving: Arc::default(),
             dropped_datagrams: AtomicU64::new(0),
             max_datagrams: self.config.bounds.datagrams,
             events: self.events.clone(),

@@ -6,17 +6,13 @@ use tokio::task::AbortHandle;
 
 use crate::address::Address;
 use crate::lane::LaneConfig;
-use crate::limits::{FRAME_CREDIT, MAX_FRAME, MAX_LANES, MAX_MESSAGE_CEILING};
+use crate::limits::{FRAME_CREDIT, MAX_FRAME, MAX_LANES, MAX_MESSAGE_CEILING, MIN_WINDOW};
 use crate::mesh::acceptor;
 use crate::mesh::config::MeshConfig;
 use crate::mesh::error::StartError;
 use crate::mesh::runtime::Runtime;
 use crate::mesh::shared::Shared;
 use crate::transport::{BindError, Listener};
-
-/// Credit is granted when half a window was taken. If the other half had no room for a frame, the
-/// sender would wait for credit, and the receiver for something to take.
-const SMALLEST_WINDOW: usize = 2 * (MAX_FRAME + FRAME_CREDIT);
 
 /// What came of starting.
 pub(crate) struct Started {
@@ -90,8 +86,8 @@ fn check_lane(lane: &LaneConfig) -> Result<(), StartError> {
             "messages of {} bytes are not possible: 1 to {MAX_MESSAGE_CEILING} are",
             lane.max_message
         ))
-    } else if lane.window_bytes < SMALLEST_WINDOW {
-        wrong(format!("`window_bytes` must be at least {SMALLEST_WINDOW}, two frames"))
+    } else if lane.window_bytes < MIN_WINDOW {
+        wrong(format!("`window_bytes` must be at least {MIN_WINDOW}, two frames"))
     } else if lane.replay_bytes < MAX_FRAME + FRAME_CREDIT {
         let least = MAX_FRAME + FRAME_CREDIT;
         wrong(format!("`replay_bytes` must be at least {least}, one frame"))
@@ -128,8 +124,8 @@ mod tests {
         assert!(matches!(check(&config().lanes(Vec::new())), Err(StartError::LaneCount(0))));
         assert!(matches!(lane(|lane| lane.weight = 0), Err(StartError::Lane { lane: "data", .. })));
         assert!(lane(|lane| lane.max_message = usize::MAX).is_err());
-        assert!(lane(|lane| lane.window_bytes = SMALLEST_WINDOW).is_ok());
-        assert!(lane(|lane| lane.window_bytes = SMALLEST_WINDOW - 1).is_err());
+        assert!(lane(|lane| lane.window_bytes = MIN_WINDOW).is_ok());
+        assert!(lane(|lane| lane.window_bytes = MIN_WINDOW - 1).is_err());
         assert!(lane(|lane| lane.replay_bytes = 1).is_err());
         assert!(lane(|lane| lane.queue_bytes = 0).is_err());
         let mut timing = crate::session::Timing::default();

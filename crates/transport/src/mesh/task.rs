@@ -64,6 +64,8 @@ pub(crate) struct PeerTask {
     armed: Option<Instant>,
     received: Received,
     woken: Vec<Waker>,
+    /// Messages sent were lost since this peer began to drain, or at any time before.
+    has_lost_sent: bool,
 }
 
 impl Future for PeerTask {
@@ -76,8 +78,10 @@ impl Future for PeerTask {
         let mut session = lock(&peer.session);
         let now = task.mesh.clock.now();
         let has_more = task.turn(cx, now, &mut session);
+        let ending = task.poll_ending(cx, now, &mut session);
+        drop(session);
         wake_all(&mut task.woken);
-        if task.poll_ending(cx, now, &mut session).is_ready() {
+        if ending.is_ready() {
             return Poll::Ready(());
         }
         if has_more {
@@ -115,6 +119,7 @@ impl PeerTask {
             armed: Some(Instant::default()),
             received: Received::default(),
             woken: Vec::new(),
+            has_lost_sent: false,
             mesh,
             peer,
         }

@@ -9,7 +9,7 @@ use crate::buffer::{Buffer, BufferPool};
 use crate::frame::{FLAG_FIRST, Header};
 use crate::hello::LaneOffer;
 use crate::lane::{Delivery, Lane, LaneConfig};
-use crate::limits::{ACK_BYTES, ACK_FRAMES, FRAME_CREDIT};
+use crate::limits::{ACK_BYTES, ACK_FRAMES, FRAME_CREDIT, MAX_FRAME};
 use crate::session::control::{Ack, LaneSync};
 use crate::session::report::{Direction, LaneStats, Lost, Violation};
 use crate::time::Instant;
@@ -86,7 +86,8 @@ impl Incoming {
     pub(crate) fn attach(&mut self, peer: &LaneOffer) {
         let replay = usize::try_from(peer.replay_bytes / 4).unwrap_or(usize::MAX);
         let window = usize::try_from(self.window / 4).unwrap_or(usize::MAX);
-        self.ack_bytes = ACK_BYTES.min(replay).min(window);
+        // At least one byte: a peer that offers nothing must not be owed acknowledgements for ever.
+        self.ack_bytes = ACK_BYTES.min(replay).min(window).max(1);
         // The last link broke within the first fragment: that comes again, or something else does.
         self.assembly.take_if(|assembly| assembly.filled == 0);
     }
@@ -218,7 +219,8 @@ impl Incoming {
             None if is_first => (0, total),
             _ => return Err(Violation::MisplacedFragment(self.lane)),
         };
-        if len == 0 || total != due || filled + len > total {
+        // What fits one frame is never cut: it would cost a buffer and no credit worth the name.
+        if len == 0 || total <= MAX_FRAME || total != due || filled + len > total {
             return Err(Violation::MisplacedFragment(self.lane));
         }
         if is_first {

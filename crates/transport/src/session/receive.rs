@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::batch::{Batch, Part};
 use crate::frame::{self, HEADER, Header, Kind};
-use crate::lane::Lane;
-use crate::limits::{COPY_THRESHOLD, FRAME_CREDIT};
+use crate::lane::{Lane, LaneSet};
+use crate::limits::{COPY_THRESHOLD, FRAME_CREDIT, MAX_LANES};
 use crate::session::Session;
 use crate::session::control::{self, Ack, Sync, checked_lane};
 use crate::session::incoming::Order;
@@ -297,23 +297,31 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Gives what was found to the application: a few bytes as a copy, more with the buffer.
+    /// Gives what was found to the application. Lanes that fill a good part of the buffer share
+    /// it; the messages of others are copied out, so that a small one which is not taken for long
+    /// does not keep the whole buffer.
     fn hand_over(&mut self, reader: &mut Reader) {
         let mut found = std::mem::take(&mut self.session.found);
-        let (storage, base) = self.storage(&found, reader);
+        let sharing = sharing_lanes(&found, reader.capacity());
+        let pool = &self.session.config.pool;
+        let shared = (!sharing.is_empty()).then(|| reader.hand_over(pool).freeze());
         for Found { lane, first, count, body } in found.drain(..) {
-            let (part, credit) = match body {
+            let (body, is_batch, credit) = match body {
                 FoundBody::Staged { range, is_batch } => {
                     let credit = range.len() + FRAME_CREDIT;
-                    let body = storage.slice(range.start - base..range.end - base);
-                    (Part { body, is_batch }, credit)
+                    let body = match &shared {
+                        Some(buffer) if sharing.contains(lane) => buffer.slice(range),
+                        Some(buffer) => Bytes::copy_from_slice(&buffer[range]),
+                        None => Bytes::copy_from_slice(reader.parsed(range)),
+                    };
+                    (body, is_batch, credit)
                 }
                 FoundBody::Assembled(body) => {
                     let credit = body.len();
-                    (Part { body, is_batch: false }, credit)
+                    (body, false, credit)
                 }
             };
-            self.push(lane, first, count, part, credit);
+            self.push(lane, first, count, Part { body, is_batch }, credit);
         }
         self.session.found = found;
         let need = match reader.body {
@@ -321,19 +329,6 @@ impl Turn<'_> {
             Body::Fragment { .. } | Body::Skip { .. } => 0,
         };
         reader.make_room(need, &self.session.config.pool);
-    }
-
-    /// The memory in which the staged messages lie, and the position that it begins at.
-    fn storage(&self, found: &[Found], reader: &mut Reader) -> (Bytes, usize) {
-        let staged = || found.iter().filter_map(Found::staged);
-        let (Some(first), Some(last)) = (staged().next(), staged().next_back()) else {
-            return (Bytes::new(), 0);
-        };
-        let region = first.start..last.end;
-        if region.len() <= COPY_THRESHOLD || region.len() < reader.capacity() / HAND_OVER_SHARE {
-            return (Bytes::copy_from_slice(reader.parsed(region.clone())), region.start);
-        }
-        (reader.hand_over(&self.session.config.pool).freeze(), 0)
     }
 
     fn push(&mut self, lane: Lane, first: u64, count: u64, part: Part, credit: usize) {
@@ -361,17 +356,26 @@ impl Turn<'_> {
     }
 }
 
-impl Found {
-    fn staged(&self) -> Option<&Range<usize>> {
-        match &self.body {
-            FoundBody::Staged { range, .. } => Some(range),
-            FoundBody::Assembled(_) => None,
+/// The lanes whose staged messages fill enough of a buffer of `capacity` bytes to share it.
+fn sharing_lanes(found: &[Found], capacity: usize) -> LaneSet {
+    let mut staged = [0; MAX_LANES];
+    for Found { lane, body, .. } in found {
+        if let FoundBody::Staged { range, .. } = body {
+            staged[lane.index()] += range.len();
         }
     }
+    let least = COPY_THRESHOLD.max(capacity / HAND_OVER_SHARE);
+    let mut lanes = LaneSet::default();
+    for (lane, bytes) in (0..).map(Lane).zip(staged) {
+        if bytes > least {
+            lanes.insert(lane);
+        }
+    }
+    lanes
 }
 
-/// Messages that fill less of a buffer than one part in this many are copied out of it, so that
-/// an application that keeps them does not keep much more memory than it knows of.
+/// Messages of a lane that fill less of a buffer than one part in this many are copied out of it:
+/// what the application holds is at most this many times its credit.
 const HAND_OVER_SHARE: usize = 8;
 
 /// A round trip above this is a peer's invention.

@@ -35,7 +35,8 @@ impl Session {
         if channel == 0 {
             self.transmit_control(now, queue);
         }
-        if self.link.as_ref().is_some_and(|link| link.is_synced) {
+        // What is not numbered yet outlives a link that is being closed.
+        if self.link.as_ref().is_some_and(|link| link.is_synced && link.close.is_none()) {
             self.transmit_lanes(channel, outbox, queue);
         }
         if channel == 0 {
@@ -82,7 +83,9 @@ impl Session {
         if self.incoming.iter().any(|lane| lane.owes_ack(now, delay)) {
             let lanes = self.incoming.iter_mut().filter(|lane| lane.has_news());
             let acks: Vec<_> = lanes.map(Incoming::take_ack).collect();
-            push(queue, Kind::Ack, &control::encode_acks(&acks));
+            if !acks.is_empty() {
+                push(queue, Kind::Ack, &control::encode_acks(&acks));
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dx_transport::id::NodeId;
 use dx_transport::lane::Lane;
-use dx_transport::mesh::{DownReason, Mesh, PeerEvent};
+use dx_transport::mesh::{DownReason, Io, Mesh, PeerEvent};
 use dx_transport::session::{Direction, Timing};
 use dx_transport::transport;
 
@@ -239,4 +239,21 @@ async fn an_address_that_does_not_answer_is_joined_by_the_next() {
         _ => None,
     });
     assert_eq!(transport.await, "tcp");
+}
+
+#[tokio::test]
+async fn a_process_that_was_stopped_does_not_blame_its_peers() {
+    let one = start(config(1).timing(nervous()).listen(address("tcp"))).await;
+    let two = start(config(2).io(Io::Dedicated).listen(address("tcp"))).await;
+    introduce(&one, &two);
+    up(&one, 2).await;
+    up(&two, 1).await;
+    // Stops all that node 1 does, for longer than its detector waits.
+    std::thread::sleep(nervous().silence * 3);
+    one.peer(NodeId(2)).unwrap().try_send(Lane::DATA, b"where was I").unwrap();
+    soon(two.recv(Lane::DATA)).await;
+    two.peer(NodeId(1)).unwrap().try_send(Lane::DATA, b"away").unwrap();
+    soon(one.recv(Lane::DATA)).await;
+    assert!(events(&one).is_empty());
+    assert_eq!(one.status().peers[0].reconnects, 0);
 }

@@ -6,6 +6,7 @@ use dx_transport::id::NodeId;
 use dx_transport::lane::Lane;
 use dx_transport::mesh::{DownReason, PeerEvent, PeerState, SendError};
 use dx_transport::session::CloseCode;
+use dx_transport::transport;
 
 use crate::nodes::{address, config, event, pair, soon, start, up};
 
@@ -100,4 +101,22 @@ async fn whoever_waits_for_room_is_told_that_the_mesh_is_gone() {
     let dropping = async move { drop(one) };
     let (sent, ()) = soon(async { tokio::join!(waiting, dropping) }).await;
     assert_eq!(sent, Err(SendError::Closed));
+}
+
+#[tokio::test]
+async fn a_dropped_mesh_leaves_no_task_behind() {
+    for transport in transport::names() {
+        let metrics = tokio::runtime::Handle::current().metrics();
+        let before = metrics.num_alive_tasks();
+        let (one, two) = pair(transport).await;
+        up(&one, 2).await;
+        let _ = one.add_peer(NodeId(3), vec![address("memory")]).unwrap();
+        drop((one, two));
+        soon(async {
+            while metrics.num_alive_tasks() > before {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
 }

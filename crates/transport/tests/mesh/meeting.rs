@@ -193,3 +193,20 @@ async fn a_peer_with_an_address_of_no_transport_is_not_added() {
     assert!(one.peers().is_empty());
     assert!(matches!(one.add_peer(NodeId(1), Vec::new()), Err(AddPeerError::OwnId(_))));
 }
+
+#[tokio::test]
+async fn links_that_cross_end_in_one_session_whoever_is_first() {
+    let eager = Dialing { grace: Duration::ZERO, ..Dialing::default() };
+    for _ in 0..20 {
+        let node = |id| config(id).dialing(eager.clone()).listen(address("tcp"));
+        let (one, two) = (start(node(1)).await, start(node(2)).await);
+        introduce(&one, &two);
+        exchange(&one, &two).await;
+        for mesh in [&one, &two] {
+            let told = events(mesh);
+            let is_up = |event: &&PeerEvent| matches!(event, PeerEvent::Up { resumed: false, .. });
+            assert_eq!(told.iter().filter(is_up).count(), told.len(), "{told:?}");
+            assert_eq!(mesh.status().peers[0].sessions, 1);
+        }
+    }
+}

@@ -3,13 +3,12 @@
 use bytes::Bytes;
 use dx_transport::id::NodeId;
 use dx_transport::lane::{Lane, LaneConfig, Overflow};
-use dx_transport::limits::{FRAME_CREDIT, MAX_FRAME};
+use dx_transport::limits::{MAX_FRAME, MIN_WINDOW};
 use dx_transport::mesh::{Mesh, PeerEvent, SendError};
 
 use crate::nodes::{address, config, event, events, introduce, soon, start, up};
 
-/// The smallest window that is possible.
-const SMALL: usize = 2 * (MAX_FRAME + FRAME_CREDIT);
+const SMALL: usize = MIN_WINDOW;
 
 fn small_lanes() -> Vec<LaneConfig> {
     let mut lanes = LaneConfig::defaults();

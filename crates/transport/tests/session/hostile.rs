@@ -3,7 +3,7 @@
 use dx_transport::frame::{FLAG_FIRST, HEADER, Header, Kind, write_varint};
 use dx_transport::lane::Delivery::Reliable;
 use dx_transport::lane::{Lane, LaneConfig};
-use dx_transport::limits::FRAME_CREDIT;
+use dx_transport::limits::{FRAME_CREDIT, MAX_FRAME};
 use dx_transport::session::Violation;
 
 use crate::world::{World, small_lanes};
@@ -16,7 +16,16 @@ fn lanes() -> Vec<LaneConfig> {
 }
 
 fn linked() -> World {
-    let mut world = World::new(&lanes(), 1);
+    linked_over(&lanes())
+}
+
+/// With lanes that take messages of several frames.
+fn widely_linked() -> World {
+    linked_over(&small_lanes(&[Reliable, Reliable]))
+}
+
+fn linked_over(lanes: &[LaneConfig]) -> World {
+    let mut world = World::new(lanes, 1);
     world.link();
     world.settle();
     world
@@ -139,8 +148,8 @@ fn no_message_is_free_of_credit() {
 #[test]
 fn a_refused_fragment_leaves_nothing_behind() {
     let misplaced = Violation::MisplacedFragment(Lane(1));
-    for (total, body) in [(0, &b""[..]), (5, b""), (5, b"six...")] {
-        let mut world = linked();
+    for (total, body) in [(0, &b""[..]), (5, b"cut"), (MAX_FRAME + 1, b"")] {
+        let mut world = widely_linked();
         let header = Header { flags: FLAG_FIRST, ..header(Kind::Fragment, total) };
         assert_eq!(say(&mut world, header, body), Some(misplaced.clone()));
         world.send(0, 1, 10);
@@ -151,8 +160,8 @@ fn a_refused_fragment_leaves_nothing_behind() {
 
 #[test]
 fn a_fragment_cut_short_may_be_followed_by_something_else() {
-    let mut world = linked();
-    let first = Header { flags: FLAG_FIRST, len: 5, ..header(Kind::Fragment, 10) };
+    let mut world = widely_linked();
+    let first = Header { flags: FLAG_FIRST, len: 5, ..header(Kind::Fragment, MAX_FRAME + 1) };
     world.pipes[0][0].bytes.extend(first.encode());
     world.deliver(0, 0, usize::MAX);
     world.link();

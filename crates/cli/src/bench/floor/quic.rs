@@ -173,7 +173,7 @@ async fn dial(endpoint: &Endpoint, address: SocketAddr) -> anyhow::Result<Connec
 
 async fn send(connection: Connection, size: usize) -> anyhow::Result<()> {
     let mut stream = connection.open_uni().await?;
-    let buffer = if size < work::UNBATCHED {
+    let buffer = if size < work::WRITE_BYTES {
         frames::encode(size, work::WRITE_BYTES)
     } else {
         vec![7; size]
@@ -189,7 +189,7 @@ async fn receive(connection: Connection, size: usize, window: Window) -> anyhow:
     let mut meter = Meter::new(window);
     let mut chunks: [Bytes; READ_CHUNKS] = std::array::from_fn(|_| Bytes::new());
     // A frame on the wire is what was written, so bytes tell the number of frames.
-    let frame = if size < work::UNBATCHED { size + 4 } else { size };
+    let frame = if size < work::WRITE_BYTES { size + 4 } else { size };
     let mut rest = 0;
     loop {
         let read = stream.read_chunks(&mut chunks).await?.context("the sender ended")?;

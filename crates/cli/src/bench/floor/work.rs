@@ -15,19 +15,16 @@ pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Duplex for S {}
 
-/// Messages of this size and more are written one by one; smaller ones [`WRITE_BYTES`] at a time.
-pub const UNBATCHED: usize = 4 * 1024;
-
-/// Bytes per write of small messages.
+/// Messages of this size and more are written one by one, smaller ones as many at a time as fit.
 pub const WRITE_BYTES: usize = 64 * 1024;
 
-/// Bytes that the receiver reads at most at a time, unless messages are larger. Measured: more
-/// gains nothing, 64 KiB is slower.
+/// Bytes that the receiver reads at most at a time, unless messages are larger: twice what its
+/// socket buffer holds as dx sets it.
 pub const READ_BYTES: usize = 256 * 1024;
 
 /// Sends until the receiver has enough and hangs up.
 pub async fn send(mut stream: impl Duplex, size: usize) -> io::Result<()> {
-    let buffer = if size < UNBATCHED { frames::encode(size, WRITE_BYTES) } else { vec![7; size] };
+    let buffer = if size < WRITE_BYTES { frames::encode(size, WRITE_BYTES) } else { vec![7; size] };
     loop {
         stream.write_all(&buffer).await?;
     }
@@ -56,7 +53,7 @@ enum Counter {
 
 impl Counter {
     fn new(size: usize) -> Self {
-        if size < UNBATCHED {
+        if size < WRITE_BYTES {
             Self::Frames(FrameCounter::default())
         } else {
             Self::Bytes { size: size as u64, rest: 0 }

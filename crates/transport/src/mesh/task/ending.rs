@@ -38,6 +38,7 @@ impl Ending {
 impl PeerTask {
     pub(super) fn begin_drain(&mut self, done: oneshot::Sender<()>, session: &mut Session) {
         session.go_away();
+        self.has_lost_sent = false;
         self.ending = Ending::Draining(done);
     }
 
@@ -80,7 +81,9 @@ impl PeerTask {
                         }
                     }
                     // The receiver is gone if the drain was cancelled: nobody needs to know.
-                    let _ = done.map(|done| done.send(()));
+                    // Dropped unsent, it says that not everything arrived.
+                    let is_complete = !self.has_lost_sent;
+                    let _ = done.filter(|_| is_complete).map(|done| done.send(()));
                     return Poll::Ready(());
                 }
                 not_yet => {

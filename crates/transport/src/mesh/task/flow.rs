@@ -13,7 +13,7 @@ use crate::mesh::dialer::Outcome;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::Broken;
 use crate::mesh::waiters::lock;
-use crate::session::{CloseCode, Lost, Session, Signal, Violation};
+use crate::session::{CloseCode, Direction, Lost, Session, Signal, Violation};
 use crate::time::Instant;
 
 /// Datagrams taken per turn.
@@ -160,8 +160,9 @@ impl PeerTask {
         Some(self.unlinked(since, now, session, outcome))
     }
 
-    pub(super) fn say_lost(&self, lost: Vec<Lost>) {
+    pub(super) fn say_lost(&mut self, lost: Vec<Lost>) {
         for Lost { lane, from, to, direction } in lost {
+            self.has_lost_sent |= direction == Direction::Sent;
             let peer = self.peer.node;
             self.mesh.events.push(PeerEvent::Lost { peer, lane, from, to, direction });
         }

@@ -18,9 +18,9 @@ use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::status::PeerState;
 use crate::mesh::waiters::lock;
-use crate::session::{Attached, Received, Session, Violation};
+use crate::session::{Attached, CloseCode, Received, Session, Violation};
 use crate::time::Instant;
-use crate::transport::Link;
+use crate::transport::{Link, LinkStats};
 
 /// How often dialing is put off, by [`Dialing::grace`](crate::mesh::Dialing::grace) each time. A
 /// guess: together about the time that 64 nodes on one core need to meet.
@@ -122,6 +122,12 @@ impl PeerTask {
             Verdict::Stale { .. } => self.turn_away(new, RejectCode::StaleIncarnation),
             // The session that the handshake spoke of is over. The next one names the new one.
             _ if new.nonce != session.nonce() => self.turn_away(new, RejectCode::Duplicate),
+            // One side knows of the end of a session and the other does not, or this handshake is
+            // older than the session: with a fresh nonce the next one cannot be mistaken.
+            Verdict::Accept if session.is_bound_to_other(&new.hello) => {
+                self.end_session(now, session, CloseCode::SessionEnded);
+                self.turn_away(new, RejectCode::Duplicate);
+            }
             Verdict::Accept => self.attach(new, None, now, session),
             Verdict::Restarted { old } => self.attach(new, Some(old), now, session),
         }
@@ -134,7 +140,7 @@ impl PeerTask {
             arbiter::Dialer::Us if self.live.is_none() => {
                 self.dialer.lost_tie(self.mesh.clock.now(), fastrand::f64());
             }
-            arbiter::Dialer::Us => {}
+            arbiter::Dialer::Us => self.dialer.discarded(),
         }
     }
 
@@ -231,6 +237,7 @@ impl PeerTask {
         view.transport = None;
         view.rival = None;
         view.max_datagram = None;
+        view.path = LinkStats::default();
         if self.is_up {
             view.state = PeerState::Relinking;
         }

@@ -1,0 +1,22 @@
+//! Tells the program the versions of the peers, from the lock file.
+
+use std::fs;
+
+/// The peers, and what they run on.
+const LIBRARIES: [&str; 9] =
+    ["async-nats", "aws-lc-rs", "h2", "quinn", "rustls", "tarpc", "tokio", "tonic", "zenoh"];
+
+fn main() {
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    let lock = fs::read_to_string("Cargo.lock").expect("cargo has just read it");
+    let versions: Vec<String> = LIBRARIES
+        .iter()
+        .filter_map(|name| Some(format!("{name} {}", version(&lock, name)?)))
+        .collect();
+    println!("cargo::rustc-env=PEERS_VERSIONS={}", versions.join(","));
+}
+
+fn version<'a>(lock: &'a str, name: &str) -> Option<&'a str> {
+    let (_, entry) = lock.split_once(&format!("name = \"{name}\"\nversion = \""))?;
+    Some(entry.split_once('"')?.0)
+}
