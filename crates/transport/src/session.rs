@@ -80,6 +80,8 @@ pub struct Session {
     found: Vec<Found>,
     link: Option<LinkState>,
     unlinked_since: Option<Instant>,
+    /// The peer's SYNC has come in this session, over whichever link.
+    has_synced: bool,
     /// How far the previous session got, as every SYNC says, and how much of the peer's part was
     /// received: nothing once it is known what was missed.
     ended: Option<(Ended, Vec<u64>)>,
@@ -129,6 +131,7 @@ impl Session {
             found: Vec::new(),
             link: None,
             unlinked_since: None,
+            has_synced: false,
             ended: None,
             rtt: None,
             stalled: Duration::ZERO,
@@ -200,12 +203,11 @@ impl Session {
 
     fn forget_session(&mut self) -> Vec<Lost> {
         let Some(peer) = self.peer.take() else { return Vec::new() };
-        let sent_messages: Vec<u64> = self.outgoing.iter().map(Outgoing::sent_messages).collect();
-        let received: Vec<u64> = self.incoming.iter_mut().map(Incoming::end).collect();
-        // Of a session in which nothing was said there is nothing to tell: a link that was turned
-        // away must not hide how far the one before got.
-        let is_empty = sent_messages.iter().chain(&received).all(|messages| *messages == 0);
-        if self.ended.is_none() || !is_empty {
+        let sent_messages = self.outgoing.iter().map(Outgoing::sent_messages).collect();
+        let received = self.incoming.iter_mut().map(Incoming::end).collect();
+        // A session in which the peer never spoke may be that of a link that was turned away: it
+        // must not hide how far the one before got.
+        if std::mem::take(&mut self.has_synced) || self.ended.is_none() {
             let ended = Ended { own: self.nonce, peer: peer.nonce, sent_messages };
             self.ended = Some((ended, received));
         }

@@ -256,7 +256,7 @@ fn whoever_hears_the_other_first_still_says_what_it_sent_before() {
 }
 
 #[test]
-fn a_session_in_which_nothing_was_said_does_not_hide_the_one_before() {
+fn a_session_in_which_the_peer_never_spoke_does_not_hide_the_one_before() {
     let mut world = World::new(&two_reliable(), 1);
     world.link();
     world.settle();
@@ -271,6 +271,22 @@ fn a_session_in_which_nothing_was_said_does_not_hide_the_one_before() {
     let lost = |direction| Lost { lane: Lane(1), from: 0, to: 1, direction };
     assert_eq!(world.ends[0].lost, [lost(Direction::Sent)]);
     assert_eq!(world.ends[1].lost, [lost(Direction::Received)]);
+}
+
+#[test]
+fn a_receiver_that_got_nothing_of_a_session_reports_all_of_it() {
+    let mut world = World::new(&two_reliable(), 1);
+    world.link();
+    world.settle();
+    for _ in 0..2 {
+        world.send(0, 1, 5000);
+        world.transmit(0);
+        world.cut();
+        world.ends[0].end_session();
+        world.settle();
+    }
+    let lost = Lost { lane: Lane(1), from: 0, to: 1, direction: Direction::Received };
+    assert_eq!(world.ends[1].lost, [lost; 2]);
 }
 
 #[test]

@@ -280,6 +280,7 @@ impl Turn<'_> {
                 self.out.signals.push(Signal::Lost(lost));
             }
         }
+        session.has_synced = true;
         if let Some(link) = &mut session.link {
             link.is_synced = true;
         }
