@@ -146,9 +146,14 @@ impl Outbox {
         mem::take(&mut self.freed)
     }
 
-    /// Adopts the peer's limit for messages on `lane`.
-    pub fn limit_messages(&mut self, lane: Lane, max_message: usize) {
-        self.lanes[lane.index()].max_message = max_message;
+    /// Adopts the peer's limit for messages on `lane`. Drops what was queued before it was known and
+    /// can never be sent: larger messages, and batches that hold one. Returns how many messages
+    /// those were.
+    pub fn limit_messages(&mut self, lane: Lane, max_message: usize) -> u64 {
+        let out = &mut self.lanes[lane.index()];
+        let is_lower = max_message < out.max_message;
+        out.max_message = max_message;
+        if is_lower { out.drop_oversized() } else { 0 }
     }
 
     /// Returns idle memory.
@@ -278,6 +283,27 @@ impl OutLane {
         }
     }
 
+    /// Drops what the peer would refuse; returns the messages dropped.
+    fn drop_oversized(&mut self) -> u64 {
+        self.close_batch();
+        let before = self.messages;
+        let limit = self.max_message;
+        for item in mem::take(&mut self.items) {
+            let fits = match &item {
+                Item::Batch { frame, count } => {
+                    frame::holds_messages(&frame[HEADER..], *count, limit)
+                }
+                Item::Single(message) => message.len() <= limit,
+            };
+            self.items.push_back(item);
+            if !fits {
+                let dropped = self.items.pop_back();
+                self.uncount(dropped.as_ref());
+            }
+        }
+        before - self.messages
+    }
+
     /// Drops whole items until `len` more bytes fit; returns the messages dropped.
     fn drop_oldest(&mut self, len: usize) -> u64 {
         let before = self.messages;
@@ -337,13 +363,19 @@ impl OutLane {
             self.close_batch();
         }
         let item = self.items.pop_front()?;
-        let (bytes, messages) = match &item {
-            Item::Batch { frame, count } => (frame.len() - HEADER, *count),
-            Item::Single(message) => (message.len(), 1),
+        self.uncount(Some(&item));
+        Some(item)
+    }
+
+    /// `item` does not wait any more.
+    fn uncount(&mut self, item: Option<&Item>) {
+        let (bytes, messages) = match item {
+            Some(Item::Batch { frame, count }) => (frame.len() - HEADER, *count),
+            Some(Item::Single(message)) => (message.len(), 1),
+            None => (0, 0),
         };
         self.bytes -= bytes;
         self.messages -= u64::from(messages);
-        Some(item)
     }
 }
 
@@ -421,6 +453,18 @@ mod tests {
         let mut outbox = outbox(Overflow::Refuse, 100);
         outbox.push(LANE, &[0; 5000]).unwrap();
         assert_eq!(outbox.push(LANE, b"x"), Err(Refusal::Full { slow: true }));
+    }
+
+    #[test]
+    fn what_the_peer_would_refuse_is_dropped_and_counted_when_its_limit_is_known() {
+        let mut outbox = outbox(Overflow::Refuse, 1 << 20);
+        outbox.push(LANE, b"small").unwrap();
+        outbox.push_bytes(LANE, Bytes::from(vec![0; 10_000])).unwrap();
+        outbox.push(LANE, b"also small").unwrap();
+        assert_eq!(outbox.limit_messages(LANE, 5_000), 1);
+        assert_eq!(outbox.limit_messages(LANE, 5_000), 0);
+        assert_eq!(frames(&mut outbox), [(6, 1), (11, 1)]);
+        assert_eq!(outbox.backlog(LANE), Backlog::default());
     }
 
     #[test]

@@ -169,15 +169,20 @@ impl Session {
         let lost = if resumed { Vec::new() } else { self.forget_session() };
         self.peer =
             Some(Peer { node: peer.node, incarnation: peer.incarnation, nonce: peer.session });
+        let mut oversized = Vec::new();
         for (index, offer) in peer.lanes.iter().enumerate().take(self.outgoing.len()) {
             let mut limit = self.config.lanes[index].max_message;
             self.outgoing[index].attach(offer, &mut limit);
             self.incoming[index].attach(offer);
-            outbox.limit_messages(Lane(index as u8), limit);
+            let lane = Lane(index as u8);
+            let messages = outbox.limit_messages(lane, limit);
+            if messages > 0 {
+                oversized.push((lane, messages));
+            }
         }
         self.link = Some(LinkState::new(now, channels));
         self.unlinked_since = None;
-        Attached { resumed, lost }
+        Attached { resumed, lost, oversized }
     }
 
     /// The link broke. The session waits for the next one.

@@ -55,6 +55,16 @@ pub enum PeerEvent {
         /// On which side they were missed.
         direction: Direction,
     },
+    /// Messages that were accepted before the peer's limit was known were dropped: it accepts none
+    /// so large.
+    Oversized {
+        /// The peer.
+        peer: NodeId,
+        /// Their lane.
+        lane: Lane,
+        /// How many, with smaller ones that shared a frame with them.
+        messages: u64,
+    },
     /// A queue overflowed: the peer takes messages slower than they come. Once per episode.
     SlowPeer {
         /// The peer.

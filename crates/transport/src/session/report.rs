@@ -104,6 +104,8 @@ pub struct Attached {
     pub resumed: bool,
     /// What was lost with the session that ended, if one did.
     pub lost: Vec<Lost>,
+    /// Per lane, messages that waited to be sent and were dropped: the peer accepts none so large.
+    pub oversized: Vec<(Lane, u64)>,
 }
 
 /// What the passing of time amounted to.

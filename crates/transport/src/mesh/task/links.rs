@@ -162,6 +162,11 @@ impl PeerTask {
         self.ways_given = 0;
         self.down_at = None;
         self.show_link(&*new.link, &new, attached.resumed, now);
+        for &(lane, messages) in &attached.oversized {
+            let dropped = &self.peer.counters[lane.index()].dropped_messages;
+            dropped.fetch_add(messages, Ordering::Relaxed);
+            self.mesh.events.push(PeerEvent::Oversized { peer: self.peer.node, lane, messages });
+        }
         self.say_attached(&new, restarted, attached);
         let fed = feed(session, now, &new.first, &mut self.received);
         self.live = Some(LiveLink::new(new, now));
