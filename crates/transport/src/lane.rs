@@ -52,14 +52,17 @@ pub enum Overflow {
     DropNewest,
     /// Drop the oldest messages that were not yet sent, count them, and raise `SlowPeer`.
     DropOldest,
-    /// End the session: what is unacknowledged is reported `Lost`, and a new session starts.
+    /// End the session: what is unacknowledged is reported `Lost`, what was not sent yet is dropped
+    /// and counted, and a new session starts.
     EndSession,
 }
 
 /// How one lane behaves. Both ends must agree on [`Delivery`]; all else is each end's own.
 ///
-/// Worst-case memory per peer: `queue_bytes + replay_bytes` for sending and
-/// `window_bytes + 2 * max_message` for receiving, each plus one frame.
+/// Worst-case memory per peer and lane, for messages no larger than the queue: `queue_bytes +
+/// replay_bytes` for sending, and one message being cut into frames. For receiving,
+/// `window_bytes` and one message being put together; what the application has not taken may share
+/// buffers of up to eight times its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LaneConfig {
     /// Name in metrics and errors.
