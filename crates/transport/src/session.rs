@@ -106,6 +106,8 @@ struct LinkState {
     owes_sync: bool,
     owes_pong: Option<u64>,
     owes_go_away: bool,
+    /// The peer has said GOAWAY: said again, it is no news.
+    has_heard_go_away: bool,
     close: Option<(CloseCode, String)>,
     is_closed: bool,
 }
@@ -353,6 +355,7 @@ impl LinkState {
             owes_sync: true,
             owes_pong: None,
             owes_go_away: false,
+            has_heard_go_away: false,
             close: None,
             is_closed: false,
         }

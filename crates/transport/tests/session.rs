@@ -390,8 +390,10 @@ fn close_is_the_last_thing_said() {
     world.link();
     world.settle();
     world.send(0, 1, 100);
-    world.ends[0].session.go_away();
-    world.transmit(0);
+    for _ in 0..3 {
+        world.ends[0].session.go_away();
+        world.transmit(0);
+    }
     world.ends[0].session.close(CloseCode::Drained, "bye");
     world.transmit(0);
     assert!(world.ends[0].session.is_closed());

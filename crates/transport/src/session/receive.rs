@@ -250,7 +250,11 @@ impl Turn<'_> {
                 let rtt = self.now.since(sent);
                 session.rtt = Some(rtt).filter(|rtt| *rtt < MAX_RTT).or(session.rtt);
             }
-            Kind::GoAway => self.out.signals.push(Signal::GoAway),
+            Kind::GoAway => {
+                if !std::mem::replace(&mut link.has_heard_go_away, true) {
+                    self.out.signals.push(Signal::GoAway);
+                }
+            }
             Kind::Close => {
                 let (code, reason) = control::decode_close(body)?;
                 self.out.signals.push(Signal::Closed { code, reason });

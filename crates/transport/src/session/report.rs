@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::batch::Batch;
 use crate::frame::HeaderError;
 use crate::lane::Lane;
-use crate::limits::MAX_FRAME;
 
 /// What bytes from a link amounted to.
 #[derive(Debug, Default)]
@@ -235,7 +234,4 @@ pub enum Violation {
     /// A resumed lane that does not continue where it stopped.
     #[error("{0}: the peer resumes from a frame that was never received")]
     CannotResume(Lane),
-    /// A control frame with a body larger than its kind allows.
-    #[error("control frame of {0} bytes (a data frame may have {MAX_FRAME})")]
-    ControlTooLong(usize),
 }
