@@ -1,0 +1,247 @@
+//! The kernel: one agent, and what the runtime must remember of it. No thread, no clock, no
+//! socket; every driver calls the same [`Cell::step`].
+//!
+//! ```text
+//! event -> stale? -> handler (one atomic step) -> effects: timers and questions numbered,
+//!                                                 sends held while the journal is behind
+//! ```
+
+mod held;
+mod timers;
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use self::held::Held;
+use self::timers::Timers;
+use crate::context::Context;
+use crate::effect::Effect;
+use crate::erased::ErasedAgent;
+use crate::event::{Event, Recovered};
+use crate::id::{AgentId, AskId, JobId};
+use crate::message::BadMessage;
+use crate::shared::SharedState;
+
+/// Effects that may wait for the journal before the agent takes no further step.
+pub const MAX_HELD: usize = 4096;
+
+/// An agent at work.
+pub struct Cell {
+    id: AgentId,
+    agent: Box<dyn ErasedAgent>,
+    restarts: u32,
+    steps: u64,
+    /// The last number given to a question or a job. It never goes back, so that what comes late
+    /// from before a restart is recognised.
+    next: u64,
+    timers: Timers,
+    pending: Pending,
+    held: Option<Box<Held>>,
+}
+
+/// What is under way and must end.
+#[derive(Default)]
+struct Pending {
+    asks: BTreeSet<u64>,
+    jobs: BTreeSet<u64>,
+}
+
+/// How a step went.
+#[derive(Debug)]
+pub enum Step {
+    /// The handler ran; its effects are in the context.
+    Ran,
+    /// The event was cancelled or settled before. Nothing happened.
+    Stale,
+    /// The message is none of the agent's. Nothing happened.
+    Rejected(BadMessage),
+    /// The handler panicked, with this message. Its effects are dropped.
+    Panicked(String),
+}
+
+impl Cell {
+    /// The agent `agent` under the id `id`. Its first event is [`Event::Start`].
+    #[must_use]
+    pub fn new(id: AgentId, agent: Box<dyn ErasedAgent>) -> Self {
+        Self {
+            id,
+            agent,
+            restarts: 0,
+            steps: 0,
+            next: 0,
+            timers: Timers::default(),
+            pending: Pending::default(),
+            held: None,
+        }
+    }
+
+    /// The agent's id.
+    #[must_use]
+    pub fn id(&self) -> AgentId {
+        self.id
+    }
+
+    /// How many steps it took.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// How often it was restarted.
+    #[must_use]
+    pub fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// The agent itself, if it is a `T`: for invariants and tests.
+    #[must_use]
+    pub fn agent<T: 'static>(&self) -> Option<&T> {
+        (&*self.agent as &dyn std::any::Any).downcast_ref()
+    }
+
+    /// The part of it that many threads may use.
+    #[must_use]
+    pub fn shared_state(&self) -> Option<Arc<dyn SharedState>> {
+        self.agent.shared_state()
+    }
+
+    /// Whether it may take no step but [`Event::Durable`]: too much waits for the journal.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.len() >= MAX_HELD)
+    }
+
+    /// Whether effects of it wait for the journal.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.is_behind())
+    }
+
+    /// Puts a new agent in the place of one that failed. What was under way is forgotten; what
+    /// completed steps had sent still leaves when it is durable.
+    pub fn restart(&mut self, agent: Box<dyn ErasedAgent>, cx: &mut Context) {
+        self.agent = agent;
+        self.restarts += 1;
+        for (key, generation) in self.timers.clear() {
+            cx.effects.push(Effect::ClearTimer { key, generation });
+        }
+        for ask in std::mem::take(&mut self.pending.asks) {
+            cx.effects.push(Effect::ClearDeadline { ask: AskId(ask) });
+        }
+        self.pending.jobs.clear();
+    }
+
+    /// Carries out one event. The effects are then in [`Context::effects`], to be carried out in
+    /// their order and taken out before the next step.
+    #[inline]
+    pub fn step(&mut self, event: Event, cx: &mut Context) -> Step {
+        cx.begin(self.id, self.restarts, self.steps, self.next);
+        let event = match event {
+            Event::Message(envelope) => {
+                cx.hear(&envelope);
+                Event::Message(envelope)
+            }
+            other => match self.admit(other, cx) {
+                Some(event) => event,
+                None => return Step::Stale,
+            },
+        };
+        let settled = cx.effects.len();
+        self.steps += 1;
+        let agent = &mut self.agent;
+        // The state of an agent that panicked is dropped with it, never looked at again.
+        let result = catch_unwind(AssertUnwindSafe(|| agent.handle(event, cx)));
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(bad)) => return Step::Rejected(bad),
+            Err(panic) => {
+                cx.effects.truncate(settled);
+                return Step::Panicked(panic_text(&*panic));
+            }
+        }
+        self.next = cx.next;
+        if cx.is_special || self.held.is_some() {
+            self.settle(settled, cx);
+        }
+        Step::Ran
+    }
+
+    /// Whether the event still holds; if so, as the handler is to hear it.
+    fn admit(&mut self, event: Event, cx: &mut Context) -> Option<Event> {
+        match event {
+            Event::Timer { key, generation } => {
+                self.timers.take(key, generation).then_some(Event::Timer { key, generation })
+            }
+            Event::Deadline(ask) => {
+                self.pending.asks.remove(&ask.0).then_some(Event::Deadline(ask))
+            }
+            Event::Reply(ask, answer) => {
+                if !self.pending.asks.remove(&ask.0) {
+                    return None;
+                }
+                cx.effects.push(Effect::ClearDeadline { ask });
+                Some(Event::Reply(ask, answer))
+            }
+            Event::Done(job, outcome) => {
+                self.pending.jobs.remove(&job.0).then_some(Event::Done(job, outcome))
+            }
+            Event::Durable { entries } => {
+                if let Some(held) = &mut self.held {
+                    held.release(entries, &mut cx.effects);
+                }
+                None
+            }
+            Event::Start(recovered) => {
+                cx.recovered = recovered;
+                Some(Event::Start(Recovered::default()))
+            }
+            other => Some(other),
+        }
+    }
+
+    /// Numbers timers, notes what is under way, and holds back what the journal must precede.
+    fn settle(&mut self, from: usize, cx: &mut Context) {
+        let asked: Vec<Effect> = cx.effects.drain(from..).collect();
+        if asked.iter().any(|effect| matches!(effect, Effect::Persist(_))) {
+            let entries =
+                asked.iter().filter(|effect| matches!(effect, Effect::Persist(_))).count();
+            self.held.get_or_insert_default().persisted(entries as u64);
+        }
+        for effect in asked {
+            match effect {
+                Effect::SetTimer { key, at, .. } => {
+                    let (generation, replaced) = self.timers.set(key);
+                    cx.effects
+                        .extend(replaced.map(|generation| Effect::ClearTimer { key, generation }));
+                    cx.effects.push(Effect::SetTimer { key, generation, at });
+                }
+                Effect::ClearTimer { key, .. } => {
+                    let cleared = self.timers.cancel(key);
+                    cx.effects
+                        .extend(cleared.map(|generation| Effect::ClearTimer { key, generation }));
+                }
+                effect => self.note(effect, cx),
+            }
+        }
+    }
+
+    fn note(&mut self, effect: Effect, cx: &mut Context) {
+        match &effect {
+            Effect::SetDeadline { ask, .. } => drop(self.pending.asks.insert(ask.0)),
+            Effect::Offload { job: JobId(job), .. } => drop(self.pending.jobs.insert(*job)),
+            _ => {}
+        }
+        match &mut self.held {
+            Some(held) if effect.is_gated() && held.is_behind() => held.hold(effect),
+            _ => cx.effects.push(effect),
+        }
+    }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a text".to_owned())
+}

@@ -1,0 +1,321 @@
+//! What a step may look at, and where it leaves what it asks for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dx_transport::id::{Incarnation, NodeId};
+use dx_transport::time::Instant;
+
+use crate::directory::Directory;
+use crate::effect::{Effect, Entry};
+use crate::event::{Envelope, Recovered};
+use crate::id::{AgentId, AskId, JobId, ReplyTo, TimerKey};
+use crate::message::{Body, Message};
+use crate::rng::Rng;
+use crate::shared::Job;
+use crate::spawn::Spawn;
+
+/// The world as one step of an agent sees it, and the buffer of its effects.
+///
+/// Nothing asked of it happens before the step returns, and nothing at all if the step panics.
+pub struct Context {
+    world: World,
+    /// Frozen at the first look of the step.
+    now: Option<Instant>,
+    pub(crate) me: AgentId,
+    pub(crate) restarts: u32,
+    pub(crate) steps: u64,
+    pub(crate) asked: Option<ReplyTo>,
+    pub(crate) recovered: Recovered,
+    /// The next number for a question or a job of this agent.
+    pub(crate) next: u64,
+    pub(crate) effects: Vec<Effect>,
+    /// Whether `effects` has more than sends and answers.
+    pub(crate) is_special: bool,
+    rng: Option<Rng>,
+}
+
+/// What all steps of a driver have in common.
+pub struct World {
+    /// The node.
+    pub node: NodeId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// Who is in the deployment.
+    pub directory: Arc<Directory>,
+    /// Numbers for the agents that are spawned.
+    pub ids: Arc<DynamicIds>,
+    /// What random numbers are drawn from.
+    pub seed: u64,
+    /// What the time is: asked at most once in a step.
+    pub clock: Box<dyn Fn() -> Instant + Send>,
+    /// Whether the journal has room for more.
+    pub journal: JournalState,
+}
+
+/// How the node's journal is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum JournalState {
+    /// There is none: nothing can be persisted.
+    #[default]
+    None,
+    /// It takes entries.
+    Open,
+    /// The disk is full. Entries wait, and what depends on them.
+    Full,
+}
+
+/// The numbers of a node's dynamic agents.
+#[derive(Debug)]
+pub struct DynamicIds {
+    node: NodeId,
+    next: AtomicU32,
+}
+
+impl DynamicIds {
+    /// Numbers that begin at a point that moves on by 1,000 a second of the incarnation's
+    /// milliseconds, so that a restarted node does not soon give out the same ones again.
+    #[must_use]
+    pub fn new(node: NodeId, incarnation: Incarnation) -> Self {
+        Self { node, next: AtomicU32::new(incarnation.0 as u32) }
+    }
+
+    fn next(&self) -> AgentId {
+        AgentId::dynamic(self.node, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Context {
+    /// A context for the steps of one driver.
+    #[must_use]
+    pub fn new(world: World) -> Self {
+        Self {
+            world,
+            now: None,
+            me: AgentId::default(),
+            restarts: 0,
+            steps: 0,
+            asked: None,
+            recovered: Recovered::default(),
+            next: 0,
+            effects: Vec::new(),
+            is_special: false,
+            rng: None,
+        }
+    }
+
+    /// Begins a step.
+    #[inline]
+    pub(crate) fn begin(&mut self, me: AgentId, restarts: u32, steps: u64, next: u64) {
+        self.now = None;
+        self.me = me;
+        self.restarts = restarts;
+        self.steps = steps;
+        self.next = next;
+        self.asked = None;
+        self.is_special = false;
+        self.rng = None;
+    }
+
+    /// Notes what the step is about to hear.
+    #[inline]
+    pub(crate) fn hear(&mut self, envelope: &Envelope) {
+        self.asked = envelope.reply_to();
+    }
+
+    /// The agent itself.
+    #[must_use]
+    pub fn me(&self) -> AgentId {
+        self.me
+    }
+
+    /// The node it is on.
+    #[must_use]
+    pub fn node(&self) -> NodeId {
+        self.world.node
+    }
+
+    /// The life of the node.
+    #[must_use]
+    pub fn incarnation(&self) -> Incarnation {
+        self.world.incarnation
+    }
+
+    /// How often this agent was restarted in this life of the node.
+    #[must_use]
+    pub fn restarts(&self) -> u32 {
+        self.restarts
+    }
+
+    /// The time: monotonic, read at the first call and the same for the rest of the step.
+    pub fn now(&mut self) -> Instant {
+        *self.now.get_or_insert_with(&self.world.clock)
+    }
+
+    /// Random numbers, the same for the same seed, agent and step.
+    pub fn rng(&mut self) -> &mut Rng {
+        let (seed, me, steps) = (self.world.seed, self.me.0, self.steps);
+        self.rng.get_or_insert_with(|| {
+            let mut agent = Rng::stream(seed, me);
+            Rng::stream(agent.next_u64(), steps)
+        })
+    }
+
+    /// The agents of the deployment.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.world.directory
+    }
+
+    /// What the journal holds of this agent. In [`start`](crate::Agent::start), and once: later
+    /// calls give nothing.
+    pub fn recovered(&mut self) -> Recovered {
+        std::mem::take(&mut self.recovered)
+    }
+
+    /// Whether entries can be persisted now. While the disk is full they wait, with all that
+    /// depends on them: refuse new work.
+    #[must_use]
+    pub fn journal(&self) -> JournalState {
+        self.world.journal
+    }
+
+    /// The message of this step awaits an answer, to be sent here. It can be kept for later.
+    #[must_use]
+    pub fn asked(&self) -> Option<ReplyTo> {
+        self.asked
+    }
+
+    /// Sends `message` to `to`.
+    ///
+    /// At most once, in order per receiver and lane. It never blocks; if there is no room it comes
+    /// back as [`refused`](crate::Agent::refused), or is dropped where the options say so.
+    #[inline]
+    pub fn send<M: Message>(&mut self, to: AgentId, message: M) {
+        self.effects.push(Effect::Send { to, ask: None, body: Body::Typed(Box::new(message)) });
+    }
+
+    /// Sends `message` to each of `to`. To other nodes it is encoded once for all.
+    pub fn send_many<M: Message + Clone>(&mut self, to: &[AgentId], message: &M) {
+        let node = self.world.node;
+        let is_here = |to: AgentId| self.world.directory.node_of(to).is_none_or(|at| at == node);
+        let is_remote = to.iter().any(|&to| !is_here(to));
+        let encoded = is_remote.then(|| crate::message::Encoded::of(message).ok()).flatten();
+        for &to in to {
+            let body = match &encoded {
+                Some(encoded) if !is_here(to) => Body::Wire(encoded.clone()),
+                _ => Body::Typed(Box::new(message.clone())),
+            };
+            self.effects.push(Effect::Send { to, ask: None, body });
+        }
+    }
+
+    /// Asks `to` a question, whose answer or failure comes as [`reply`](crate::Agent::reply) with
+    /// this id, at the latest after `within`.
+    pub fn ask<M: Message>(&mut self, to: AgentId, question: M, within: Duration) -> AskId {
+        let ask = self.number();
+        let at = self.now() + within;
+        self.is_special = true;
+        self.effects.push(Effect::SetDeadline { ask: AskId(ask), at });
+        let body = Body::Typed(Box::new(question));
+        self.effects.push(Effect::Send { to, ask: Some(ask), body });
+        AskId(ask)
+    }
+
+    /// Answers a question.
+    #[inline]
+    pub fn reply<M: Message>(&mut self, to: ReplyTo, answer: M) {
+        self.effects.push(Effect::Reply { to, body: Body::Typed(Box::new(answer)) });
+    }
+
+    /// Sets the timer `key` to fire after `delay`, in place of an earlier setting.
+    pub fn set_timer(&mut self, key: TimerKey, delay: Duration) {
+        let at = self.now() + delay;
+        self.special(Effect::SetTimer { key, generation: 0, at });
+    }
+
+    /// Cancels the timer `key`. It will not fire, even if it is due already.
+    pub fn cancel(&mut self, key: TimerKey) {
+        self.special(Effect::ClearTimer { key, generation: 0 });
+    }
+
+    /// Hands `work` to the agent's [`SharedState`](crate::SharedState). The outcome comes as
+    /// [`done`](crate::Agent::done). Jobs are finished in the order in which they were handed over.
+    pub fn offload<J: std::any::Any + Send>(&mut self, work: J) -> JobId {
+        self.offload_for(0, work)
+    }
+
+    /// The same, where only jobs of equal `source` are finished in order.
+    pub fn offload_for<J: std::any::Any + Send>(&mut self, source: u64, work: J) -> JobId {
+        let job = JobId(self.number());
+        let work: Job = Box::new(work);
+        self.special(Effect::Offload { job, source, work });
+        job
+    }
+
+    /// Appends a record to the node's journal. What this step sends, and what later ones send,
+    /// leaves only when the record is durable.
+    pub fn persist(&mut self, record: impl Into<Bytes>) {
+        self.special(Effect::Persist(Entry::Record(record.into())));
+    }
+
+    /// Puts `state` in the place of all that this agent persisted before.
+    pub fn snapshot(&mut self, state: impl Into<Bytes>) {
+        self.special(Effect::Persist(Entry::Snapshot(state.into())));
+    }
+
+    /// Asks to be told when `who` is [`down`](crate::Agent::down). Once for each agent.
+    pub fn monitor(&mut self, who: AgentId) {
+        self.special(Effect::Monitor { who });
+    }
+
+    /// Asks to be told no longer.
+    pub fn demonitor(&mut self, who: AgentId) {
+        self.special(Effect::Demonitor { who });
+    }
+
+    /// Starts a new agent on this node.
+    pub fn spawn(&mut self, spawn: Spawn) -> AgentId {
+        let id = self.world.ids.next();
+        self.special(Effect::Spawn { id, spawn });
+        id
+    }
+
+    /// Stops this agent after the step.
+    pub fn stop(&mut self) {
+        self.special(Effect::Stop);
+    }
+
+    /// Notes a number under a name, for status and histories.
+    pub fn note(&mut self, name: impl Into<Arc<str>>, value: u64) {
+        self.special(Effect::Note(name.into(), value));
+    }
+
+    /// For drivers: the effects of the step that ended, in order, to be carried out.
+    pub fn effects(&mut self) -> &mut Vec<Effect> {
+        &mut self.effects
+    }
+
+    /// For drivers: what all steps have in common.
+    pub fn world_mut(&mut self) -> &mut World {
+        &mut self.world
+    }
+
+    fn special(&mut self, effect: Effect) {
+        self.is_special = true;
+        self.effects.push(effect);
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("me", &self.me).finish_non_exhaustive()
+    }
+}

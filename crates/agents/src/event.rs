@@ -1,0 +1,204 @@
+//! What an agent hears, besides messages.
+
+use std::any::Any;
+
+use bytes::Bytes;
+use dx_transport::time::Instant;
+
+use crate::id::{AgentId, AskId, JobId, ReplyTo, TimerKey};
+use crate::lane::Lane;
+use crate::message::{BadMessage, Body, Message};
+
+/// A message on its way to an agent.
+#[derive(Debug)]
+pub struct Envelope {
+    /// Who sent it: stamped by the runtime, and for other nodes by the authenticated session.
+    pub from: AgentId,
+    /// The question's number, if an answer is awaited.
+    pub ask: Option<u64>,
+    /// The message.
+    pub body: Body,
+}
+
+impl Envelope {
+    /// Where its answer goes, if one is awaited.
+    #[must_use]
+    pub fn reply_to(&self) -> Option<ReplyTo> {
+        self.ask.map(|ask| ReplyTo { agent: self.from, ask })
+    }
+}
+
+/// What can happen to an agent; one step of it handles one event.
+#[derive(Debug)]
+pub enum Event {
+    /// It starts, or starts anew, with what its journal holds.
+    Start(Recovered),
+    /// A message.
+    Message(Envelope),
+    /// A timer of it is due. Of an older generation than the key's, it was cancelled or replaced.
+    Timer {
+        /// Which.
+        key: TimerKey,
+        /// Which setting of it.
+        generation: u64,
+    },
+    /// The deadline of a question has passed.
+    Deadline(AskId),
+    /// Offloaded work has ended.
+    Done(JobId, Outcome),
+    /// A question is answered.
+    Reply(AskId, Result<Answer, AskError>),
+    /// An agent that it monitors is down.
+    Down(AgentId, Down),
+    /// A send was refused.
+    Refused(Refusal),
+    /// An agent that refused a send has room again.
+    Writable(AgentId),
+    /// The journal holds so many of its entries durably.
+    Durable {
+        /// The count of its entries since the node's start.
+        entries: u64,
+    },
+    /// Its log has grown beyond its bound.
+    SnapshotWanted,
+    /// The node stops.
+    Stopping {
+        /// When it will be stopped at the latest.
+        deadline: Instant,
+    },
+}
+
+/// What the journal holds of an agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// The newest snapshot.
+    pub snapshot: Option<Bytes>,
+    /// The records since then, in their order.
+    pub records: Vec<Bytes>,
+}
+
+impl Recovered {
+    /// Whether there is nothing: a first start.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.snapshot.is_none() && self.records.is_empty()
+    }
+}
+
+/// The answer to a question.
+#[derive(Debug)]
+pub struct Answer {
+    /// Who answered.
+    pub from: AgentId,
+    pub(crate) body: Body,
+}
+
+impl Answer {
+    /// The answer as the type that was agreed on.
+    ///
+    /// # Errors
+    /// If it is of another type, or malformed.
+    pub fn open<M: Message>(self) -> Result<M, BadMessage> {
+        self.body.open()
+    }
+}
+
+/// A question without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// None came in time. The question may have been handled all the same.
+    #[error("no answer came in time")]
+    Timeout,
+    /// The question did not leave, or did not arrive.
+    #[error("the question was refused: {0}")]
+    Refused(RefusedBecause),
+    /// Whoever was asked is down.
+    #[error("who was asked is down: {0}")]
+    Down(Down),
+}
+
+/// Why an agent that is monitored is down, or may be.
+///
+/// Not ordered with its messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Down {
+    /// It stopped.
+    #[error("it stopped")]
+    Stopped,
+    /// It panicked, and stays down.
+    #[error("it panicked")]
+    Panicked,
+    /// It, or its node, began a new life: what waited in its mailbox is gone.
+    #[error("it restarted")]
+    Restarted,
+    /// Its node cannot be reached. Nothing is lost yet.
+    #[error("its node cannot be reached")]
+    NoConnection,
+    /// The conversation with its node has ended: what was on its way may be missing.
+    #[error("the session with its node has ended")]
+    SessionLost,
+    /// There is no such agent.
+    #[error("there is no such agent")]
+    Unknown,
+}
+
+/// A send that came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// To whom it was.
+    pub to: AgentId,
+    /// The lane.
+    pub lane: Lane,
+    /// Why.
+    pub why: RefusedBecause,
+}
+
+/// Why a send came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefusedBecause {
+    /// The receiver has no room; [`writable`](crate::Agent::writable) says when it has.
+    #[error("the receiver has no room")]
+    Full,
+    /// The message is longer than a message may be.
+    #[error("the message has {len} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Its bytes.
+        len: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// The message cannot be encoded.
+    #[error("the message cannot be encoded")]
+    Unencodable,
+    /// There is no such agent.
+    #[error("there is no such agent")]
+    Unknown,
+}
+
+/// How offloaded work ended.
+pub enum Outcome {
+    /// With this result.
+    Done(Box<dyn Any + Send>),
+    /// It panicked; nothing else did.
+    Failed,
+}
+
+impl Outcome {
+    /// The result as the type that was agreed on; `None` if it failed or is of another type.
+    #[must_use]
+    pub fn get<T: 'static>(self) -> Option<T> {
+        match self {
+            Self::Done(result) => result.downcast().ok().map(|result| *result),
+            Self::Failed => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Done(_) => "Done",
+            Self::Failed => "Failed",
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! Agents that are born at run time.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::agent::Agent;
+use crate::erased::ErasedAgent;
+use crate::spec::{MailboxBounds, Options, Placement, Restart, WhenFull};
+
+/// Makes an agent, at its start and at each restart.
+pub type Factory = Arc<dyn Fn() -> Box<dyn ErasedAgent> + Send + Sync>;
+
+/// An agent to be spawned: what it is called, how it is made, how it runs.
+#[derive(Clone)]
+pub struct Spawn {
+    /// Its kind, for people: in status, logs and the flight recorder.
+    pub kind: Arc<str>,
+    /// How it runs.
+    pub options: Options,
+    pub(crate) factory: Factory,
+}
+
+impl Spawn {
+    /// An agent of the kind `kind` that `make` makes, with default options.
+    pub fn new<A: Agent>(
+        kind: impl Into<Arc<str>>,
+        make: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Self {
+        let factory: Factory = Arc::new(move || Box::new(make()));
+        Self { kind: kind.into(), options: Options::default(), factory }
+    }
+
+    /// With this placement.
+    #[must_use]
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.options.placement = placement;
+        self
+    }
+
+    /// With these bounds of its mailbox.
+    #[must_use]
+    pub fn mailbox(mut self, mailbox: MailboxBounds) -> Self {
+        self.options.mailbox = mailbox;
+        self
+    }
+
+    /// With this policy for sends that find no room.
+    #[must_use]
+    pub fn when_full(mut self, policy: WhenFull) -> Self {
+        self.options.full = policy;
+        self
+    }
+
+    /// With this policy for panics.
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.options.restart = restart;
+        self
+    }
+
+    /// With so many threads of its own for its shared state.
+    #[must_use]
+    pub fn shared(mut self, threads: usize) -> Self {
+        self.options.shared = threads;
+        self
+    }
+
+    /// Makes the agent.
+    #[must_use]
+    pub fn make(&self) -> Box<dyn ErasedAgent> {
+        (self.factory)()
+    }
+}
+
+impl fmt::Debug for Spawn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spawn").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
