@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::effect::Effect;
 use crate::erased::ErasedAgent;
 use crate::event::{Event, Recovered};
-use crate::id::{AgentId, AskId, JobId};
+use crate::id::{AgentId, AskId, JobId, TimerKey};
 use crate::message::BadMessage;
 use crate::shared::SharedState;
 
@@ -43,7 +43,7 @@ pub struct Cell {
 /// What is under way and must end.
 #[derive(Default)]
 struct Pending {
-    asks: BTreeSet<u64>,
+    asks: BTreeSet<AskId>,
     jobs: BTreeSet<u64>,
 }
 
@@ -118,16 +118,28 @@ impl Cell {
         self.held.as_ref().is_some_and(|held| held.is_behind())
     }
 
+    /// Whether this setting of a timer still counts.
+    #[must_use]
+    pub fn has_timer(&self, key: TimerKey, generation: u64) -> bool {
+        self.timers.has(key, generation)
+    }
+
+    /// Whether this question is open.
+    #[must_use]
+    pub fn has_asked(&self, ask: AskId) -> bool {
+        self.pending.asks.contains(&ask)
+    }
+
     /// Puts a new agent in the place of one that failed. What was under way is forgotten; what
     /// completed steps had sent still leaves when it is durable.
-    pub fn restart(&mut self, agent: Box<dyn ErasedAgent>, cx: &mut Context) {
+    pub fn restart(&mut self, agent: Box<dyn ErasedAgent>, effects: &mut Vec<Effect>) {
         self.agent = agent;
         self.restarts += 1;
         for (key, generation) in self.timers.clear() {
-            cx.effects.push(Effect::ClearTimer { key, generation });
+            effects.push(Effect::ClearTimer { key, generation });
         }
         for ask in std::mem::take(&mut self.pending.asks) {
-            cx.effects.push(Effect::ClearDeadline { ask: AskId(ask) });
+            effects.push(Effect::ClearDeadline { ask });
         }
         self.pending.jobs.clear();
     }
@@ -173,11 +185,9 @@ impl Cell {
             Event::Timer { key, generation } => {
                 self.timers.take(key, generation).then_some(Event::Timer { key, generation })
             }
-            Event::Deadline(ask) => {
-                self.pending.asks.remove(&ask.0).then_some(Event::Deadline(ask))
-            }
+            Event::Deadline(ask) => self.pending.asks.remove(&ask).then_some(Event::Deadline(ask)),
             Event::Reply(ask, answer) => {
-                if !self.pending.asks.remove(&ask.0) {
+                if !self.pending.asks.remove(&ask) {
                     return None;
                 }
                 cx.effects.push(Effect::ClearDeadline { ask });
@@ -228,7 +238,7 @@ impl Cell {
 
     fn note(&mut self, effect: Effect, cx: &mut Context) {
         match &effect {
-            Effect::SetDeadline { ask, .. } => drop(self.pending.asks.insert(ask.0)),
+            Effect::SetDeadline { ask, .. } => drop(self.pending.asks.insert(*ask)),
             Effect::Offload { job: JobId(job), .. } => drop(self.pending.jobs.insert(*job)),
             _ => {}
         }

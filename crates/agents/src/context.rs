@@ -1,5 +1,6 @@
 //! What a step may look at, and where it leaves what it asks for.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -51,8 +52,14 @@ pub struct World {
     pub seed: u64,
     /// What the time is: asked at most once in a step.
     pub clock: Box<dyn Fn() -> Instant + Send>,
-    /// Whether the journal has room for more.
-    pub journal: JournalState,
+    /// How the journal is.
+    pub journal: Box<dyn Fn() -> JournalState + Send>,
+}
+
+impl World {
+    fn journal(&self) -> JournalState {
+        (self.journal)()
+    }
 }
 
 /// How the node's journal is.
@@ -82,7 +89,7 @@ impl DynamicIds {
         Self { node, next: AtomicU32::new(incarnation.0 as u32) }
     }
 
-    fn next(&self) -> AgentId {
+    pub(crate) fn next(&self) -> AgentId {
         AgentId::dynamic(self.node, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
@@ -179,7 +186,7 @@ impl Context {
     /// depends on them: refuse new work.
     #[must_use]
     pub fn journal(&self) -> JournalState {
-        self.world.journal
+        self.world.journal()
     }
 
     /// The message of this step awaits an answer, to be sent here. It can be kept for later.
@@ -205,7 +212,7 @@ impl Context {
         let encoded = is_remote.then(|| crate::message::Encoded::of(message).ok()).flatten();
         for &to in to {
             let body = match &encoded {
-                Some(encoded) if !is_here(to) => Body::Wire(encoded.clone()),
+                Some(encoded) if !is_here(to) => encoded.clone().into(),
                 _ => Body::Typed(Box::new(message.clone())),
             };
             self.effects.push(Effect::Send { to, ask: None, body });
@@ -215,13 +222,13 @@ impl Context {
     /// Asks `to` a question, whose answer or failure comes as [`reply`](crate::Agent::reply) with
     /// this id, at the latest after `within`.
     pub fn ask<M: Message>(&mut self, to: AgentId, question: M, within: Duration) -> AskId {
-        let ask = self.number();
+        let ask = AskId(self.number());
         let at = self.now() + within;
         self.is_special = true;
-        self.effects.push(Effect::SetDeadline { ask: AskId(ask), at });
+        self.effects.push(Effect::SetDeadline { ask, at });
         let body = Body::Typed(Box::new(question));
         self.effects.push(Effect::Send { to, ask: Some(ask), body });
-        AskId(ask)
+        ask
     }
 
     /// Answers a question.
@@ -249,7 +256,7 @@ impl Context {
 
     /// The same, where only jobs of equal `source` are finished in order.
     pub fn offload_for<J: std::any::Any + Send>(&mut self, source: u64, work: J) -> JobId {
-        let job = JobId(self.number());
+        let job = JobId(self.number().get());
         let work: Job = Box::new(work);
         self.special(Effect::Offload { job, source, work });
         job
@@ -257,12 +264,20 @@ impl Context {
 
     /// Appends a record to the node's journal. What this step sends, and what later ones send,
     /// leaves only when the record is durable.
+    ///
+    /// # Panics
+    /// If the node has no journal: an agent that must not forget cannot run there.
     pub fn persist(&mut self, record: impl Into<Bytes>) {
+        self.demand_journal();
         self.special(Effect::Persist(Entry::Record(record.into())));
     }
 
     /// Puts `state` in the place of all that this agent persisted before.
+    ///
+    /// # Panics
+    /// As [`persist`](Self::persist).
     pub fn snapshot(&mut self, state: impl Into<Bytes>) {
+        self.demand_journal();
         self.special(Effect::Persist(Entry::Snapshot(state.into())));
     }
 
@@ -279,7 +294,7 @@ impl Context {
     /// Starts a new agent on this node.
     pub fn spawn(&mut self, spawn: Spawn) -> AgentId {
         let id = self.world.ids.next();
-        self.special(Effect::Spawn { id, spawn });
+        self.special(Effect::Spawn { id, spawn: Box::new(spawn) });
         id
     }
 
@@ -303,14 +318,21 @@ impl Context {
         &mut self.world
     }
 
+    fn demand_journal(&self) {
+        assert!(
+            self.world.journal() != JournalState::None,
+            "this node has no journal, so nothing can be persisted: give it a state folder"
+        );
+    }
+
     fn special(&mut self, effect: Effect) {
         self.is_special = true;
         self.effects.push(effect);
     }
 
-    fn number(&mut self) -> u64 {
+    fn number(&mut self) -> NonZeroU64 {
         self.next += 1;
-        self.next
+        NonZeroU64::new(self.next).expect("it was incremented")
     }
 }
 

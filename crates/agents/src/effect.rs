@@ -13,12 +13,12 @@ use crate::spawn::Spawn;
 /// One effect of a step. Drivers carry them out, in order.
 #[derive(Debug)]
 pub enum Effect {
-    /// A message, and the number of the question if an answer is awaited.
+    /// A message, and the question that it is if an answer is awaited.
     Send {
         /// To whom.
         to: AgentId,
-        /// The question's number.
-        ask: Option<u64>,
+        /// The question.
+        ask: Option<AskId>,
         /// The message.
         body: Body,
     },
@@ -83,7 +83,7 @@ pub enum Effect {
         /// Its id.
         id: AgentId,
         /// What it is.
-        spawn: Spawn,
+        spawn: Box<Spawn>,
     },
     /// The agent stops.
     Stop,

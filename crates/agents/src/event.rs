@@ -1,6 +1,7 @@
 //! What an agent hears, besides messages.
 
 use std::any::Any;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dx_transport::time::Instant;
@@ -14,8 +15,8 @@ use crate::message::{BadMessage, Body, Message};
 pub struct Envelope {
     /// Who sent it: stamped by the runtime, and for other nodes by the authenticated session.
     pub from: AgentId,
-    /// The question's number, if an answer is awaited.
-    pub ask: Option<u64>,
+    /// The question, if an answer is awaited.
+    pub ask: Option<AskId>,
     /// The message.
     pub body: Body,
 }
@@ -25,6 +26,38 @@ impl Envelope {
     #[must_use]
     pub fn reply_to(&self) -> Option<ReplyTo> {
         self.ask.map(|ask| ReplyTo { agent: self.from, ask })
+    }
+}
+
+/// A place in a mailbox that was granted to another node.
+pub struct Credit {
+    account: Arc<dyn Account>,
+    bytes: usize,
+}
+
+/// Where a credit came from.
+pub trait Account: Send + Sync {
+    /// One message of so many bytes has left the mailbox.
+    fn give_back(&self, bytes: usize);
+}
+
+impl Credit {
+    /// A place for a message of `bytes` bytes.
+    #[must_use]
+    pub fn new(account: Arc<dyn Account>, bytes: usize) -> Self {
+        Self { account, bytes }
+    }
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        self.account.give_back(self.bytes);
+    }
+}
+
+impl std::fmt::Debug for Credit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Credit").field(&self.bytes).finish()
     }
 }
 
@@ -142,15 +175,18 @@ pub enum Down {
     Unknown,
 }
 
-/// A send that came back.
+/// Sends that came back. Several to one receiver, refused before the agent could hear of the
+/// first, are told as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// To whom it was.
+    /// To whom they were.
     pub to: AgentId,
     /// The lane.
     pub lane: Lane,
     /// Why.
     pub why: RefusedBecause,
+    /// How many.
+    pub count: u64,
 }
 
 /// Why a send came back.
@@ -181,6 +217,8 @@ pub enum Outcome {
     Done(Box<dyn Any + Send>),
     /// It panicked; nothing else did.
     Failed,
+    /// Too much was under way; it was not begun.
+    Refused,
 }
 
 impl Outcome {
@@ -189,7 +227,7 @@ impl Outcome {
     pub fn get<T: 'static>(self) -> Option<T> {
         match self {
             Self::Done(result) => result.downcast().ok().map(|result| *result),
-            Self::Failed => None,
+            Self::Failed | Self::Refused => None,
         }
     }
 }
@@ -199,6 +237,7 @@ impl std::fmt::Debug for Outcome {
         f.write_str(match self {
             Self::Done(_) => "Done",
             Self::Failed => "Failed",
+            Self::Refused => "Refused",
         })
     }
 }

@@ -2,6 +2,7 @@
 //! apart.
 
 use std::fmt;
+use std::num::NonZeroU64;
 
 use dx_transport::id::NodeId;
 use serde::{Deserialize, Serialize};
@@ -46,8 +47,8 @@ impl fmt::Display for AgentId {
 pub struct TimerKey(pub u64);
 
 /// A question that an agent asked, as it was given out by [`Context::ask`](crate::Context::ask).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct AskId(pub u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct AskId(pub NonZeroU64);
 
 /// Work that an agent handed to its [`SharedState`](crate::SharedState).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,5 +60,5 @@ pub struct ReplyTo {
     /// Who asked.
     pub agent: AgentId,
     /// Which of its questions.
-    pub ask: u64,
+    pub ask: AskId,
 }

@@ -12,6 +12,7 @@ pub mod lane;
 pub mod message;
 pub mod registry;
 pub mod rng;
+pub mod runtime;
 pub mod shared;
 pub mod spawn;
 pub mod spec;

@@ -7,6 +7,7 @@ use dx_transport::codec::{self, DecodeError, EncodeError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::event::Credit;
 use crate::lane::Lane;
 
 /// The longest message that can leave a node: encoded value and body together, in bytes.
@@ -140,7 +141,22 @@ pub enum Body {
     /// The value.
     Typed(Box<dyn AnyMessage>),
     /// Its encoding, from another node or by the round-trip mode.
-    Wire(Encoded),
+    Wire(Box<Wire>),
+}
+
+/// A message in its encoded form, on its way.
+#[derive(Debug)]
+pub struct Wire {
+    /// The encoding.
+    pub encoded: Encoded,
+    /// Given back to the sending node when the message is dropped, however it ended.
+    pub credit: Option<Credit>,
+}
+
+impl From<Encoded> for Body {
+    fn from(encoded: Encoded) -> Self {
+        Self::Wire(Box::new(Wire { encoded, credit: None }))
+    }
 }
 
 impl Body {
@@ -149,7 +165,7 @@ impl Body {
     pub fn weight(&self) -> usize {
         match self {
             Self::Typed(message) => message.weight(),
-            Self::Wire(encoded) => encoded.len(),
+            Self::Wire(wire) => wire.encoded.len(),
         }
     }
 
@@ -158,7 +174,7 @@ impl Body {
     pub fn lane(&self) -> Lane {
         match self {
             Self::Typed(message) => message.any_lane(),
-            Self::Wire(encoded) => encoded.lane,
+            Self::Wire(wire) => wire.encoded.lane,
         }
     }
 
@@ -168,7 +184,7 @@ impl Body {
     /// If it is of another type, or malformed.
     pub fn open<M: Message>(self) -> Result<M, BadMessage> {
         match self {
-            Self::Wire(encoded) => encoded.decode(),
+            Self::Wire(wire) => wire.encoded.decode(),
             Self::Typed(message) => match (message as Box<dyn Any>).downcast::<M>() {
                 Ok(message) => Ok(*message),
                 Err(_) => Err(BadMessage::WrongType { expected: M::NAME }),
@@ -181,7 +197,7 @@ impl std::fmt::Debug for Body {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Typed(message) => f.debug_tuple("Typed").field(&message.name()).finish(),
-            Self::Wire(encoded) => f.debug_tuple("Wire").field(&encoded.len()).finish(),
+            Self::Wire(wire) => f.debug_tuple("Wire").field(&wire.encoded.len()).finish(),
         }
     }
 }

@@ -26,8 +26,13 @@ pub trait SharedState: Send + Sync + 'static {
         Some(message)
     }
 
-    /// Carries out what the agent offloaded, a batch at a time; one outcome for each job, in
-    /// their order.
+    /// Whether [`work`](Self::work) gains from several jobs at once. A panic then fails all of
+    /// them.
+    fn takes_batches(&self) -> bool {
+        false
+    }
+
+    /// Carries out what the agent offloaded: one outcome for each job, in their order.
     fn work(&self, jobs: Vec<Job>) -> Vec<Outcome> {
         jobs.into_iter().map(|_| Outcome::Failed).collect()
     }

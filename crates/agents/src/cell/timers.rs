@@ -31,6 +31,11 @@ impl Timers {
         at.map(|at| self.set.swap_remove(at)).is_some()
     }
 
+    /// Whether this setting still counts.
+    pub fn has(&self, key: TimerKey, generation: u64) -> bool {
+        self.set.contains(&(key, generation))
+    }
+
     /// Cancels all.
     pub fn clear(&mut self) -> Vec<(TimerKey, u64)> {
         std::mem::take(&mut self.set)

@@ -1,0 +1,380 @@
+//! What waits for an agent: messages in a bounded queue, everything else in one that is never
+//! full. A sender learns at once whether its message was let in; nobody ever waits.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::event::{Envelope, Event, Refusal, RefusedBecause};
+use crate::id::AgentId;
+use crate::lane::Lane;
+use crate::runtime::stage::Stage;
+use crate::runtime::worker_handle::WorkerHandle;
+use crate::spec::{MailboxBounds, WhenFull};
+
+/// The mailbox of one agent; shared by its worker and all who send to it.
+pub struct Mailbox {
+    /// Whose.
+    pub id: AgentId,
+    /// Its kind, for people.
+    pub kind: Arc<str>,
+    /// How much may wait.
+    pub bounds: MailboxBounds,
+    /// Where messages go first, if the agent's shared state wants to see them.
+    pub stage: Option<Arc<Stage>>,
+    /// What happened so far.
+    pub counts: Counts,
+    queue: Mutex<Queue>,
+}
+
+/// What happened to an agent so far.
+#[derive(Debug, Default)]
+pub struct Counts {
+    /// Steps taken.
+    pub steps: AtomicU64,
+    /// Messages dropped because there was no room.
+    pub dropped: AtomicU64,
+    /// Messages sent back because there was no room.
+    pub refused: AtomicU64,
+    /// Steps that took longer than [`SLOW_STEP`](super::SLOW_STEP).
+    pub slow_steps: AtomicU64,
+    /// The longest step, in nanoseconds.
+    pub longest_step: AtomicU64,
+    /// Restarts.
+    pub restarts: AtomicU64,
+}
+
+struct Queue {
+    messages: VecDeque<Envelope>,
+    /// Bytes of `messages`.
+    bytes: usize,
+    /// Messages let in that are still with the agent's shared state.
+    staged: usize,
+    system: VecDeque<Event>,
+    /// Sends of this agent that came back; one entry for each receiver, lane and reason.
+    refusals: Vec<Refusal>,
+    /// Entries of this agent that the journal holds durably.
+    durable: Option<u64>,
+    /// Who was refused and waits to hear of room.
+    waiting: Vec<AgentId>,
+    watchers: Vec<AgentId>,
+    notes: BTreeMap<Arc<str>, u64>,
+    /// Whether its worker knows that there is something.
+    is_scheduled: bool,
+    is_closed: bool,
+    home: Home,
+}
+
+/// Where an agent runs.
+#[derive(Clone)]
+pub struct Home {
+    /// Its worker.
+    pub worker: Arc<WorkerHandle>,
+    /// Its place there.
+    pub slot: u32,
+}
+
+/// How a push went.
+pub enum Pushed {
+    /// It is in, and its worker knows already.
+    In,
+    /// It is in; the agent is one of the caller's own worker, at this place, and must be run.
+    WakeHere(u32),
+    /// It is in, and with the agent's shared state.
+    Staged,
+    /// It is in, and its worker must be told.
+    Wake(Home),
+    /// There was no room; the receiver's policy is to refuse.
+    Full,
+    /// There was no room; the message was dropped.
+    Dropped,
+    /// The agent is gone.
+    Closed,
+}
+
+/// What a worker takes for one turn.
+#[derive(Default)]
+pub struct Taken {
+    /// Entries that became durable.
+    pub durable: Option<u64>,
+    /// What comes first.
+    pub system: VecDeque<Event>,
+    /// Messages, at most a turn's budget.
+    pub messages: VecDeque<Envelope>,
+    /// Who hears that there is room again.
+    pub writable: Vec<AgentId>,
+}
+
+impl Mailbox {
+    /// An empty mailbox.
+    pub fn new(
+        id: AgentId,
+        kind: Arc<str>,
+        bounds: MailboxBounds,
+        home: Home,
+        stage: Option<Arc<Stage>>,
+    ) -> Self {
+        let queue = Queue {
+            messages: VecDeque::new(),
+            bytes: 0,
+            staged: 0,
+            system: VecDeque::new(),
+            refusals: Vec::new(),
+            durable: None,
+            waiting: Vec::new(),
+            watchers: Vec::new(),
+            notes: BTreeMap::new(),
+            is_scheduled: false,
+            is_closed: false,
+            home,
+        };
+        Self { id, kind, bounds, stage, counts: Counts::default(), queue: Mutex::new(queue) }
+    }
+
+    /// Lets a message in, if there is room.
+    #[inline]
+    pub fn push(&self, envelope: Envelope, here: Option<&Arc<WorkerHandle>>) -> Pushed {
+        let weight = envelope.body.weight();
+        let mut queue = self.lock();
+        if queue.is_closed {
+            return Pushed::Closed;
+        }
+        if !queue.has_room(weight, &self.bounds) {
+            match self.bounds.full {
+                WhenFull::Refuse => {
+                    if !queue.waiting.contains(&envelope.from) {
+                        queue.waiting.push(envelope.from);
+                    }
+                    self.counts.refused.fetch_add(1, Ordering::Relaxed);
+                    return Pushed::Full;
+                }
+                WhenFull::DropNewest => {
+                    self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+                    return Pushed::Dropped;
+                }
+                WhenFull::DropOldest => {
+                    let count = queue.make_room(weight, &self.bounds);
+                    self.counts.dropped.fetch_add(count, Ordering::Relaxed);
+                }
+            }
+        }
+        queue.bytes += weight;
+        if let Some(stage) = &self.stage {
+            queue.staged += 1;
+            drop(queue);
+            stage.take_in(envelope, weight);
+            return Pushed::Staged;
+        }
+        queue.messages.push_back(envelope);
+        queue.schedule(here)
+    }
+
+    /// Takes back a message that the shared state has looked at: `None` if it dropped it.
+    pub fn unstage(&self, envelope: Option<Envelope>, weight: usize) -> Pushed {
+        let mut queue = self.lock();
+        queue.staged = queue.staged.saturating_sub(1);
+        queue.bytes = queue.bytes.saturating_sub(weight);
+        let Some(envelope) = envelope else { return Pushed::Dropped };
+        if queue.is_closed {
+            return Pushed::Closed;
+        }
+        queue.bytes += envelope.body.weight();
+        queue.messages.push_back(envelope);
+        queue.schedule(None)
+    }
+
+    /// Lets in anything but a message: there is always room.
+    pub fn push_system(&self, event: Event, here: Option<&Arc<WorkerHandle>>) -> Pushed {
+        let mut queue = self.lock();
+        if queue.is_closed {
+            return Pushed::Closed;
+        }
+        queue.system.push_back(event);
+        queue.schedule(here)
+    }
+
+    /// Notes that a send of this agent came back.
+    pub fn push_refusal(&self, to: AgentId, lane: Lane, why: RefusedBecause) -> Pushed {
+        let mut queue = self.lock();
+        if queue.is_closed {
+            return Pushed::Closed;
+        }
+        let same = |seen: &&mut Refusal| (seen.to, seen.lane, seen.why) == (to, lane, why);
+        match queue.refusals.iter_mut().find(same) {
+            Some(seen) => seen.count += 1,
+            None => queue.refusals.push(Refusal { to, lane, why, count: 1 }),
+        }
+        queue.schedule(None)
+    }
+
+    /// Notes that entries are durable. Let in even when the agent is closed: what they hold back
+    /// must still leave.
+    pub fn push_durable(&self, entries: u64) -> Pushed {
+        let mut queue = self.lock();
+        queue.durable = queue.durable.max(Some(entries));
+        queue.schedule(None)
+    }
+
+    /// Takes what one turn handles. `messages` is the budget; 0 for an agent that may only hear of
+    /// the journal.
+    pub fn take(&self, messages: usize, taken: &mut Taken) {
+        let mut queue = self.lock();
+        taken.durable = queue.durable.take();
+        if messages == 0 {
+            return;
+        }
+        std::mem::swap(&mut queue.system, &mut taken.system);
+        // Before the rest: whoever hears `Writable` after `Refused` goes on, and whoever heard them
+        // the other way round would wait for ever.
+        for refusal in queue.refusals.drain(..).rev() {
+            taken.system.push_front(Event::Refused(refusal));
+        }
+        let count = messages.min(queue.messages.len());
+        if count == queue.messages.len() && queue.staged == 0 {
+            queue.bytes = 0;
+            std::mem::swap(&mut queue.messages, &mut taken.messages);
+        } else {
+            taken.messages.extend(queue.messages.drain(..count));
+            let weight: usize = taken.messages.iter().map(|message| message.body.weight()).sum();
+            queue.bytes -= weight;
+        }
+        if !queue.waiting.is_empty() && queue.is_half_empty(&self.bounds) {
+            taken.writable = std::mem::take(&mut queue.waiting);
+        }
+    }
+
+    /// Puts back, in front, what was taken and not come to.
+    pub fn put_back(&self, taken: &mut Taken) {
+        let mut queue = self.lock();
+        while let Some(event) = taken.system.pop_back() {
+            queue.system.push_front(event);
+        }
+        while let Some(envelope) = taken.messages.pop_back() {
+            queue.bytes += envelope.body.weight();
+            queue.messages.push_front(envelope);
+        }
+    }
+
+    /// Notes a number under a name.
+    pub fn note(&self, name: Arc<str>, value: u64) {
+        self.lock().notes.insert(name, value);
+    }
+
+    /// What was noted.
+    pub fn notes(&self) -> BTreeMap<Arc<str>, u64> {
+        self.lock().notes.clone()
+    }
+
+    /// Ends a turn: whether the agent has more to do. An agent that waits for the journal is woken
+    /// by it.
+    pub fn finish(&self, is_blocked: bool) -> bool {
+        let mut queue = self.lock();
+        let more = if is_blocked {
+            queue.durable.is_some()
+        } else {
+            !queue.messages.is_empty() || !queue.system.is_empty() || queue.durable.is_some()
+        };
+        queue.is_scheduled = more;
+        more
+    }
+
+    /// Discards all that waits, as at a restart: what it was.
+    pub fn discard(&self) -> Discarded {
+        let mut queue = self.lock();
+        queue.bytes = 0;
+        queue.system.clear();
+        queue.refusals.clear();
+        Discarded {
+            messages: std::mem::take(&mut queue.messages),
+            waiting: std::mem::take(&mut queue.waiting),
+            watchers: queue.watchers.clone(),
+        }
+    }
+
+    /// Closes it for good.
+    pub fn close(&self) -> Discarded {
+        self.lock().is_closed = true;
+        self.discard()
+    }
+
+    /// Adds or removes one who is told of this agent's end. False if it has ended.
+    pub fn watch(&self, who: AgentId, is_on: bool) -> bool {
+        let mut queue = self.lock();
+        if queue.is_closed {
+            return false;
+        }
+        queue.watchers.retain(|watcher| *watcher != who);
+        if is_on {
+            queue.watchers.push(who);
+        }
+        true
+    }
+
+    /// Puts the agent's first event in, before all that came since it can be sent to. Its worker
+    /// is about to look.
+    pub fn begin(&self, start: Event) {
+        let mut queue = self.lock();
+        queue.system.push_front(start);
+        queue.is_scheduled = true;
+    }
+
+    /// Gives it another home, which is to look at it at once.
+    pub fn move_to(&self, home: Home) {
+        let mut queue = self.lock();
+        queue.home = home;
+        queue.is_scheduled = true;
+    }
+
+    /// Messages and bytes that wait.
+    pub fn depth(&self) -> (usize, usize) {
+        let queue = self.lock();
+        (queue.messages.len() + queue.staged, queue.bytes)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        // No code of others runs under the lock: it is never left half changed.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What waited in a mailbox that was emptied.
+pub struct Discarded {
+    /// The messages.
+    pub messages: VecDeque<Envelope>,
+    /// Who waited for room.
+    pub waiting: Vec<AgentId>,
+    /// Who watches the agent.
+    pub watchers: Vec<AgentId>,
+}
+
+impl Queue {
+    fn has_room(&self, weight: usize, bounds: &MailboxBounds) -> bool {
+        let count = self.messages.len() + self.staged;
+        count == 0 || (count < bounds.messages && self.bytes + weight <= bounds.bytes)
+    }
+
+    fn is_half_empty(&self, bounds: &MailboxBounds) -> bool {
+        self.messages.len() + self.staged <= bounds.messages / 2 && self.bytes <= bounds.bytes / 2
+    }
+
+    fn make_room(&mut self, weight: usize, bounds: &MailboxBounds) -> u64 {
+        let mut dropped = 0;
+        while !self.has_room(weight, bounds) {
+            let Some(oldest) = self.messages.pop_front() else { break };
+            self.bytes -= oldest.body.weight();
+            dropped += 1;
+        }
+        dropped
+    }
+
+    #[inline]
+    fn schedule(&mut self, here: Option<&Arc<WorkerHandle>>) -> Pushed {
+        if std::mem::replace(&mut self.is_scheduled, true) {
+            Pushed::In
+        } else if here.is_some_and(|here| Arc::ptr_eq(here, &self.home.worker)) {
+            Pushed::WakeHere(self.home.slot)
+        } else {
+            Pushed::Wake(self.home.clone())
+        }
+    }
+}

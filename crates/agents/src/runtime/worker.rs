@@ -1,0 +1,328 @@
+//! A worker: one thread's agents, taking turns.
+//!
+//! It owns its agents outright: no lock is held while one works. A turn handles what waits for an
+//! agent, up to a budget, and carries out each step's effects before the next step.
+
+mod carry_out;
+mod lifecycle;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dx_transport::time::Instant;
+
+use crate::cell::Step;
+use crate::context::Context;
+use crate::event::Event;
+use crate::id::AgentId;
+use crate::runtime::alarms::{Alarm, Alarms};
+use crate::runtime::mailbox::{Home, Pushed, Taken};
+use crate::runtime::recorder::{Recorder, What};
+use crate::runtime::resident::{Condition, Resident};
+use crate::runtime::routes::RouteCache;
+use crate::runtime::shared::Shared;
+use crate::runtime::worker_handle::{Ending, Incoming, WorkerHandle};
+
+/// Messages that an agent handles in one turn, at most, before it is the next one's.
+pub const TURN: usize = 64;
+/// Steps between two looks at the clock and at what others left, at least.
+const CHECK_EVERY: usize = 64;
+/// A step that takes longer is slow: its agent has no place on a thread that does I/O.
+pub const SLOW_STEP: Duration = Duration::from_millis(1);
+
+/// See the module.
+pub struct Worker {
+    shared: Arc<Shared>,
+    handle: Arc<WorkerHandle>,
+    recorder: Arc<Recorder>,
+    cx: Context,
+    residents: Vec<Option<Box<Resident>>>,
+    free: Vec<u32>,
+    ready: VecDeque<u32>,
+    alarms: Alarms,
+    routes: RouteCache,
+    taken: Taken,
+    incoming: Incoming,
+    /// When it last looked at the clock.
+    now: Instant,
+    steps_since: usize,
+    /// Who had a turn since then.
+    had_turns: Vec<u32>,
+    /// Where agents go that are too slow for this worker, if it does I/O.
+    exile: Option<Arc<WorkerHandle>>,
+    ends: bool,
+}
+
+/// What a worker says when it has run for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// There is more to do.
+    Again,
+    /// Nothing until then, or until it is woken.
+    Idle(Option<Instant>),
+    /// It has ended; all its agents have.
+    Ended,
+}
+
+impl Worker {
+    /// A worker without agents. `exile` is where agents go whose steps are too slow for it.
+    pub fn new(shared: Arc<Shared>, exile: Option<Arc<WorkerHandle>>) -> Self {
+        let (handle, recorder) = shared.enlist();
+        let cx = Context::new(shared.world());
+        let now = shared.now();
+        Self {
+            shared,
+            handle,
+            recorder,
+            cx,
+            residents: Vec::new(),
+            free: Vec::new(),
+            ready: VecDeque::new(),
+            alarms: Alarms::default(),
+            routes: RouteCache::default(),
+            taken: Taken::default(),
+            incoming: Incoming::default(),
+            now,
+            steps_since: 0,
+            had_turns: Vec::new(),
+            exile,
+            ends: false,
+        }
+    }
+
+    /// How others reach it.
+    pub fn handle(&self) -> &Arc<WorkerHandle> {
+        &self.handle
+    }
+
+    /// The time on its runtime's clock.
+    pub fn clock(&self) -> Instant {
+        self.shared.now()
+    }
+
+    /// Runs its agents for about `steps` steps.
+    pub fn run(&mut self, steps: usize) -> Progress {
+        let mut left = steps;
+        loop {
+            self.check();
+            let before = self.steps_since;
+            while self.steps_since < CHECK_EVERY {
+                let Some(slot) = self.ready.pop_front() else { break };
+                self.turn(slot);
+            }
+            let done = self.steps_since - before;
+            left = left.saturating_sub(done.max(1));
+            if self.ends && self.residents.iter().all(Option::is_none) {
+                return Progress::Ended;
+            }
+            if self.ready.is_empty() && !self.handle.has_incoming() {
+                self.check_clock();
+                if self.ready.is_empty() {
+                    return Progress::Idle(self.alarms.next());
+                }
+            }
+            if left == 0 {
+                return Progress::Again;
+            }
+        }
+    }
+
+    /// Looks at the clock, at what is due, and at what others left.
+    fn check(&mut self) {
+        let mut incoming = std::mem::take(&mut self.incoming);
+        if self.handle.take(&mut incoming) {
+            self.ready.extend(incoming.ready.drain(..));
+            for resident in incoming.arriving.drain(..) {
+                self.settle(resident);
+            }
+            for (at, port, ask) in incoming.deadlines.drain(..) {
+                self.alarms.set(at, NO_SLOT, port, Alarm::Deadline(ask));
+            }
+            self.ends |= incoming.ending.is_some();
+            if incoming.ending.take() == Some(Ending::Now) {
+                self.kill_all();
+            }
+        }
+        self.incoming = incoming;
+        self.check_clock();
+    }
+
+    fn check_clock(&mut self) {
+        if self.steps_since == 0 && self.alarms.len() == 0 {
+            return;
+        }
+        let now = self.shared.now();
+        if now.since(self.now) > SLOW_STEP {
+            self.suspect_all();
+        }
+        self.had_turns.clear();
+        self.steps_since = 0;
+        self.now = now;
+        while let Some(entry) = self.alarms.due(now) {
+            self.ring(entry.slot, entry.agent, entry.alarm);
+        }
+    }
+
+    /// Something since the last look took long: everybody who had a turn is timed from now on.
+    fn suspect_all(&mut self) {
+        for slot in self.had_turns.drain(..) {
+            if let Some(Some(resident)) = self.residents.get_mut(slot as usize) {
+                resident.is_suspect = true;
+            }
+        }
+    }
+
+    fn ring(&mut self, slot: u32, agent: AgentId, alarm: Alarm) {
+        if slot == NO_SLOT {
+            if let Alarm::Deadline(ask) = alarm {
+                self.shared.tell(agent, Event::Deadline(ask));
+            }
+            return;
+        }
+        let Some(resident) =
+            self.residents[slot as usize].take_if(|resident| resident.id() == agent)
+        else {
+            return;
+        };
+        let event = match alarm {
+            Alarm::Timer(key, generation) => Event::Timer { key, generation },
+            Alarm::Deadline(ask) => Event::Deadline(ask),
+            Alarm::Restart => {
+                self.revive(slot, resident);
+                return;
+            }
+        };
+        let pushed = resident.mailbox.push_system(event, Some(&self.handle));
+        if let Pushed::WakeHere(slot) = pushed {
+            self.ready.push_back(slot);
+        }
+        self.residents[slot as usize] = Some(resident);
+    }
+
+    /// One turn of one agent.
+    fn turn(&mut self, slot: u32) {
+        let Some(mut resident) = self.residents.get_mut(slot as usize).and_then(Option::take)
+        else {
+            return;
+        };
+        self.had_turns.push(slot);
+        let timed = resident.is_suspect.then(|| self.shared.now());
+        self.handle.turn_of.store(resident.id().0, Ordering::Relaxed);
+        self.handle.turn_since.store(self.now.0.max(1), Ordering::Relaxed);
+        let mut taken = std::mem::take(&mut self.taken);
+        resident.mailbox.take(resident.budget(TURN), &mut taken);
+        let steps = resident.cell.steps();
+        self.hear(&mut resident, &mut taken);
+        self.taken = taken;
+        self.handle.turn_since.store(0, Ordering::Relaxed);
+        let steps = resident.cell.steps() - steps;
+        self.steps_since += (steps as usize).max(1);
+        resident.mailbox.counts.steps.fetch_add(steps, Ordering::Relaxed);
+        if let Some(began) = timed {
+            self.judge(&mut resident, began);
+        }
+        self.end_turn(slot, resident);
+    }
+
+    /// Handles what was taken for one turn.
+    fn hear(&mut self, resident: &mut Resident, taken: &mut Taken) {
+        if let Some(entries) = taken.durable.take() {
+            self.step(resident, Event::Durable { entries });
+        }
+        if !taken.writable.is_empty() {
+            self.shared.tell_writable(std::mem::take(&mut taken.writable), resident.id());
+        }
+        while let Some(event) = taken.system.pop_front() {
+            if !self.may_go_on(resident) {
+                taken.system.push_front(event);
+                break;
+            }
+            self.step(resident, event);
+        }
+        while let Some(envelope) = taken.messages.pop_front() {
+            if !self.may_go_on(resident) {
+                taken.messages.push_front(envelope);
+                break;
+            }
+            self.step(resident, Event::Message(envelope));
+        }
+        if !taken.system.is_empty() || !taken.messages.is_empty() {
+            self.leave_unheard(resident, taken);
+        }
+    }
+
+    fn may_go_on(&self, resident: &Resident) -> bool {
+        resident.condition == Condition::Working && !resident.cell.is_blocked()
+    }
+
+    /// One step, and its effects.
+    #[inline]
+    fn step(&mut self, resident: &mut Resident, event: Event) {
+        let what = What::of(&event);
+        self.recorder.record(self.now.0, resident.id(), what);
+        match resident.cell.step(event, &mut self.cx) {
+            Step::Ran | Step::Stale => {}
+            Step::Rejected(bad) => self.shared.reject(&bad),
+            Step::Panicked(text) => self.failed(resident, &text),
+        }
+        if !self.cx.effects().is_empty() {
+            self.carry_out(resident);
+        }
+    }
+
+    /// Ends a turn: the agent is put back, moved, or removed.
+    fn end_turn(&mut self, slot: u32, mut resident: Box<Resident>) {
+        if resident.condition == Condition::Lingering && !resident.cell.is_behind() {
+            self.free.push(slot);
+            return;
+        }
+        let is_slow = resident.mailbox.counts.slow_steps.load(Ordering::Relaxed) >= EXILED_AFTER;
+        if let Some(exile) = self.exile.clone().filter(|_| is_slow) {
+            resident.alarms = self.alarms.extract(resident.id());
+            self.free.push(slot);
+            exile.order(|incoming| incoming.arriving.push(resident));
+            return;
+        }
+        let may_not = resident.budget(TURN) == 0;
+        if resident.mailbox.finish(may_not) {
+            self.ready.push_back(slot);
+        }
+        self.residents[slot as usize] = Some(resident);
+    }
+
+    /// A timed turn has ended: whether its one step was slow.
+    fn judge(&mut self, resident: &mut Resident, began: Instant) {
+        let took = self.shared.now().since(began);
+        let counts = &resident.mailbox.counts;
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        counts.longest_step.fetch_max(nanos, Ordering::Relaxed);
+        if took > SLOW_STEP {
+            counts.slow_steps.fetch_add(1, Ordering::Relaxed);
+        } else {
+            resident.is_suspect = false;
+        }
+    }
+
+    /// Takes an agent in: a new one, or one from another worker.
+    fn settle(&mut self, mut resident: Box<Resident>) {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.residents.push(None);
+            u32::try_from(self.residents.len() - 1)
+                .expect("agents of a worker are counted in 32 bits")
+        });
+        resident.slot = slot;
+        for (at, alarm) in std::mem::take(&mut resident.alarms) {
+            self.alarms.set(at, slot, resident.id(), alarm);
+        }
+        resident.mailbox.move_to(Home { worker: Arc::clone(&self.handle), slot });
+        self.ready.push_back(slot);
+        self.residents[slot as usize] = Some(resident);
+    }
+}
+
+/// Stands for the place of a port, which is no worker's.
+const NO_SLOT: u32 = u32::MAX;
+/// Slow steps after which an agent leaves a thread that does I/O for good.
+const EXILED_AFTER: u64 = 3;

@@ -1,0 +1,110 @@
+//! Carries out the effects of a step.
+
+use crate::cell::Cell;
+use crate::effect::Effect;
+use crate::event::{Event, Outcome, RefusedBecause};
+use crate::id::{AgentId, AskId, JobId};
+use crate::message::Body;
+use crate::runtime::alarms::{Alarm, Entry};
+use crate::runtime::resident::Resident;
+use crate::runtime::shared::{Delivered, Letter};
+use crate::runtime::worker::Worker;
+use crate::shared::Job;
+
+impl Worker {
+    /// Carries out what the last step asked for, in order.
+    #[inline]
+    pub(super) fn carry_out(&mut self, resident: &mut Resident) {
+        let mut effects = std::mem::take(self.cx.effects());
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send { to, ask, body } => self.send(resident, to, ask, body),
+                effect => self.carry_out_special(resident, effect),
+            }
+        }
+        *self.cx.effects() = effects;
+    }
+
+    #[inline]
+    fn send(&mut self, resident: &Resident, to: AgentId, ask: Option<AskId>, body: Body) {
+        let letter = Letter { from: resident.id(), to, ask, body };
+        let lane = letter.body.lane();
+        let delivered = match &resident.stage {
+            Some(stage) if stage.takes_egress() => match stage.take_out(letter, resident.plan.full)
+            {
+                None => Delivered::Yes,
+                Some(_) => Delivered::No(RefusedBecause::Full),
+            },
+            _ => match self.routes.find(to, &self.shared.routes) {
+                Some(route) => self.shared.deliver(route, letter, Some(&self.handle)),
+                None => self.shared.post_elsewhere(letter, resident.plan.full),
+            },
+        };
+        match delivered {
+            Delivered::Yes => {}
+            Delivered::WakeHere(slot) => self.ready.push_back(slot),
+            Delivered::No(why) => {
+                if why == RefusedBecause::Unknown {
+                    self.routes.forget(to);
+                }
+                self.shared.tell_refused(resident.id(), to, ask, lane, why);
+            }
+        }
+    }
+
+    fn carry_out_special(&mut self, resident: &mut Resident, effect: Effect) {
+        let slot = resident.slot;
+        match effect {
+            Effect::Send { to, ask, body } => self.send(resident, to, ask, body),
+            Effect::Reply { to, body } => self.shared.answer(resident.id(), to, Ok(body)),
+            Effect::SetDeadline { ask, at } => {
+                self.alarms.set(at, slot, resident.id(), Alarm::Deadline(ask));
+            }
+            Effect::SetTimer { key, generation, at } => {
+                self.alarms.set(at, slot, resident.id(), Alarm::Timer(key, generation));
+            }
+            Effect::ClearDeadline { .. } | Effect::ClearTimer { .. } => self.clear_alarm(resident),
+            Effect::Offload { job, source, work } => offload(resident, job, source, work),
+            Effect::Persist(entry) => match &self.shared.journal {
+                Some(journal) => journal.append(&resident.mailbox, entry),
+                None => unreachable!("without a journal `persist` panics in the step"),
+            },
+            Effect::Monitor { who } => self.shared.watch(resident.id(), who, true),
+            Effect::Demonitor { who } => self.shared.watch(resident.id(), who, false),
+            Effect::Spawn { id, spawn } => self.spawn(id, &spawn),
+            Effect::Stop => self.stopped(resident),
+            Effect::Note(name, value) => resident.mailbox.note(name, value),
+        }
+    }
+
+    fn clear_alarm(&mut self, current: &Resident) {
+        if !self.alarms.clear_one() {
+            return;
+        }
+        let residents = &self.residents;
+        let counts = |cell: &Cell, alarm| match alarm {
+            Alarm::Timer(key, generation) => cell.has_timer(key, generation),
+            Alarm::Deadline(ask) => cell.has_asked(ask),
+            Alarm::Restart => true,
+        };
+        self.alarms.clean(|entry: &Entry| match residents.get(entry.slot as usize) {
+            // A port's: it is not known here whether it still counts.
+            None => true,
+            Some(_) if current.id() == entry.agent => counts(&current.cell, entry.alarm),
+            Some(Some(resident)) if resident.id() == entry.agent => {
+                counts(&resident.cell, entry.alarm)
+            }
+            Some(_) => false,
+        });
+    }
+}
+
+fn offload(resident: &Resident, job: JobId, source: u64, work: Job) {
+    let outcome = match &resident.stage {
+        Some(stage) if stage.take_work(job, source, work) => return,
+        Some(_) => Outcome::Refused,
+        None => Outcome::Failed,
+    };
+    // The agent has its turn just now, and looks at its mailbox again at the end of it.
+    let _ = resident.mailbox.push_system(Event::Done(job, outcome), None);
+}

@@ -1,0 +1,130 @@
+//! How agents begin, fail, begin anew and end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::event::{Down, Event, Recovered};
+use crate::id::AgentId;
+use crate::runtime::alarms::Alarm;
+use crate::runtime::birth::Birth;
+use crate::runtime::mailbox::{Discarded, Taken};
+use crate::runtime::resident::{Condition, Resident};
+use crate::runtime::thread;
+use crate::runtime::worker::Worker;
+use crate::spawn::Spawn;
+use crate::spec::{Placement, Restart};
+
+impl Worker {
+    /// Starts an agent that another one spawned.
+    pub(super) fn spawn(&mut self, id: AgentId, spawn: &Spawn) {
+        let birth = Birth {
+            id,
+            kind: Arc::clone(&spawn.kind),
+            factory: Arc::clone(&spawn.factory),
+            options: spawn.options.clone(),
+            recovered: Recovered::default(),
+        };
+        match spawn.options.placement {
+            Placement::Thread { pin } => {
+                thread::spawn_own(&self.shared, birth, pin);
+            }
+            Placement::Pool => {
+                if let Some(resident) = birth.settle(&self.shared, &self.handle) {
+                    self.settle(resident);
+                }
+            }
+        }
+    }
+
+    /// The agent panicked.
+    pub(super) fn failed(&mut self, resident: &mut Resident, text: &str) {
+        let (id, kind) = (resident.id(), &resident.mailbox.kind);
+        let now = self.shared.now();
+        let failures = resident.failures.get_or_insert_default();
+        let wait = failures.failed(&resident.plan.restart, now);
+        let next = if wait.is_some() { "it starts anew" } else { "it stays down" };
+        tracing::error!(agent = %id, %kind, "an agent panicked, {next}: {text}");
+        match wait {
+            None => self.end(resident, Down::Panicked),
+            Some(wait) => self.restart_after(resident, wait),
+        }
+    }
+
+    /// The agent stopped by itself.
+    pub(super) fn stopped(&mut self, resident: &mut Resident) {
+        match resident.plan.restart {
+            Restart::Always { backoff } if !self.shared.is_stopping() => {
+                self.restart_after(resident, backoff)
+            }
+            _ => self.end(resident, Down::Stopped),
+        }
+    }
+
+    fn restart_after(&mut self, resident: &mut Resident, wait: std::time::Duration) {
+        resident.condition = Condition::Restarting;
+        let discarded = resident.mailbox.discard();
+        self.tell_all(resident.id(), discarded, Down::Restarted);
+        let at = self.shared.now() + wait;
+        self.alarms.set(at, resident.slot, resident.id(), Alarm::Restart);
+    }
+
+    /// The wait is over: a new agent takes the place of the one that failed.
+    pub(super) fn revive(&mut self, slot: u32, mut resident: Box<Resident>) {
+        let agent = (resident.plan.factory)();
+        if let (Some(stage), Some(state)) = (&resident.stage, agent.shared_state()) {
+            stage.restart(state);
+        }
+        resident.cell.restart(agent, self.cx.effects());
+        self.carry_out(&mut resident);
+        resident.condition = Condition::Working;
+        resident.mailbox.counts.restarts.fetch_add(1, Ordering::Relaxed);
+        let recovered = match &self.shared.journal {
+            Some(journal) => journal.recall(resident.id()),
+            None => Recovered::default(),
+        };
+        self.step(&mut resident, Event::Start(recovered));
+        self.end_turn(slot, resident);
+    }
+
+    /// The agent has ended for good.
+    fn end(&mut self, resident: &mut Resident, why: Down) {
+        resident.condition = Condition::Lingering;
+        let discarded = resident.mailbox.close();
+        self.shared.routes.remove(resident.id());
+        self.routes.forget(resident.id());
+        self.tell_all(resident.id(), discarded, why);
+    }
+
+    /// The time to stop is over: whoever is still there ends.
+    pub(super) fn kill_all(&mut self) {
+        for at in 0..self.residents.len() {
+            if let Some(mut resident) = self.residents[at].take() {
+                tracing::warn!(agent = %resident.id(), "an agent did not stop in time");
+                self.end(&mut resident, Down::Stopped);
+            }
+        }
+    }
+
+    fn tell_all(&mut self, id: AgentId, discarded: Discarded, why: Down) {
+        for watcher in self.shared.bury(id, discarded, why) {
+            self.shared.tell_down(watcher, id, why);
+        }
+    }
+
+    /// The agent cannot go on in the middle of a turn. What it has not come to goes back to its
+    /// mailbox if it only waits for the journal, and is given up if it failed or ended.
+    pub(super) fn leave_unheard(&mut self, resident: &mut Resident, taken: &mut Taken) {
+        if resident.condition == Condition::Working {
+            resident.mailbox.put_back(taken);
+            return;
+        }
+        let why = match resident.condition {
+            Condition::Restarting => Down::Restarted,
+            Condition::Working | Condition::Lingering => Down::Stopped,
+        };
+        taken.system.clear();
+        let messages = std::mem::take(&mut taken.messages);
+        let discarded = Discarded { messages, waiting: Vec::new(), watchers: Vec::new() };
+        self.shared.bury(resident.id(), discarded, why);
+    }
+}
