@@ -18,8 +18,8 @@ use self::timers::Timers;
 use crate::context::Context;
 use crate::effect::Effect;
 use crate::erased::ErasedAgent;
-use crate::event::{Event, Recovered};
-use crate::id::{AgentId, AskId, JobId, TimerKey};
+use crate::event::{Envelope, Event};
+use crate::id::{AgentId, AskId, TimerKey};
 use crate::message::BadMessage;
 use crate::shared::SharedState;
 
@@ -149,22 +149,32 @@ impl Cell {
     #[inline]
     pub fn step(&mut self, event: Event, cx: &mut Context) -> Step {
         cx.begin(self.id, self.restarts, self.steps, self.next);
-        let event = match event {
-            Event::Message(envelope) => {
-                cx.hear(&envelope);
-                Event::Message(envelope)
-            }
-            other => match self.admit(other, cx) {
-                Some(event) => event,
-                None => return Step::Stale,
-            },
-        };
+        if let Event::Message(envelope) = event {
+            cx.hear(&envelope);
+            let Envelope { from, body, .. } = envelope;
+            return self.guarded(cx, |agent, cx| agent.hear(from, body, cx));
+        }
+        match self.admit(event, cx) {
+            None => Step::Stale,
+            Some(event) => self.guarded(cx, |agent, cx| {
+                agent.handle(event, cx);
+                Ok(())
+            }),
+        }
+    }
+
+    /// Runs a handler as one atomic step.
+    #[inline]
+    fn guarded(
+        &mut self,
+        cx: &mut Context,
+        handler: impl FnOnce(&mut dyn ErasedAgent, &mut Context) -> Result<(), BadMessage>,
+    ) -> Step {
         let settled = cx.effects.len();
         self.steps += 1;
-        let agent = &mut self.agent;
+        let agent = &mut *self.agent;
         // The state of an agent that panicked is dropped with it, never looked at again.
-        let result = catch_unwind(AssertUnwindSafe(|| agent.handle(event, cx)));
-        match result {
+        match catch_unwind(AssertUnwindSafe(|| handler(agent, cx))) {
             Ok(Ok(())) => {}
             Ok(Err(bad)) => return Step::Rejected(bad),
             Err(panic) => {
@@ -203,8 +213,8 @@ impl Cell {
                 None
             }
             Event::Start(recovered) => {
-                cx.recovered = recovered;
-                Some(Event::Start(Recovered::default()))
+                cx.recovered = *recovered;
+                Some(Event::Start(Box::default()))
             }
             other => Some(other),
         }
@@ -212,39 +222,43 @@ impl Cell {
 
     /// Numbers timers, notes what is under way, and holds back what the journal must precede.
     fn settle(&mut self, from: usize, cx: &mut Context) {
-        let asked: Vec<Effect> = cx.effects.drain(from..).collect();
-        if asked.iter().any(|effect| matches!(effect, Effect::Persist(_))) {
-            let entries =
-                asked.iter().filter(|effect| matches!(effect, Effect::Persist(_))).count();
-            self.held.get_or_insert_default().persisted(entries as u64);
-        }
-        for effect in asked {
+        let mut entries = 0;
+        let mut replaced = Vec::new();
+        for effect in &mut cx.effects[from..] {
             match effect {
-                Effect::SetTimer { key, at, .. } => {
-                    let (generation, replaced) = self.timers.set(key);
-                    cx.effects
-                        .extend(replaced.map(|generation| Effect::ClearTimer { key, generation }));
-                    cx.effects.push(Effect::SetTimer { key, generation, at });
+                Effect::SetTimer { key, generation, .. } => {
+                    let (current, earlier) = self.timers.set(*key);
+                    *generation = current;
+                    replaced.extend(earlier.map(|generation| (*key, generation)));
                 }
-                Effect::ClearTimer { key, .. } => {
-                    let cleared = self.timers.cancel(key);
-                    cx.effects
-                        .extend(cleared.map(|generation| Effect::ClearTimer { key, generation }));
+                Effect::ClearTimer { key, generation } => {
+                    *generation = self.timers.cancel(*key).unwrap_or(0);
                 }
-                effect => self.note(effect, cx),
+                Effect::SetDeadline { ask, .. } => drop(self.pending.asks.insert(*ask)),
+                Effect::Offload { job, .. } => drop(self.pending.jobs.insert(job.0)),
+                Effect::Persist(_) => entries += 1,
+                _ => {}
             }
         }
+        if entries > 0 {
+            self.held.get_or_insert_default().persisted(entries);
+        }
+        if self.is_behind() {
+            self.hold(from, cx);
+        }
+        let cleared = |(key, generation)| Effect::ClearTimer { key, generation };
+        cx.effects.extend(replaced.into_iter().map(cleared));
     }
 
-    fn note(&mut self, effect: Effect, cx: &mut Context) {
-        match &effect {
-            Effect::SetDeadline { ask, .. } => drop(self.pending.asks.insert(*ask)),
-            Effect::Offload { job: JobId(job), .. } => drop(self.pending.jobs.insert(*job)),
-            _ => {}
-        }
-        match &mut self.held {
-            Some(held) if effect.is_gated() && held.is_behind() => held.hold(effect),
-            _ => cx.effects.push(effect),
+    /// Holds back what must not leave before the journal has caught up.
+    fn hold(&mut self, from: usize, cx: &mut Context) {
+        let Some(held) = &mut self.held else { return };
+        for effect in cx.effects.split_off(from) {
+            if effect.is_gated() {
+                held.hold(effect);
+            } else {
+                cx.effects.push(effect);
+            }
         }
     }
 }

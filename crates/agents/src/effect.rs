@@ -54,7 +54,7 @@ pub enum Effect {
     ClearTimer {
         /// Which.
         key: TimerKey,
-        /// Which setting of it.
+        /// Which setting of it; 0: it was not set.
         generation: u64,
     },
     /// Work for the shared state.

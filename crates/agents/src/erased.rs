@@ -6,16 +6,20 @@ use std::sync::Arc;
 use crate::agent::{Agent, Stopping};
 use crate::context::Context;
 use crate::event::Event;
-use crate::message::BadMessage;
+use crate::id::AgentId;
+use crate::message::{BadMessage, Body};
 use crate::shared::SharedState;
 
 /// What the kernel sees of an agent. Implemented for every [`Agent`].
 pub trait ErasedAgent: Any + Send {
-    /// Carries out one event.
+    /// Carries out a message.
     ///
     /// # Errors
-    /// If a message is not one of the agent's; the agent was not called.
-    fn handle(&mut self, event: Event, cx: &mut Context) -> Result<(), BadMessage>;
+    /// If it is not one of the agent's; the agent was not called.
+    fn hear(&mut self, from: AgentId, body: Body, cx: &mut Context) -> Result<(), BadMessage>;
+
+    /// Carries out any other event.
+    fn handle(&mut self, event: Event, cx: &mut Context);
 
     /// [`Agent::shared`].
     fn shared_state(&self) -> Option<Arc<dyn SharedState>>;
@@ -23,12 +27,13 @@ pub trait ErasedAgent: Any + Send {
 
 impl<A: Agent> ErasedAgent for A {
     #[inline]
-    fn handle(&mut self, event: Event, cx: &mut Context) -> Result<(), BadMessage> {
+    fn hear(&mut self, from: AgentId, body: Body, cx: &mut Context) -> Result<(), BadMessage> {
+        self.message(from, body.open()?, cx);
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event, cx: &mut Context) {
         match event {
-            Event::Message(envelope) => {
-                let from = envelope.from;
-                self.message(from, envelope.body.open()?, cx);
-            }
             Event::Start(_) => self.start(cx),
             Event::Timer { key, .. } => self.timer(key, cx),
             Event::Deadline(ask) => self.reply(ask, Err(crate::event::AskError::Timeout), cx),
@@ -43,9 +48,9 @@ impl<A: Agent> ErasedAgent for A {
                     cx.stop();
                 }
             }
-            Event::Durable { .. } => {}
+            // The kernel keeps these to itself.
+            Event::Message(_) | Event::Durable { .. } => {}
         }
-        Ok(())
     }
 
     fn shared_state(&self) -> Option<Arc<dyn SharedState>> {

@@ -65,7 +65,7 @@ impl std::fmt::Debug for Credit {
 #[derive(Debug)]
 pub enum Event {
     /// It starts, or starts anew, with what its journal holds.
-    Start(Recovered),
+    Start(Box<Recovered>),
     /// A message.
     Message(Envelope),
     /// A timer of it is due. Of an older generation than the key's, it was cancelled or replaced.

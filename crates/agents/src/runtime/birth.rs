@@ -46,7 +46,7 @@ impl Birth {
         if !node.routes.add(self.id, Route::Agent(Arc::clone(&mailbox))) {
             return None;
         }
-        mailbox.begin(Event::Start(self.recovered));
+        mailbox.begin(Event::Start(Box::new(self.recovered)));
         let plan =
             Plan { factory: self.factory, restart: self.options.restart, full: self.options.full };
         Some(Box::new(Resident {

@@ -85,11 +85,11 @@ pub enum Pushed {
     /// It is in, and its worker must be told.
     Wake(Home),
     /// There was no room; the receiver's policy is to refuse.
-    Full,
+    Full(Lane),
     /// There was no room; the message was dropped.
     Dropped,
     /// The agent is gone.
-    Closed,
+    Closed(Lane),
 }
 
 /// What a worker takes for one turn.
@@ -103,6 +103,8 @@ pub struct Taken {
     pub messages: VecDeque<Envelope>,
     /// Who hears that there is room again.
     pub writable: Vec<AgentId>,
+    /// Whether more waits, and the agent is due for another turn.
+    pub more: bool,
 }
 
 impl Mailbox {
@@ -137,7 +139,7 @@ impl Mailbox {
         let weight = envelope.body.weight();
         let mut queue = self.lock();
         if queue.is_closed {
-            return Pushed::Closed;
+            return Pushed::Closed(envelope.body.lane());
         }
         if !queue.has_room(weight, &self.bounds) {
             match self.bounds.full {
@@ -146,7 +148,7 @@ impl Mailbox {
                         queue.waiting.push(envelope.from);
                     }
                     self.counts.refused.fetch_add(1, Ordering::Relaxed);
-                    return Pushed::Full;
+                    return Pushed::Full(envelope.body.lane());
                 }
                 WhenFull::DropNewest => {
                     self.counts.dropped.fetch_add(1, Ordering::Relaxed);
@@ -176,7 +178,7 @@ impl Mailbox {
         queue.bytes = queue.bytes.saturating_sub(weight);
         let Some(envelope) = envelope else { return Pushed::Dropped };
         if queue.is_closed {
-            return Pushed::Closed;
+            return Pushed::Closed(envelope.body.lane());
         }
         queue.bytes += envelope.body.weight();
         queue.messages.push_back(envelope);
@@ -187,24 +189,30 @@ impl Mailbox {
     pub fn push_system(&self, event: Event, here: Option<&Arc<WorkerHandle>>) -> Pushed {
         let mut queue = self.lock();
         if queue.is_closed {
-            return Pushed::Closed;
+            return Pushed::Closed(Lane::Normal);
         }
         queue.system.push_back(event);
         queue.schedule(here)
     }
 
     /// Notes that a send of this agent came back.
-    pub fn push_refusal(&self, to: AgentId, lane: Lane, why: RefusedBecause) -> Pushed {
+    pub fn push_refusal(
+        &self,
+        to: AgentId,
+        lane: Lane,
+        why: RefusedBecause,
+        here: Option<&Arc<WorkerHandle>>,
+    ) -> Pushed {
         let mut queue = self.lock();
         if queue.is_closed {
-            return Pushed::Closed;
+            return Pushed::Closed(Lane::Normal);
         }
         let same = |seen: &&mut Refusal| (seen.to, seen.lane, seen.why) == (to, lane, why);
         match queue.refusals.iter_mut().find(same) {
             Some(seen) => seen.count += 1,
             None => queue.refusals.push(Refusal { to, lane, why, count: 1 }),
         }
-        queue.schedule(None)
+        queue.schedule(here)
     }
 
     /// Notes that entries are durable. Let in even when the agent is closed: what they hold back
@@ -220,7 +228,10 @@ impl Mailbox {
     pub fn take(&self, messages: usize, taken: &mut Taken) {
         let mut queue = self.lock();
         taken.durable = queue.durable.take();
+        taken.more = false;
         if messages == 0 {
+            // Whatever ends its waiting wakes it.
+            queue.is_scheduled = false;
             return;
         }
         std::mem::swap(&mut queue.system, &mut taken.system);
@@ -241,6 +252,10 @@ impl Mailbox {
         if !queue.waiting.is_empty() && queue.is_half_empty(&self.bounds) {
             taken.writable = std::mem::take(&mut queue.waiting);
         }
+        // What comes from now on wakes the agent anew, also while it has this turn: it is run by
+        // one worker only, so that is another turn.
+        taken.more = !queue.messages.is_empty();
+        queue.is_scheduled = taken.more;
     }
 
     /// Puts back, in front, what was taken and not come to.
@@ -265,17 +280,13 @@ impl Mailbox {
         self.lock().notes.clone()
     }
 
-    /// Ends a turn: whether the agent has more to do. An agent that waits for the journal is woken
-    /// by it.
-    pub fn finish(&self, is_blocked: bool) -> bool {
+    /// Wakes the agent if anything waits, as after a wait of its own. True if its worker, which
+    /// calls this, must run it.
+    pub fn wake(&self) -> bool {
         let mut queue = self.lock();
-        let more = if is_blocked {
-            queue.durable.is_some()
-        } else {
-            !queue.messages.is_empty() || !queue.system.is_empty() || queue.durable.is_some()
-        };
-        queue.is_scheduled = more;
-        more
+        let has_any =
+            !queue.messages.is_empty() || !queue.system.is_empty() || !queue.refusals.is_empty();
+        has_any && !std::mem::replace(&mut queue.is_scheduled, true)
     }
 
     /// Discards all that waits, as at a restart: what it was.

@@ -173,7 +173,7 @@ impl Port {
     ) -> Result<(), RefusedBecause> {
         let letter = Letter { from: self.id, to, ask, body: Body::Typed(Box::new(message)) };
         match self.node.post(letter, WhenFull::Refuse) {
-            Delivered::No(why) => Err(why),
+            Delivered::No(_, why) => Err(why),
             Delivered::Yes | Delivered::WakeHere(_) => Ok(()),
         }
     }
@@ -234,7 +234,7 @@ impl Inlet {
             if !state.waiting.contains(&envelope.from) {
                 state.waiting.push(envelope.from);
             }
-            return Delivered::No(RefusedBecause::Full);
+            return Delivered::No(envelope.body.lane(), RefusedBecause::Full);
         }
         state.messages += 1;
         state.bytes += weight;

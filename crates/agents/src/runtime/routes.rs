@@ -60,7 +60,10 @@ impl Routes {
 /// Ids are never used twice, so a route never becomes wrong; that of an agent which ended leads to
 /// a closed mailbox.
 #[derive(Default)]
-pub struct RouteCache(FxHashMap<AgentId, Route>);
+pub struct RouteCache {
+    places: FxHashMap<AgentId, usize>,
+    routes: Vec<Route>,
+}
 
 /// Routes that a worker remembers; beyond that it begins anew.
 const MAX_CACHED: usize = 4096;
@@ -69,19 +72,22 @@ impl RouteCache {
     /// The route to `id`.
     #[inline]
     pub fn find(&mut self, id: AgentId, routes: &Routes) -> Option<&Route> {
-        // A second lookup on a hit is what the borrow checker wants; it costs less than a clone.
-        if !self.0.contains_key(&id) {
-            let route = routes.find(id)?;
-            if self.0.len() >= MAX_CACHED {
-                self.0.clear();
-            }
-            self.0.insert(id, route);
+        if let Some(&place) = self.places.get(&id) {
+            return self.routes.get(place);
         }
-        self.0.get(&id)
+        let route = routes.find(id)?;
+        if self.routes.len() >= MAX_CACHED {
+            self.places.clear();
+            self.routes.clear();
+        }
+        self.places.insert(id, self.routes.len());
+        self.routes.push(route);
+        self.routes.last()
     }
 
     /// Forgets one that led to a closed mailbox.
     pub fn forget(&mut self, id: AgentId) {
-        self.0.remove(&id);
+        // Its route stays until the cache begins anew: places never move.
+        self.places.remove(&id);
     }
 }

@@ -97,7 +97,7 @@ pub enum Delivered {
     /// Done; the agent at this place of the caller's own worker must be run.
     WakeHere(u32),
     /// The receiver has no room, or is not there.
-    No(RefusedBecause),
+    No(Lane, RefusedBecause),
 }
 
 impl Shared {
@@ -147,6 +147,7 @@ impl Shared {
 
     /// Delivers a letter to an agent that is not on this node.
     pub fn post_elsewhere(&self, letter: Letter, policy: WhenFull) -> Delivered {
+        let lane = letter.body.lane();
         let sent = match self.elsewhere(letter.to) {
             Some((node, remote)) => remote.send(node, letter, policy),
             None => {
@@ -154,7 +155,7 @@ impl Shared {
                 Err(RefusedBecause::Unknown)
             }
         };
-        sent.map_or_else(Delivered::No, |()| Delivered::Yes)
+        sent.map_or_else(|why| Delivered::No(lane, why), |()| Delivered::Yes)
     }
 
     /// Delivers a letter to a local agent.
@@ -169,7 +170,10 @@ impl Shared {
         let body = match body {
             Body::Typed(message) if self.round_trip => match message.encode() {
                 Ok(encoded) => encoded.into(),
-                Err(_) => return self.unsendable(),
+                Err(_) => {
+                    self.dead_letters.add(Reason::Unsendable, 1);
+                    return Delivered::No(message.any_lane(), RefusedBecause::Unencodable);
+                }
             },
             body => body,
         };
@@ -178,17 +182,12 @@ impl Shared {
             Route::Agent(mailbox) => self.pushed(mailbox.push(envelope, here)),
             Route::Port(inlet) => {
                 let delivered = inlet.push(envelope);
-                if let Delivered::No(_) = delivered {
+                if let Delivered::No(..) = delivered {
                     self.dead_letters.add(Reason::Refused, 1);
                 }
                 delivered
             }
         }
-    }
-
-    fn unsendable(&self) -> Delivered {
-        self.dead_letters.add(Reason::Unsendable, 1);
-        Delivered::No(RefusedBecause::Unencodable)
     }
 
     #[inline]
@@ -201,17 +200,17 @@ impl Shared {
                 Delivered::Yes
             }
             Pushed::Staged => Delivered::Yes,
-            Pushed::Full => {
+            Pushed::Full(lane) => {
                 self.dead_letters.add(Reason::Refused, 1);
-                Delivered::No(RefusedBecause::Full)
+                Delivered::No(lane, RefusedBecause::Full)
             }
             Pushed::Dropped => {
                 self.dead_letters.add(Reason::MailboxFull, 1);
                 Delivered::Yes
             }
-            Pushed::Closed => {
+            Pushed::Closed(lane) => {
                 self.dead_letters.add(Reason::NoSuchAgent, 1);
-                Delivered::No(RefusedBecause::Unknown)
+                Delivered::No(lane, RefusedBecause::Unknown)
             }
         }
     }
@@ -260,7 +259,7 @@ impl Shared {
         }
         match self.routes.find(from) {
             Some(Route::Agent(mailbox)) => {
-                self.pushed(mailbox.push_refusal(to, lane, why));
+                self.pushed(mailbox.push_refusal(to, lane, why, None));
             }
             Some(Route::Port(inlet)) => {
                 inlet.push_system(Event::Refused(Refusal { to, lane, why, count: 1 }));

@@ -227,7 +227,7 @@ impl Stage {
                 }
                 match mailbox.unstage(envelope, weight) {
                     Pushed::Wake(home) => home.worker.schedule(home.slot),
-                    Pushed::Closed => node.dead_letters.add(Reason::Stopped, 1),
+                    Pushed::Closed(_) => node.dead_letters.add(Reason::Stopped, 1),
                     _ => {}
                 }
             }
@@ -246,8 +246,8 @@ impl Stage {
     }
 
     fn send(&self, node: &Shared, letter: Letter, policy: WhenFull) {
-        let (from, to, ask, lane) = (letter.from, letter.to, letter.ask, letter.body.lane());
-        if let Delivered::No(why) = node.post(letter, policy) {
+        let (from, to, ask) = (letter.from, letter.to, letter.ask);
+        if let Delivered::No(lane, why) = node.post(letter, policy) {
             node.tell_refused(from, to, ask, lane, why);
         }
     }

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::event::Event;
 use crate::id::AgentId;
 use crate::runtime::alarms::{Alarm, Alarms};
-use crate::runtime::mailbox::{Home, Pushed, Taken};
+use crate::runtime::mailbox::{Home, Taken};
 use crate::runtime::recorder::{Recorder, What};
 use crate::runtime::resident::{Condition, Resident};
 use crate::runtime::routes::RouteCache;
@@ -43,7 +43,8 @@ pub struct Worker {
     ready: VecDeque<u32>,
     alarms: Alarms,
     routes: RouteCache,
-    taken: Taken,
+    /// Kept between turns for its buffers.
+    taken: Option<Box<Taken>>,
     incoming: Incoming,
     /// When it last looked at the clock.
     now: Instant,
@@ -82,7 +83,7 @@ impl Worker {
             ready: VecDeque::new(),
             alarms: Alarms::default(),
             routes: RouteCache::default(),
-            taken: Taken::default(),
+            taken: None,
             incoming: Incoming::default(),
             now,
             steps_since: 0,
@@ -195,9 +196,7 @@ impl Worker {
             }
         };
         let pushed = resident.mailbox.push_system(event, Some(&self.handle));
-        if let Pushed::WakeHere(slot) = pushed {
-            self.ready.push_back(slot);
-        }
+        self.told(&pushed);
         self.residents[slot as usize] = Some(resident);
     }
 
@@ -211,11 +210,14 @@ impl Worker {
         let timed = resident.is_suspect.then(|| self.shared.now());
         self.handle.turn_of.store(resident.id().0, Ordering::Relaxed);
         self.handle.turn_since.store(self.now.0.max(1), Ordering::Relaxed);
-        let mut taken = std::mem::take(&mut self.taken);
+        let mut taken = self.taken.take().unwrap_or_default();
         resident.mailbox.take(resident.budget(TURN), &mut taken);
         let steps = resident.cell.steps();
+        let was_blocked = resident.cell.is_blocked();
         self.hear(&mut resident, &mut taken);
-        self.taken = taken;
+        let more =
+            taken.more || (was_blocked && !resident.cell.is_blocked() && resident.mailbox.wake());
+        self.taken = Some(taken);
         self.handle.turn_since.store(0, Ordering::Relaxed);
         let steps = resident.cell.steps() - steps;
         self.steps_since += (steps as usize).max(1);
@@ -223,7 +225,7 @@ impl Worker {
         if let Some(began) = timed {
             self.judge(&mut resident, began);
         }
-        self.end_turn(slot, resident);
+        self.end_turn(slot, resident, more);
     }
 
     /// Handles what was taken for one turn.
@@ -239,6 +241,7 @@ impl Worker {
                 taken.system.push_front(event);
                 break;
             }
+            self.recorder.record(self.now.0, resident.id(), What::of(&event));
             self.step(resident, event);
         }
         while let Some(envelope) = taken.messages.pop_front() {
@@ -246,6 +249,7 @@ impl Worker {
                 taken.messages.push_front(envelope);
                 break;
             }
+            self.recorder.record(self.now.0, resident.id(), (What::Message, envelope.from.0));
             self.step(resident, Event::Message(envelope));
         }
         if !taken.system.is_empty() || !taken.messages.is_empty() {
@@ -260,8 +264,6 @@ impl Worker {
     /// One step, and its effects.
     #[inline]
     fn step(&mut self, resident: &mut Resident, event: Event) {
-        let what = What::of(&event);
-        self.recorder.record(self.now.0, resident.id(), what);
         match resident.cell.step(event, &mut self.cx) {
             Step::Ran | Step::Stale => {}
             Step::Rejected(bad) => self.shared.reject(&bad),
@@ -273,7 +275,7 @@ impl Worker {
     }
 
     /// Ends a turn: the agent is put back, moved, or removed.
-    fn end_turn(&mut self, slot: u32, mut resident: Box<Resident>) {
+    fn end_turn(&mut self, slot: u32, mut resident: Box<Resident>, more: bool) {
         if resident.condition == Condition::Lingering && !resident.cell.is_behind() {
             self.free.push(slot);
             return;
@@ -285,8 +287,7 @@ impl Worker {
             exile.order(|incoming| incoming.arriving.push(resident));
             return;
         }
-        let may_not = resident.budget(TURN) == 0;
-        if resident.mailbox.finish(may_not) {
+        if more {
             self.ready.push_back(slot);
         }
         self.residents[slot as usize] = Some(resident);

@@ -2,10 +2,11 @@
 
 use crate::cell::Cell;
 use crate::effect::Effect;
-use crate::event::{Event, Outcome, RefusedBecause};
+use crate::event::{AskError, Event, Outcome, RefusedBecause};
 use crate::id::{AgentId, AskId, JobId};
 use crate::message::Body;
 use crate::runtime::alarms::{Alarm, Entry};
+use crate::runtime::mailbox::Pushed;
 use crate::runtime::resident::Resident;
 use crate::runtime::shared::{Delivered, Letter};
 use crate::runtime::worker::Worker;
@@ -15,6 +16,13 @@ impl Worker {
     /// Carries out what the last step asked for, in order.
     #[inline]
     pub(super) fn carry_out(&mut self, resident: &mut Resident) {
+        // One send is what most steps ask for.
+        if let [Effect::Send { .. }] = self.cx.effects()[..]
+            && let Some(Effect::Send { to, ask, body }) = self.cx.effects().pop()
+        {
+            self.send(resident, to, ask, body);
+            return;
+        }
         let mut effects = std::mem::take(self.cx.effects());
         for effect in effects.drain(..) {
             match effect {
@@ -28,12 +36,11 @@ impl Worker {
     #[inline]
     fn send(&mut self, resident: &Resident, to: AgentId, ask: Option<AskId>, body: Body) {
         let letter = Letter { from: resident.id(), to, ask, body };
-        let lane = letter.body.lane();
         let delivered = match &resident.stage {
             Some(stage) if stage.takes_egress() => match stage.take_out(letter, resident.plan.full)
             {
                 None => Delivered::Yes,
-                Some(_) => Delivered::No(RefusedBecause::Full),
+                Some(letter) => Delivered::No(letter.body.lane(), RefusedBecause::Full),
             },
             _ => match self.routes.find(to, &self.shared.routes) {
                 Some(route) => self.shared.deliver(route, letter, Some(&self.handle)),
@@ -43,11 +50,19 @@ impl Worker {
         match delivered {
             Delivered::Yes => {}
             Delivered::WakeHere(slot) => self.ready.push_back(slot),
-            Delivered::No(why) => {
+            Delivered::No(lane, why) => {
                 if why == RefusedBecause::Unknown {
                     self.routes.forget(to);
                 }
-                self.shared.tell_refused(resident.id(), to, ask, lane, why);
+                let here = Some(&self.handle);
+                let pushed = match ask {
+                    None => resident.mailbox.push_refusal(to, lane, why, here),
+                    Some(ask) => {
+                        let answer = Err(AskError::Refused(why));
+                        resident.mailbox.push_system(Event::Reply(ask, answer), here)
+                    }
+                };
+                self.told(&pushed);
             }
         }
     }
@@ -63,8 +78,9 @@ impl Worker {
             Effect::SetTimer { key, generation, at } => {
                 self.alarms.set(at, slot, resident.id(), Alarm::Timer(key, generation));
             }
+            Effect::ClearTimer { generation: 0, .. } => {}
             Effect::ClearDeadline { .. } | Effect::ClearTimer { .. } => self.clear_alarm(resident),
-            Effect::Offload { job, source, work } => offload(resident, job, source, work),
+            Effect::Offload { job, source, work } => self.offload(resident, job, source, work),
             Effect::Persist(entry) => match &self.shared.journal {
                 Some(journal) => journal.append(&resident.mailbox, entry),
                 None => unreachable!("without a journal `persist` panics in the step"),
@@ -97,14 +113,21 @@ impl Worker {
             Some(_) => false,
         });
     }
-}
 
-fn offload(resident: &Resident, job: JobId, source: u64, work: Job) {
-    let outcome = match &resident.stage {
-        Some(stage) if stage.take_work(job, source, work) => return,
-        Some(_) => Outcome::Refused,
-        None => Outcome::Failed,
-    };
-    // The agent has its turn just now, and looks at its mailbox again at the end of it.
-    let _ = resident.mailbox.push_system(Event::Done(job, outcome), None);
+    fn offload(&mut self, resident: &Resident, job: JobId, source: u64, work: Job) {
+        let outcome = match &resident.stage {
+            Some(stage) if stage.take_work(job, source, work) => return,
+            Some(_) => Outcome::Refused,
+            None => Outcome::Failed,
+        };
+        let pushed = resident.mailbox.push_system(Event::Done(job, outcome), Some(&self.handle));
+        self.told(&pushed);
+    }
+
+    /// An agent of this worker was told something.
+    pub(super) fn told(&mut self, pushed: &Pushed) {
+        if let Pushed::WakeHere(slot) = pushed {
+            self.ready.push_back(*slot);
+        }
+    }
 }

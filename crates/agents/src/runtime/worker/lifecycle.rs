@@ -82,8 +82,9 @@ impl Worker {
             Some(journal) => journal.recall(resident.id()),
             None => Recovered::default(),
         };
-        self.step(&mut resident, Event::Start(recovered));
-        self.end_turn(slot, resident);
+        self.step(&mut resident, Event::Start(Box::new(recovered)));
+        let more = resident.mailbox.wake();
+        self.end_turn(slot, resident, more);
     }
 
     /// The agent has ended for good.
