@@ -8,6 +8,7 @@ pub mod effect;
 pub mod erased;
 pub mod event;
 pub mod id;
+pub mod journal;
 pub mod lane;
 pub mod message;
 pub mod registry;
