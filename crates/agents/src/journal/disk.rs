@@ -176,3 +176,19 @@ impl DiskFile for StdFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn only_what_room_can_mend_counts_as_full() {
+        for full in [Errno::NOSPC, Errno::DQUOT, Errno::FBIG] {
+            assert!(is_full(&full.into()), "{full}");
+        }
+        for broken in [Errno::IO, Errno::ROFS, Errno::BADF] {
+            assert!(!is_full(&broken.into()), "{broken}");
+        }
+    }
+}

@@ -102,8 +102,8 @@ impl Model {
                 change.apply(&mut state.synced_names);
             }
         }
-        let names = state.synced_names.clone();
-        state.names = names;
+        let State { names, synced_names, .. } = &mut *state;
+        names.clone_from(synced_names);
         let named: Vec<usize> = state.names.values().copied().collect();
         for (number, inode) in state.inodes.iter_mut().enumerate() {
             if named.contains(&number) {
@@ -177,7 +177,7 @@ impl Inode {
             sector[..known].copy_from_slice(&source[start.min(source.len())..][..known]);
         }
         self.shortest = bytes.len();
-        self.now = bytes.clone();
+        self.now.clone_from(&bytes);
         self.synced = bytes;
     }
 }
@@ -259,7 +259,7 @@ impl Disk for Model {
 
     fn sync_names(&self) -> io::Result<()> {
         self.call("sync names", |state| {
-            state.synced_names = state.names.clone();
+            state.synced_names.clone_from(&state.names);
             state.unsynced_names.clear();
             Ok(())
         })
