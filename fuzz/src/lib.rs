@@ -1,5 +1,6 @@
-//! What the fuzz targets share: a node under test with its invariants, and a peer that may lie.
+//! What the fuzz targets share: a node under test with its invariants, a peer that may lie, and a disk.
 
+pub mod disk;
 pub mod node;
 pub mod peer;
 

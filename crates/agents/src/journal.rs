@@ -314,7 +314,8 @@ impl Journal {
             self.group.push(Kind::Trim, needed, &[]);
         }
         if self.keeps_garbage() {
-            let budget = self.options.carry_bytes.max(written as u64);
+            // At least the largest remains that are carried, and the entry before them.
+            let budget = self.options.carry_bytes.max(written as u64) + ENTRY_HEAD as u64;
             if let Err(error) = self.carry(budget) {
                 self.standing = Standing::Failed;
                 self.reason = Some(error);

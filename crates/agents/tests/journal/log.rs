@@ -143,6 +143,20 @@ fn an_idle_agent_never_keeps_old_segments() {
 }
 
 #[test]
+fn remains_of_just_the_size_that_is_carried_are_carried() {
+    let disk = Model::default();
+    let (mut journal, _) = open(&disk);
+    journal.append(9, Entry::Snapshot(&[9; 1480])).unwrap();
+    journal.sync().unwrap();
+    for _ in 0..200 {
+        journal.append(1, Entry::Snapshot(&[1; 100])).unwrap();
+        journal.sync().unwrap();
+    }
+    assert!(journal.status().bytes < 15_000, "{:?}", journal.status());
+    assert_eq!(journal.wants_snapshot().count(), 0);
+}
+
+#[test]
 fn a_segment_goes_only_when_the_disk_knows_that_it_may() {
     let disk = Model::default();
     let (mut journal, _) = open(&disk);

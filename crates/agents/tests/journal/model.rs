@@ -1,5 +1,5 @@
 //! A disk that keeps, at a crash, any subset of what was not synced: names one by one, bytes by
-//! sectors. It also crashes by itself, at a given call.
+//! sectors. It also crashes by itself, at a given call, and can be full.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -112,6 +112,13 @@ impl Model {
                 *inode = Inode::default();
             }
         }
+        state.is_down = false;
+        state.crash_at = None;
+    }
+
+    /// Only the process went: what was not synced is still in memory, for as long as the power lasts.
+    pub fn kill(&self) {
+        let mut state = self.state();
         state.is_down = false;
         state.crash_at = None;
     }
