@@ -125,7 +125,7 @@ pub struct JournalStatus {
     pub segments: usize,
     /// Their bytes, without what is reserved.
     pub bytes: u64,
-    /// Bytes that would be read in vain if the node started now are the difference to `bytes`.
+    /// Bytes of entries that are needed; the rest of `bytes` is garbage, but for some heads.
     pub live_bytes: u64,
     /// Agents that have a log.
     pub agents: usize,

@@ -2,10 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FallocateFlags;
+
+use super::error::OpenError;
 
 /// A flat folder. [`StdDisk`] is a real one; a simulator puts a model in its place that loses or
 /// tears what was not synced.
@@ -101,16 +103,22 @@ impl StdDisk {
     /// The folder, which is made (readable by its owner only) if it is not there.
     ///
     /// # Errors
-    /// If it cannot be made.
-    pub fn new(folder: impl Into<PathBuf>) -> io::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
+    /// [`OpenError::Io`] if it cannot be made.
+    pub fn new(folder: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let folder = folder.into();
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        // A new folder's own name is to survive a crash as well.
-        let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        make_folder(&folder).map_err(|source| {
+            let (place, name) = (folder.display().to_string(), String::new());
+            OpenError::Io { verb: "make", place, name, source }
+        })?;
         Ok(Self { folder })
     }
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    // A new folder's own name is to survive a crash as well.
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 impl Disk for StdDisk {

@@ -1,5 +1,7 @@
 //! The bounds of a journal.
 
+use std::ops::RangeInclusive;
+
 use super::format::{ENTRY_HEAD, SEAL, SEGMENT_HEAD};
 
 /// How large what may become. [`Options::new`] has the defaults.
@@ -9,7 +11,7 @@ pub struct Options {
     /// existing log keeps its name.
     pub log_id: u64,
     /// Bytes after which a new segment begins, reserved ahead where the disk can. 64 MiB: a file
-    /// is made every second at most, and no more than that stays unused. At least 4 KiB.
+    /// is made every second at most, and no more than that stays unused. 4 KiB to 64 GiB.
     pub segment_bytes: u64,
     /// The longest record or snapshot. 16 MiB, the longest message, and 64 KiB for what an agent
     /// puts around it.
@@ -33,7 +35,7 @@ pub struct Options {
 /// may be doubled by what is carried forward.
 pub(super) const MAX_GROUP: usize = 1 << 30;
 
-const MIN_SEGMENT: u64 = 4096;
+const SEGMENT: RangeInclusive<u64> = 4096..=64 << 30;
 const LARGEST_MAX_GROUP: usize = MAX_GROUP / 4;
 
 impl Options {
@@ -55,8 +57,9 @@ impl Options {
     /// What is wrong with them.
     pub(super) fn check(&self) -> Result<(), String> {
         let entry = self.max_entry.saturating_add(ENTRY_HEAD);
-        if self.segment_bytes < MIN_SEGMENT {
-            return Err(format!("segment_bytes is {}, below {MIN_SEGMENT}", self.segment_bytes));
+        if !SEGMENT.contains(&self.segment_bytes) {
+            let (bytes, [min, max]) = (self.segment_bytes, [SEGMENT.start(), SEGMENT.end()]);
+            return Err(format!("segment_bytes is {bytes}, and not in {min} to {max}"));
         }
         if self.max_group < entry || self.max_group > LARGEST_MAX_GROUP {
             let max = self.max_group;

@@ -85,21 +85,22 @@ impl DiskFile for GateFile {
     }
 }
 
-/// A journal behind a gate; the sync of its first head is let through.
-fn gated() -> (Model, Journal, Receiver<()>, Sender<()>) {
+/// A committer behind a gate; the sync of its first head is let through. The gate opens for good
+/// when its handle is dropped: it comes last, so that it is dropped before the committer.
+fn gated(backlog: Backlog) -> (Model, Committer, Receiver<Commit>, Receiver<()>, Sender<()>) {
     let model = Model::default();
     let ((began, has_begun), (end, may_end)) = (mpsc::channel(), mpsc::channel());
     let doors = Arc::new(Doors { began, may_end: Mutex::new(may_end) });
     end.send(()).unwrap();
     let journal = open(Gate { model: model.clone(), doors });
     has_begun.recv().unwrap();
-    (model, journal, has_begun, end)
+    let (committer, commits) = spawn(journal, backlog);
+    (model, committer, commits, has_begun, end)
 }
 
 #[test]
 fn a_commit_takes_all_that_came_during_the_one_before() {
-    let (model, journal, has_begun, end) = gated();
-    let (committer, commits) = spawn(journal, Backlog::default());
+    let (model, committer, commits, has_begun, end) = gated(Backlog::default());
     model.trace();
     let first = committer.submit(7, record(b"first")).unwrap();
     has_begun.recv().unwrap();
@@ -122,8 +123,7 @@ fn a_commit_takes_all_that_came_during_the_one_before() {
 #[test]
 fn a_backlog_is_bounded_in_entries_and_bytes() {
     for backlog in [Backlog { entries: 3, bytes: 1000 }, Backlog { entries: 1000, bytes: 12 }] {
-        let (_, journal, has_begun, end) = gated();
-        let (committer, commits) = spawn(journal, backlog);
+        let (_, committer, commits, has_begun, end) = gated(backlog);
         committer.submit(1, record(b"word")).unwrap();
         has_begun.recv().unwrap();
         for _ in 0..3 {
@@ -140,8 +140,7 @@ fn a_backlog_is_bounded_in_entries_and_bytes() {
 
 #[test]
 fn a_backlog_longer_than_a_group_becomes_several_in_order() {
-    let (_, journal, has_begun, end) = gated();
-    let (committer, commits) = spawn(journal, Backlog::default());
+    let (_, committer, commits, has_begun, end) = gated(Backlog::default());
     committer.submit(1, record(b"word")).unwrap();
     has_begun.recv().unwrap();
     for _ in 0..5 {

@@ -108,8 +108,9 @@ fn what_is_too_long_or_too_much_is_refused() {
 
 #[test]
 fn bounds_that_contradict_each_other_are_refused() {
-    let change: [fn(&mut Options); 4] = [
+    let change: [fn(&mut Options); 5] = [
         |options| options.segment_bytes = 100,
+        |options| options.segment_bytes = u64::MAX,
         |options| options.max_group = options.max_entry,
         |options| options.max_group = 1 << 30,
         |options| options.carry_bytes = 1 << 40,
@@ -322,4 +323,12 @@ fn a_folder_is_a_disk() {
     let (_, recovered) = Journal::open(disk, small_options()).unwrap();
     assert_eq!(recovered.agents[&1].records.len(), 100);
     assert_eq!(recovered.agents[&2].snapshot.as_deref(), Some(&[99; 300][..]));
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().join("journal");
+    let error = StdDisk::new(&path).err().unwrap().to_string();
+    assert!(error.contains(path.to_str().unwrap()), "{error}");
 }
