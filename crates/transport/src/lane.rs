@@ -76,7 +76,9 @@ pub struct LaneConfig {
     pub weight: u8,
     /// Bytes that may wait to be sent.
     pub queue_bytes: usize,
-    /// Bytes that may be sent and not yet acknowledged. At the bound the lane pauses.
+    /// Bytes that may be sent and not yet acknowledged: the bodies of frames and
+    /// [`FRAME_CREDIT`](limits::FRAME_CREDIT) for each. At the bound the lane pauses. At least one
+    /// frame.
     pub replay_bytes: usize,
     /// Bytes that the peer may send ahead of this end's application: the lane's credit. A frame of
     /// whole messages takes [`FRAME_CREDIT`](limits::FRAME_CREDIT) more than its body. At least

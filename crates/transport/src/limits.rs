@@ -16,14 +16,15 @@ pub const COPY_THRESHOLD: usize = 4 * 1024;
 /// Default bytes waiting to be sent, per lane: 16 frames keep the writer busy.
 pub const QUEUE_BYTES: usize = 1024 * 1024;
 
-/// Default bytes sent and unacknowledged, per lane: bandwidth x delay of 1 Gbit/s x 64 ms.
+/// Default bound on what is sent and unacknowledged, per lane: bandwidth x delay of 1 Gbit/s x 64 ms.
 pub const REPLAY_BYTES: usize = 8 * 1024 * 1024;
 
 /// Default receive window, per lane.
 pub const WINDOW_BYTES: usize = 4 * 1024 * 1024;
 
-/// Credit that whole messages in a frame take beside the frame's body: about what it costs to keep
-/// a frame, however small. Without it a window of a few MiB would let a peer fill hundreds.
+/// Bytes that a frame counts beside its body: about what it costs to keep one, however small.
+/// Frames of whole messages take them of the receiver's window, as without them a window of a few
+/// MiB would let a peer fill hundreds. All frames take them of the sender's replay bound.
 pub const FRAME_CREDIT: usize = 64;
 
 /// The least receive window: credit is returned by halves, and a half must hold a frame.

@@ -115,6 +115,24 @@ fn a_peer_that_acknowledges_nothing_stops_its_sender_at_the_replay_bound() {
 }
 
 #[test]
+fn a_peer_that_grants_credit_and_acknowledges_nothing_piles_up_no_tiny_frames() {
+    let lanes = two_with_wide_windows();
+    let mut world = World::new(&lanes, 1);
+    world.link();
+    world.settle();
+    // A batch of one message of one byte has a body of two.
+    let bound = 256 * 1024 / (2 + FRAME_CREDIT);
+    for _ in 0..2 * bound {
+        assert!(world.send(0, 1, 1));
+        world.transmit(0);
+    }
+    let stats = world.ends[0].session.stats().lanes[1];
+    assert_eq!((stats.sent_frames, stats.replay_stalls), (bound as u64, 1));
+    world.settle();
+    assert_all_arrived(&world, &lanes);
+}
+
+#[test]
 fn a_small_frame_between_fragments_disturbs_neither() {
     let mut world = World::new(&two_reliable(), 1);
     world.link();

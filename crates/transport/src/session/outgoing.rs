@@ -139,7 +139,8 @@ impl Outgoing {
         }
         let Some(len) = self.next_len(outbox) else { return false };
         let over_credit = self.used_credit + (len + FRAME_CREDIT) as u64 > self.limit;
-        let over_replay = self.unacked_bytes + len > self.replay_bytes && !self.unacked.is_empty();
+        let over_replay =
+            self.kept_bytes() + len + FRAME_CREDIT > self.replay_bytes && !self.unacked.is_empty();
         let is_stalled = over_credit || over_replay;
         if is_stalled && !mem::replace(&mut self.is_stalled, is_stalled) {
             stats.credit_stalls += u64::from(over_credit);
@@ -247,6 +248,12 @@ impl Outgoing {
 
     pub(crate) fn unacked_bytes(&self) -> usize {
         self.unacked_bytes
+    }
+
+    /// About the memory of what is unacknowledged. Bodies alone would let a peer that grants credit
+    /// and acknowledges nothing pile up the records of tiny frames.
+    fn kept_bytes(&self) -> usize {
+        self.unacked_bytes + self.unacked.len() * FRAME_CREDIT
     }
 
     pub(crate) fn credit_bytes(&self) -> u64 {
