@@ -213,3 +213,24 @@ fn the_first_packet_is_the_golden_one() {
     let golden = [0, 4, b't', b'e', b's', b't', 1, 5, 1, 2, 1, 3];
     assert_eq!(packet[PREFACE..PREFACE + golden.len()], golden);
 }
+
+#[test]
+fn a_rejection_is_the_golden_packet() {
+    let codes = [
+        RejectCode::Duplicate,
+        RejectCode::StaleIncarnation,
+        RejectCode::Draining,
+        RejectCode::UnknownPeer,
+        RejectCode::Busy,
+        RejectCode::Version,
+        RejectCode::Cluster,
+        RejectCode::WrongNode,
+        RejectCode::Lanes,
+        RejectCode::Unauthenticated,
+        RejectCode::Malformed,
+    ];
+    for (byte, code) in (1..).zip(codes) {
+        let golden = [b'D', b'X', b'M', b'1', 3, 1, 1, 0, 4, 0, 0, 0, byte, b'w', b'h', b'y'];
+        assert_eq!(*reject_packet(code, "why"), golden);
+    }
+}

@@ -201,6 +201,46 @@ mod tests {
         assert!(decode_acks(&body[1..]).is_err());
     }
 
+    fn hex(bytes: &[u8]) -> String {
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    #[test]
+    fn the_bodies_of_sync_ack_and_close_are_the_golden_ones() {
+        let lane = LaneSync {
+            next_frame: 1,
+            next_message: 0x0203,
+            used_credit: 0x04_0506,
+            received_frames: 7,
+            limit: 0x0809,
+        };
+        let ended =
+            Ended { own: SessionNonce(0x0a), peer: SessionNonce(0x0b), sent_messages: vec![0x0c] };
+        let sync = Sync { lanes: vec![lane], ended: Some(ended) };
+        let lane = "0100000000000000 0302000000000000 0605040000000000 \
+                    0700000000000000 0908000000000000";
+        let ended = "0a00000000000000 0b00000000000000 0c00000000000000";
+        assert_eq!(hex(&sync.encode()), format!("01{lane}{ended}").replace(' ', ""));
+
+        let acks = [
+            Ack { lane: 1, frames: 2, limit: 0x0304 },
+            Ack { lane: 5, frames: u64::MAX, limit: 6 },
+        ];
+        let golden = "01 0200000000000000 0403000000000000 05 ffffffffffffffff 0600000000000000";
+        assert_eq!(hex(&encode_acks(&acks)), golden.replace(' ', ""));
+
+        let codes = [
+            CloseCode::Drained,
+            CloseCode::Replaced,
+            CloseCode::Violation,
+            CloseCode::Removed,
+            CloseCode::SessionEnded,
+        ];
+        for (byte, code) in (1..).zip(codes) {
+            assert_eq!(encode_close(code, "bye"), [&[byte], &b"bye"[..]].concat());
+        }
+    }
+
     #[test]
     fn a_reason_is_cut_at_its_bound() {
         let (code, reason) =
