@@ -28,6 +28,8 @@ pub(crate) struct LiveLink {
 struct Channel {
     queue: SendQueue,
     is_dirty: bool,
+    /// The peer has written all that it will.
+    has_ended: bool,
 }
 
 /// Why a link cannot be used any more.
@@ -89,11 +91,16 @@ impl LiveLink {
         out: &mut Received,
     ) -> Result<bool, Broken> {
         for _ in 0..BURST {
+            if self.channels[channel].has_ended {
+                return Ok(false);
+            }
             let link = &mut self.link;
             let read = session.with_slots(channel, |slots| link.poll_read(cx, channel, slots));
             let Some(Poll::Ready(count)) = read else { return Ok(false) };
             match count? {
-                0 => return Err(Broken::Link),
+                0 if channel == 0 => return Err(Broken::Link),
+                // What ends the link, and why, is said on channel 0, and may come later.
+                0 => self.channels[channel].has_ended = true,
                 count => session.on_read(now, channel, count, out)?,
             }
             // A control message does not wait for the rest of the burst.
@@ -191,5 +198,134 @@ fn fill(
     let freed = sending.outbox.take_freed();
     if !freed.is_empty() {
         sending.waiters.take(freed, woken);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::io::IoSliceMut;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::buffer::BufferPool;
+    use crate::hello::{Hello, LaneOffer};
+    use crate::id::{Incarnation, NodeId, SessionNonce};
+    use crate::lane::LaneConfig;
+    use crate::mesh::arbiter::Dialer;
+    use crate::outbox::Outbox;
+    use crate::session::{CloseCode, SessionConfig, Signal, Timing};
+    use crate::transport::PeerProof;
+
+    /// Reads what the test put there: bytes per channel, or the channel's end.
+    struct Scripted(Arc<Mutex<[VecDeque<Vec<u8>>; 2]>>);
+
+    impl Link for Scripted {
+        fn channels(&self) -> usize {
+            2
+        }
+
+        fn peer(&self) -> PeerProof {
+            PeerProof::None
+        }
+
+        fn poll_write(
+            &mut self,
+            _cx: &mut Context<'_>,
+            _channel: usize,
+            queue: &mut SendQueue,
+        ) -> Poll<io::Result<usize>> {
+            let count = queue.len();
+            queue.clear();
+            Poll::Ready(Ok(count))
+        }
+
+        fn poll_flush(&mut self, _cx: &mut Context<'_>, _channel: usize) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_read(
+            &mut self,
+            _cx: &mut Context<'_>,
+            channel: usize,
+            slots: &mut [IoSliceMut<'_>],
+        ) -> Poll<io::Result<usize>> {
+            let Some(bytes) = lock(&self.0)[channel].pop_front() else { return Poll::Pending };
+            slots[0][..bytes.len()].copy_from_slice(&bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_close(&mut self, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn hello(node: u32) -> Hello {
+        Hello {
+            features: 0,
+            cluster: "test".parse().unwrap(),
+            node: NodeId(node),
+            incarnation: Incarnation(1),
+            expects: None,
+            session: SessionNonce(u64::from(node)),
+            lanes: lanes().iter().map(LaneOffer::of).collect(),
+            challenge: [0; 32],
+        }
+    }
+
+    fn lanes() -> Vec<LaneConfig> {
+        vec![LaneConfig::new("control", 1), LaneConfig::new("data", 1)]
+    }
+
+    /// A session of `node` with `peer` over a link of two channels.
+    fn session(node: u32, peer: u32) -> Session {
+        let pool = BufferPool::new(0);
+        let config = SessionConfig { lanes: lanes(), timing: Timing::default(), pool };
+        let mut session = Session::new(Arc::new(config), SessionNonce(u64::from(node)));
+        session.attach(Instant::default(), 2, &hello(peer), &mut Outbox::new(&lanes()));
+        session
+    }
+
+    /// What `session` writes on channel 0.
+    fn written(session: &mut Session) -> Vec<u8> {
+        let mut queue = SendQueue::default();
+        session.poll_transmit(Instant::default(), 0, &mut Outbox::new(&lanes()), &mut queue);
+        let mut bytes = Vec::new();
+        queue.consume(|segments| {
+            segments.iter_mut().for_each(|segment| bytes.extend(segment.split_off(0)));
+        });
+        bytes
+    }
+
+    #[test]
+    fn the_end_of_a_lane_does_not_hide_the_close_that_comes_behind_it() {
+        let script = Arc::new(Mutex::new([VecDeque::new(), VecDeque::new()]));
+        let candidate = Candidate {
+            link: Box::new(Scripted(script.clone())),
+            hello: hello(2),
+            dialer: Dialer::Us,
+            transport: "scripted",
+            address: String::new(),
+            nonce: SessionNonce(1),
+            first: Vec::new(),
+            arriving: None,
+        };
+        let mut live = LiveLink::new(candidate, Instant::default());
+        let (mut ours, mut theirs) = (session(1, 2), session(2, 1));
+        let cx = &mut Context::from_waker(Waker::noop());
+        let mut read = |ours: &mut Session| {
+            let mut received = Received::default();
+            live.poll_read(cx, Instant::default(), ours, &mut received).map(|_| received.signals)
+        };
+
+        lock(&script)[0].push_back(written(&mut theirs));
+        lock(&script)[1].push_back(Vec::new());
+        assert_eq!(read(&mut ours).unwrap(), [Signal::Synced]);
+        theirs.close(CloseCode::Drained, "");
+        lock(&script)[0].push_back(written(&mut theirs));
+        let closed = Signal::Closed { code: CloseCode::Drained, reason: String::new() };
+        assert_eq!(read(&mut ours).unwrap(), [closed]);
+        lock(&script)[0].push_back(Vec::new());
+        assert!(matches!(read(&mut ours), Err(Broken::Link)));
     }
 }
