@@ -123,6 +123,14 @@ impl Dialer {
         self.pending = self.pending.saturating_sub(1);
     }
 
+    /// What was being tried is no longer wanted, as it spoke of a session that is over: tries again,
+    /// unless a delay after failures is under way.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        if self.pending > 0 {
+            self.begin_round(now);
+        }
+    }
+
     /// The peer says that it keeps another link. That one should be here soon; if it is not, the
     /// peer has not noticed yet that it is broken.
     pub(crate) fn lost_tie(&mut self, now: Instant, random: f64) {
@@ -279,6 +287,17 @@ mod tests {
         assert_eq!(dialer.due(), Some(after(300)));
         dialer.attached(LinkDialer::Us);
         assert_eq!(dialer.due(), None);
+    }
+
+    #[test]
+    fn attempts_for_a_session_that_is_over_are_made_anew_and_a_delay_goes_on() {
+        let mut dialer = dialer(false, 1);
+        assert_eq!(dialer.start(START), Some(0));
+        dialer.restart(after(7));
+        assert_eq!(dialer.start(after(7)), Some(0));
+        dialer.failed(after(7), true, 1.0);
+        dialer.restart(after(8));
+        assert_eq!(dialer.due(), Some(after(107)));
     }
 
     #[test]

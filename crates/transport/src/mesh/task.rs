@@ -181,10 +181,7 @@ impl PeerTask {
                 self.lose_link(now, session, Outcome::Failed);
                 self.down(DownReason::Silent);
             }
-            Timeout::Expired => {
-                let lost = session.end(fresh_nonce());
-                self.say_lost(lost);
-            }
+            Timeout::Expired => self.forget_session(now, session),
         }
         if self.down_at.is_some_and(|at| at <= now) {
             self.down_unless_stalled(now);

@@ -196,6 +196,30 @@ async fn a_session_without_link_ends_and_says_what_may_be_lost() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_is_older_than_the_end_of_the_session_begins_no_other() {
+    let timing = Timing { session_ttl: Duration::from_millis(500), ..nervous() };
+    let (one, two, cables) = cabled_pair("memory", timing).await;
+    up(&one, 2).await;
+    up(&two, 1).await;
+    cables.cut();
+    for mesh in [&one, &two] {
+        mesh.peers()[0].try_send(Lane::DATA, b"never heard of").unwrap();
+    }
+    for mesh in [&one, &two] {
+        let lost = |event: &PeerEvent| matches!(event, PeerEvent::Lost { .. }).then_some(());
+        event(mesh, lost).await;
+    }
+    cables.heal();
+    for mesh in [&one, &two] {
+        mesh.peers()[0].try_send(Lane::DATA, b"anew").unwrap();
+    }
+    for mesh in [&one, &two] {
+        soon(mesh.recv(Lane::DATA)).await;
+        assert_eq!(mesh.status().peers[0].sessions, 2, "{:?}", events(mesh));
+    }
+}
+
+#[tokio::test]
 async fn a_message_larger_than_many_frames_arrives_whole() {
     let (one, two, _) = cabled_pair("tcp", Timing::default()).await;
     let message: Vec<u8> = (0..5_000_000_u32).map(|i| i.to_le_bytes()[1]).collect();

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 
 use super::{PeerTask, fresh_nonce};
 use crate::mesh::converse;
@@ -106,13 +107,11 @@ impl PeerTask {
             CloseCode::Replaced => self.lose_link(now, session, Outcome::Broke),
             CloseCode::SessionEnded => {
                 self.lose_link(now, session, Outcome::Broke);
-                let lost = session.end(fresh_nonce());
-                self.say_lost(lost);
+                self.forget_session(now, session);
             }
             CloseCode::Drained | CloseCode::Removed => {
                 self.lose_link(now, session, Outcome::Failed);
-                let lost = session.end(fresh_nonce());
-                self.say_lost(lost);
+                self.forget_session(now, session);
                 self.down(DownReason::Closed { code, reason });
             }
             CloseCode::Violation | CloseCode::Other(_) => {
@@ -140,8 +139,16 @@ impl PeerTask {
     pub(super) fn end_session(&mut self, now: Instant, session: &mut Session, code: CloseCode) {
         session.close(code, "");
         self.leave_link(now, session, Outcome::Broke);
+        self.forget_session(now, session);
+    }
+
+    /// The session is over. Attempts that are under way speak of it, and would make the peer begin
+    /// one that nobody wants.
+    pub(super) fn forget_session(&mut self, now: Instant, session: &mut Session) {
         let lost = session.end(fresh_nonce());
         self.say_lost(lost);
+        self.attempts = JoinSet::new();
+        self.dialer.restart(now);
     }
 
     /// Lets the link go, with what is written and the CLOSE frame as its last words. Returns the
