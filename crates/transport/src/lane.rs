@@ -52,8 +52,9 @@ pub enum Overflow {
     DropNewest,
     /// Drop the oldest messages that were not yet sent, count them, and raise `SlowPeer`.
     DropOldest,
-    /// End the session: what is unacknowledged is reported `Lost`, what was not sent yet is dropped
-    /// and counted, and a new session starts.
+    /// End the session, and raise `SlowPeer`. What was sent and is unacknowledged, on any lane, is
+    /// reported `Lost`. What this lane had not sent yet is not: it is dropped, and counted as
+    /// dropped. The message, and what waits on other lanes, goes to the next session.
     EndSession,
 }
 

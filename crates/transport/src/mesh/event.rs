@@ -42,7 +42,11 @@ pub enum PeerEvent {
         /// The life that began.
         new: Incarnation,
     },
-    /// Messages may never have been delivered.
+    /// Messages that were sent may never have been delivered.
+    ///
+    /// What a lane's policy dropped before it was sent is not among them, even where the policy
+    /// ends the session: it has no number yet, and is counted in
+    /// [`LaneStatus::dropped_messages`](super::LaneStatus::dropped_messages).
     Lost {
         /// The peer.
         peer: NodeId,
