@@ -15,6 +15,8 @@ use crate::time::Instant;
 pub(crate) enum Outcome {
     /// It carried frames, and broke.
     Broke,
+    /// The peer has another one in its place, which should be here soon.
+    Replaced,
     /// Nothing good came of it: it fell silent, or one side closed it.
     Failed,
 }
@@ -83,7 +85,7 @@ impl Dialer {
 
     /// Gives the peer some more time.
     pub(crate) fn postpone(&mut self, now: Instant, random: f64) {
-        let until = now + self.config.grace.mul_f64(0.5 + random / 2.0);
+        let until = now + self.patience(random);
         self.due = self.due.map(|due| due.max(until));
     }
 
@@ -134,8 +136,7 @@ impl Dialer {
     /// The peer says that it keeps another link. That one should be here soon; if it is not, the
     /// peer has not noticed yet that it is broken.
     pub(crate) fn lost_tie(&mut self, now: Instant, random: f64) {
-        let grace = self.config.grace.mul_f64(0.5 + random / 2.0);
-        self.begin_round(now + grace);
+        self.begin_round(now + self.patience(random));
     }
 
     /// A link is up, dialed by `dialer`: nothing to dial.
@@ -165,6 +166,7 @@ impl Dialer {
         }
         let delay = match outcome {
             Outcome::Broke => self.backoff.after_break(age, random),
+            Outcome::Replaced => self.patience(random),
             Outcome::Failed => self.backoff.after_failure(random),
         };
         if self.pending == 0 {
@@ -188,7 +190,12 @@ impl Dialer {
     }
 
     fn grace(&self, random: f64) -> Duration {
-        if self.yields() { self.config.grace.mul_f64(0.5 + random / 2.0) } else { Duration::ZERO }
+        if self.yields() { self.patience(random) } else { Duration::ZERO }
+    }
+
+    /// How long to wait for what the peer does.
+    fn patience(&self, random: f64) -> Duration {
+        self.config.grace.mul_f64(0.5 + random / 2.0)
     }
 }
 
@@ -197,6 +204,7 @@ mod tests {
     use super::*;
 
     const START: Instant = Instant(0);
+    const GRACE: Duration = Duration::from_millis(300);
 
     fn after(ms: u64) -> Instant {
         START + Duration::from_millis(ms)
@@ -277,6 +285,14 @@ mod tests {
             let age = Duration::from_secs(age);
             assert_eq!(dialer.detached(START, age, Outcome::Failed, 1.0), delay);
         }
+    }
+
+    #[test]
+    fn a_replaced_link_is_not_dialed_again_before_the_other_one_had_time_to_come() {
+        let mut dialer = dialer(false, 1);
+        dialer.attached(LinkDialer::Us);
+        assert_eq!(dialer.detached(START, Duration::from_secs(1), Outcome::Replaced, 1.0), GRACE);
+        assert_eq!(dialer.due(), Some(START + GRACE));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dx_transport::PeerProof;
 use dx_transport::address::Address;
+use dx_transport::frame::{Header, Kind};
 use dx_transport::handshake::{Auth, Handshake, HandshakeError, RejectCode, Step};
 use dx_transport::hello::{Hello, LaneOffer};
 use dx_transport::id::{Incarnation, NodeId, SessionNonce};
@@ -139,6 +140,24 @@ async fn a_peer_that_breaks_the_protocol_loses_the_link_and_is_reported_once() {
     assert_eq!(events(&one).iter().filter_map(refused).count(), 1);
     two.peer(NodeId(1)).unwrap().try_send(Lane::DATA, b"still here").unwrap();
     soon(one.recv(Lane::DATA)).await;
+}
+
+#[tokio::test]
+async fn a_link_that_a_newer_one_replaces_is_told_so() {
+    let one = Arc::new(start(config(1).listen(address("tcp")).io(Io::Dedicated)).await);
+    one.add_peer(NodeId(2), Vec::new()).unwrap();
+    let mesh = one.clone();
+    let meet_twice = move || {
+        let mut first = impersonate(&mesh).unwrap();
+        let _second = impersonate(&mesh).unwrap();
+        let mut rest = Vec::new();
+        first.read_to_end(&mut rest).unwrap();
+        rest
+    };
+    let rest = soon(tokio::task::spawn_blocking(meet_twice)).await.unwrap();
+    let close = [&Header::control(Kind::Close, 1).encode()[..], &[2]].concat();
+    assert!(rest.ends_with(&close), "{rest:?}");
+    assert_eq!(one.status().peers[0].sessions, 1);
 }
 
 #[tokio::test]

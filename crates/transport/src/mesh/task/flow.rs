@@ -104,7 +104,7 @@ impl PeerTask {
 
     fn on_closed(&mut self, code: CloseCode, reason: String, now: Instant, session: &mut Session) {
         match code {
-            CloseCode::Replaced => self.lose_link(now, session, Outcome::Broke),
+            CloseCode::Replaced => self.lose_link(now, session, Outcome::Replaced),
             CloseCode::SessionEnded => {
                 self.lose_link(now, session, Outcome::Broke);
                 self.forget_session(now, session);

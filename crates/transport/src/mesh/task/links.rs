@@ -151,6 +151,9 @@ impl PeerTask {
         now: Instant,
         session: &mut Session,
     ) {
+        // Without a word the peer would take the old link's end for a break, and dial once more.
+        session.close(CloseCode::Replaced, "");
+        self.leave_link(now, session, Outcome::Broke);
         let attached = {
             let mut sending = lock(&self.peer.sending);
             session.attach(now, new.link.channels(), &new.hello, &mut sending.outbox)
