@@ -222,8 +222,9 @@ impl Session {
         lanes.filter_map(|(lane, stats)| lane.end(stats)).collect()
     }
 
-    /// Queues CLOSE as the last frame of this link. The driver closes the link once
-    /// [`Self::is_closed`] and the bytes are written.
+    /// Queues CLOSE: no message follows it on this link. Once [`Self::is_closed`] and the bytes are
+    /// written, the driver may close the link. For as long as it does not, what the peer sends is
+    /// still received and acknowledged.
     pub fn close(&mut self, code: CloseCode, reason: &str) {
         if let Some(link) = &mut self.link {
             link.close.get_or_insert_with(|| (code, reason.to_owned()));
@@ -359,6 +360,10 @@ impl LinkState {
             close: None,
             is_closed: false,
         }
+    }
+
+    fn takes_messages(&self) -> bool {
+        self.is_synced && self.close.is_none() && !self.is_closed
     }
 }
 

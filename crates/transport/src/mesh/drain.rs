@@ -1,5 +1,6 @@
 //! Leaving in good order: nothing that was accepted for sending is left behind.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,22 +40,37 @@ impl DrainReport {
     }
 }
 
+/// How a peer's task says how far its drain is.
+pub(crate) struct Farewell {
+    /// All was acknowledged. Dropped unsent, it says that something was lost.
+    pub delivered: oneshot::Sender<()>,
+    /// Dropped when the task has left.
+    pub left: oneshot::Sender<Infallible>,
+}
+
 /// Drains all of `peers` at the same time.
 pub(crate) async fn drain(peers: Vec<Arc<PeerShared>>, within: Duration) -> DrainReport {
     let deadline = Instant::now() + within;
     let begin = |peer: Arc<PeerShared>| {
         peer.close();
-        let (done, is_done) = oneshot::channel();
-        peer.order(|orders| orders.drain = Some(done));
-        (peer, is_done)
+        let (delivered, is_delivered) = oneshot::channel();
+        let (left, has_left) = oneshot::channel();
+        peer.order(|orders| orders.drain = Some(Farewell { delivered, left }));
+        (peer, is_delivered, has_left)
     };
     let draining: Vec<_> = peers.into_iter().map(begin).collect();
     let mut report = DrainReport::default();
-    for (peer, is_done) in draining {
-        match timeout_at(deadline, is_done).await {
+    let mut leaving = Vec::new();
+    for (peer, is_delivered, has_left) in draining {
+        match timeout_at(deadline, is_delivered).await {
             Ok(Ok(())) => report.drained.push(peer.node),
             Ok(Err(_)) | Err(_) => report.unfinished.push(unfinished(&peer)),
         }
+        leaving.push(has_left);
+    }
+    for has_left in leaving {
+        // What there was to report is known: the rest is manners.
+        let _ = timeout_at(deadline, has_left).await;
     }
     report
 }

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 
 use crate::address::Address;
 use crate::id::{Incarnation, NodeId};
 use crate::lane::{Lane, LaneConfig, LaneSet};
 use crate::mesh::arbiter::Dialer;
 use crate::mesh::attempt::Candidate;
+use crate::mesh::drain::Farewell;
 use crate::mesh::event::{Events, PeerEvent};
 use crate::mesh::inbox::{Credit, Source};
 use crate::mesh::status::{LaneStatus, PeerState, PeerStatus};
@@ -257,7 +257,7 @@ pub(crate) struct Orders {
     /// A lane's policy ends the session.
     pub end_session: bool,
     /// Finish, and say so here.
-    pub drain: Option<oneshot::Sender<()>>,
+    pub drain: Option<Farewell>,
     /// Say goodbye and end.
     pub remove: bool,
 }

@@ -60,6 +60,8 @@ pub(crate) struct PeerTask {
     upkeep_at: Instant,
     reported: Reported,
     ending: Ending,
+    /// The peer has drained and closed the link in use, and only listens while this end drains.
+    parting: Option<DownReason>,
     timer: Pin<Box<Sleep>>,
     armed: Option<Instant>,
     received: Received,
@@ -115,6 +117,7 @@ impl PeerTask {
             upkeep_at: Instant::default(),
             reported: Reported::default(),
             ending: Ending::default(),
+            parting: None,
             timer: Box::pin(tokio::time::sleep(Duration::ZERO)),
             armed: Some(Instant::default()),
             received: Received::default(),
@@ -155,8 +158,8 @@ impl PeerTask {
             self.end_session(now, session, CloseCode::SessionEnded);
         }
         self.send_datagrams(orders.datagrams);
-        if let Some(done) = orders.drain {
-            self.begin_drain(done, session);
+        if let Some(farewell) = orders.drain {
+            self.begin_drain(farewell, session);
         }
         if orders.remove {
             self.begin_removal(now, session);

@@ -7,7 +7,7 @@ use crate::lane::Lane;
 use crate::outbox::Outbox;
 use crate::session::control::{self, LaneSync, Sync};
 use crate::session::incoming::Incoming;
-use crate::session::{SendQueue, Session};
+use crate::session::{LinkState, SendQueue, Session};
 use crate::time::Instant;
 
 /// One filling of a send queue: enough for an efficient write, little enough for a control
@@ -29,14 +29,14 @@ impl Session {
         queue: &mut SendQueue,
     ) -> bool {
         let before = queue.len();
-        if self.link.as_ref().is_none_or(|link| link.is_closed) {
+        if self.link.is_none() {
             return false;
         }
         if channel == 0 {
             self.transmit_control(now, queue);
         }
         // What is not numbered yet outlives a link that is being closed.
-        if self.link.as_ref().is_some_and(|link| link.is_synced && link.close.is_none()) {
+        if self.link.as_ref().is_some_and(LinkState::takes_messages) {
             self.transmit_lanes(channel, outbox, queue);
         }
         if channel == 0 {

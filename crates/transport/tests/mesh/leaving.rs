@@ -8,7 +8,7 @@ use dx_transport::mesh::{DownReason, PeerEvent, PeerState, SendError};
 use dx_transport::session::CloseCode;
 use dx_transport::transport;
 
-use crate::nodes::{address, config, event, pair, soon, start, up};
+use crate::nodes::{address, config, event, events, pair, soon, start, up};
 
 #[tokio::test]
 async fn a_drain_delivers_everything_that_was_accepted() {
@@ -34,6 +34,64 @@ async fn a_drain_delivers_everything_that_was_accepted() {
         let drained = DownReason::Closed { code: CloseCode::Drained, reason: String::new() };
         assert_eq!(reason.await, drained);
     }
+}
+
+/// Longer than any test may take.
+const FOREVER: Duration = Duration::from_hours(1);
+
+#[tokio::test]
+async fn two_that_drain_at_once_both_finish_and_lose_nothing() {
+    for transport in transport::names() {
+        // One of them may have nothing to say.
+        for counts in [[1000, 1000], [1000, 0], [0, 1000], [0, 0]] {
+            let (one, two) = pair(transport).await;
+            up(&one, 2).await;
+            up(&two, 1).await;
+            for (mesh, count) in [(&one, counts[0]), (&two, counts[1])] {
+                for _ in 0..count {
+                    mesh.peers()[0].try_send(Lane::BULK, &[7; 900]).unwrap();
+                }
+            }
+            let drained =
+                soon(async { tokio::join!(one.drain(FOREVER), two.drain(FOREVER)) }).await;
+            assert!(drained.0.is_complete() && drained.1.is_complete(), "{transport}: {drained:?}");
+            for (mesh, count) in [(&two, counts[0]), (&one, counts[1])] {
+                let batches = std::iter::from_fn(|| mesh.try_recv(Lane::BULK));
+                assert_eq!(batches.map(|batch| batch.count()).sum::<u64>(), count, "{transport}");
+                let told = events(mesh);
+                let is_lost = |event: &PeerEvent| matches!(event, PeerEvent::Lost { .. });
+                assert!(!told.iter().any(is_lost), "{transport}: {told:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_drained_node_does_not_wait_for_a_peer_that_it_takes_nothing_from() {
+    let (one, two) = pair("tcp").await;
+    up(&one, 2).await;
+    up(&two, 1).await;
+    let lost = async {
+        let peer = &two.peers()[0];
+        // As node 1 takes none of it, more than the window and the queue hold cannot be sent.
+        while peer.status().lanes[Lane::BULK.index()].credit_stalls == 0 {
+            let _ = peer.try_send(Lane::BULK, &[7; 4000]);
+            tokio::task::yield_now().await;
+        }
+        let left = event(&two, |event| match event {
+            PeerEvent::Down { reason, .. } => Some(reason.clone()),
+            _ => None,
+        });
+        tokio::select! {
+            report = two.drain(FOREVER) => panic!("there is more to send: {report:?}"),
+            (report, reason) = async { tokio::join!(one.drain(FOREVER), left) } => {
+                assert!(report.is_complete(), "{report:?}");
+                let drained = DownReason::Closed { code: CloseCode::Drained, reason: String::new() };
+                assert_eq!(reason, drained);
+            }
+        }
+    };
+    soon(lost).await;
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! How a peer's task ends: drained or removed.
 
+use std::convert::Infallible;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
@@ -7,6 +8,7 @@ use tokio::sync::oneshot;
 use super::PeerTask;
 use crate::mesh::converse::LAST_WORDS;
 use crate::mesh::dialer::Outcome;
+use crate::mesh::drain::Farewell;
 use crate::mesh::waiters::lock;
 use crate::session::{CloseCode, Session};
 use crate::time::Instant;
@@ -18,11 +20,14 @@ pub(super) enum Ending {
     #[default]
     No,
     /// Everything must be acknowledged first.
-    Draining(oneshot::Sender<()>),
+    Draining(Farewell),
+    /// All of ours is acknowledged and CLOSE is said. The peer may be draining, too: it is heard
+    /// and acknowledged until it closes, or sends nothing until the given time.
+    Drained(oneshot::Sender<Infallible>, Instant),
     /// The CLOSE frame must be written, until the given time.
-    Closing(Option<oneshot::Sender<()>>, Instant),
-    /// The link must be closed.
-    Leaving(Option<oneshot::Sender<()>>),
+    Removed(Instant),
+    /// The link must be closed. A drain waits for what is dropped here.
+    Leaving(Option<oneshot::Sender<Infallible>>),
 }
 
 impl Ending {
@@ -30,27 +35,42 @@ impl Ending {
         matches!(self, Self::No | Self::Draining(_))
     }
 
+    pub(super) fn hears(&self) -> bool {
+        self.needs_link() || self.is_drained()
+    }
+
     pub(super) fn is_draining(&self) -> bool {
         matches!(self, Self::Draining(_))
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        matches!(self, Self::Drained(..))
+    }
+
+    /// The peer has sent messages: it may have more.
+    pub(super) fn heard_messages(&mut self, now: Instant) {
+        if let Self::Drained(_, until) = self {
+            *until = now + LAST_WORDS;
+        }
     }
 }
 
 impl PeerTask {
-    pub(super) fn begin_drain(&mut self, done: oneshot::Sender<()>, session: &mut Session) {
+    pub(super) fn begin_drain(&mut self, farewell: Farewell, session: &mut Session) {
         session.go_away();
         self.has_lost_sent = false;
-        self.ending = Ending::Draining(done);
+        self.ending = Ending::Draining(farewell);
     }
 
     pub(super) fn begin_removal(&mut self, now: Instant, session: &mut Session) {
         session.close(CloseCode::Removed, "");
         self.attempts.abort_all();
-        self.ending = Ending::Closing(None, now + LAST_WORDS);
+        self.ending = Ending::Removed(now + LAST_WORDS);
     }
 
     pub(super) fn close_due(&self) -> Option<Instant> {
         match self.ending {
-            Ending::Closing(_, at) => Some(at),
+            Ending::Drained(_, until) | Ending::Removed(until) => Some(until),
             _ => None,
         }
     }
@@ -64,26 +84,30 @@ impl PeerTask {
     ) -> Poll<()> {
         loop {
             self.ending = match std::mem::take(&mut self.ending) {
-                Ending::Draining(done) if self.is_drained(session) => {
-                    session.close(CloseCode::Drained, "");
-                    cx.waker().wake_by_ref();
-                    Ending::Closing(Some(done), now + LAST_WORDS)
-                }
-                Ending::Closing(done, until) if self.has_said_all(session) || until <= now => {
-                    self.leave_link(now, session, Outcome::Broke);
-                    Ending::Leaving(done)
-                }
-                Ending::Leaving(done) => {
-                    while !self.leaving.is_empty() {
-                        if self.leaving.poll_join_next(cx).is_pending() {
-                            self.ending = Ending::Leaving(done);
-                            return Poll::Pending;
-                        }
-                    }
+                Ending::Draining(Farewell { delivered, left }) if self.is_drained(session) => {
                     // The receiver is gone if the drain was cancelled: nobody needs to know.
                     // Dropped unsent, it says that not everything arrived.
                     let is_complete = !self.has_lost_sent;
-                    let _ = done.filter(|_| is_complete).map(|done| done.send(()));
+                    let _ = Some(delivered).filter(|_| is_complete).map(|done| done.send(()));
+                    session.close(CloseCode::Drained, "");
+                    cx.waker().wake_by_ref();
+                    Ending::Drained(left, now + LAST_WORDS)
+                }
+                Ending::Drained(left, until) if self.has_parted(session) || until <= now => {
+                    self.leave_link(now, session, Outcome::Broke);
+                    Ending::Leaving(Some(left))
+                }
+                Ending::Removed(until) if self.has_said_all(session) || until <= now => {
+                    self.leave_link(now, session, Outcome::Broke);
+                    Ending::Leaving(None)
+                }
+                Ending::Leaving(left) => {
+                    while !self.leaving.is_empty() {
+                        if self.leaving.poll_join_next(cx).is_pending() {
+                            self.ending = Ending::Leaving(left);
+                            return Poll::Pending;
+                        }
+                    }
                     return Poll::Ready(());
                 }
                 not_yet => {
@@ -96,6 +120,11 @@ impl PeerTask {
 
     fn is_drained(&self, session: &Session) -> bool {
         session.is_drained(&lock(&self.peer.sending).outbox)
+    }
+
+    /// Whether the peer has closed, too, and knows that we have.
+    fn has_parted(&self, session: &Session) -> bool {
+        self.live.is_none() || self.parting.is_some() && self.has_said_all(session)
     }
 
     fn has_said_all(&self, session: &Session) -> bool {

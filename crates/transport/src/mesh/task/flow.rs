@@ -28,12 +28,12 @@ impl PeerTask {
         now: Instant,
         session: &mut Session,
     ) -> bool {
-        let Some(live) = self.live.as_mut().filter(|_| self.ending.needs_link()) else {
+        let Some(live) = self.live.as_mut().filter(|_| self.ending.hears()) else {
             return false;
         };
         let read = live.poll_read(cx, now, session, &mut self.received);
         let has_more_datagrams = self.poll_datagrams(cx);
-        self.deliver();
+        self.deliver(now);
         for signal in std::mem::take(&mut self.received.signals) {
             self.on_signal(signal, now, session);
         }
@@ -82,7 +82,10 @@ impl PeerTask {
     }
 
     /// Hands what was received to the application.
-    fn deliver(&mut self) {
+    fn deliver(&mut self, now: Instant) {
+        if !self.received.batches.is_empty() {
+            self.ending.heard_messages(now);
+        }
         for batch in &self.received.batches {
             let counters = &self.peer.counters[batch.lane().index()];
             counters.received_messages.fetch_add(batch.count(), Ordering::Relaxed);
@@ -109,10 +112,13 @@ impl PeerTask {
                 self.lose_link(now, session, Outcome::Broke);
                 self.forget_session(now, session);
             }
+            // What this end has for the peer is still heard.
+            CloseCode::Drained if self.ending.is_draining() || self.ending.is_drained() => {
+                self.parting = Some(DownReason::Closed { code, reason });
+            }
             CloseCode::Drained | CloseCode::Removed => {
+                self.parting = Some(DownReason::Closed { code, reason });
                 self.lose_link(now, session, Outcome::Failed);
-                self.forget_session(now, session);
-                self.down(DownReason::Closed { code, reason });
             }
             CloseCode::Violation | CloseCode::Other(_) => {
                 if let Some(address) = self.live.as_ref().map(|live| live.address.clone()) {

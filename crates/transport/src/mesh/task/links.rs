@@ -154,6 +154,7 @@ impl PeerTask {
         // Without a word the peer would take the old link's end for a break, and dial once more.
         session.close(CloseCode::Replaced, "");
         self.leave_link(now, session, Outcome::Broke);
+        self.parting = None;
         let attached = {
             let mut sending = lock(&self.peer.sending);
             session.attach(now, new.link.channels(), &new.hello, &mut sending.outbox)
@@ -218,10 +219,13 @@ impl PeerTask {
         }
     }
 
-    /// The link is gone; the session stays.
+    /// The link is gone; the session stays, unless the peer had closed it.
     pub(super) fn lose_link(&mut self, now: Instant, session: &mut Session, outcome: Outcome) {
-        if let Some(live) = self.live.take() {
-            self.unlinked(live.since, now, session, outcome);
+        let Some(live) = self.live.take() else { return };
+        self.unlinked(live.since, now, session, outcome);
+        if let Some(reason) = self.parting.take() {
+            self.forget_session(now, session);
+            self.down(reason);
         }
     }
 
