@@ -84,16 +84,46 @@ pub trait Listener: Send {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>>;
 }
 
-/// A transport's own handshake, yet to be carried out; the argument is the number of lanes.
-pub type Upgrade =
-    Box<dyn FnOnce(usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send>;
-
 /// A connection that a listener accepted and that has proven nothing yet.
 pub struct Incoming {
-    /// Where it comes from, for rate limits; `None` where the transport has no addresses.
-    pub from: Option<IpAddr>,
-    /// Carries out the transport's own handshake; the argument is the number of lanes.
-    pub upgrade: Upgrade,
+    from: Option<IpAddr>,
+    upgrade: Upgrade,
+}
+
+type Upgrade =
+    Box<dyn FnOnce(usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> + Send>;
+
+impl Incoming {
+    /// A connection from `from`, which is `None` where the transport has no addresses. `upgrade`
+    /// carries out the transport's own handshake; its argument is the number of lanes.
+    pub fn new<F>(from: Option<IpAddr>, upgrade: impl FnOnce(usize) -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Result<Box<dyn Link>, DialError>> + Send + 'static,
+    {
+        Self {
+            from: from.map(|from| from.to_canonical()),
+            upgrade: Box::new(|lanes| Box::pin(upgrade(lanes))),
+        }
+    }
+
+    /// The same, with something around the link that comes of it.
+    #[must_use]
+    pub fn wrap(self, wrap: impl FnOnce(Box<dyn Link>) -> Box<dyn Link> + Send + 'static) -> Self {
+        let upgrade = self.upgrade;
+        Self::new(self.from, |lanes| async move { Ok(wrap(upgrade(lanes).await?)) })
+    }
+
+    /// Where it comes from, for limits.
+    #[must_use]
+    pub fn from(&self) -> Option<IpAddr> {
+        self.from
+    }
+
+    /// Carries out the transport's own handshake, for a link of as many channels as there are
+    /// `lanes` if the transport has streams of its own.
+    pub fn upgrade(self, lanes: usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> {
+        (self.upgrade)(lanes)
+    }
 }
 
 /// One connection.

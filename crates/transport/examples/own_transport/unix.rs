@@ -59,7 +59,7 @@ impl Listener for SocketFile {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
         Box::pin(async move {
             let (stream, _) = self.0.accept().await?;
-            Ok(Incoming { from: None, upgrade: Box::new(|_| Box::pin(async { Ok(link(stream)) })) })
+            Ok(Incoming::new(None, |_| async { Ok(link(stream)) }))
         })
     }
 }

@@ -57,13 +57,13 @@ pub(crate) async fn accept(
 fn admit(mesh: &Shared, transport: &str, incoming: &Incoming) -> Option<OwnedSemaphorePermit> {
     let place = mesh.pending.clone().try_acquire_owned();
     let refusal = match &place {
-        Ok(_) if mesh.may_connect(incoming.from) => None,
+        Ok(_) if mesh.may_connect(incoming.from()) => None,
         Ok(_) => Some(LinkError::RateLimited),
         Err(_) => Some(LinkError::Crowded),
     };
     if let Some(error) = refusal {
         mesh.handshakes.limited.fetch_add(1, Ordering::Relaxed);
-        mesh.report_stranger(&origin(transport, incoming.from), None, error);
+        mesh.report_stranger(&origin(transport, incoming.from()), None, error);
         return None;
     }
     place.ok()
@@ -75,8 +75,8 @@ async fn welcome(
     incoming: Incoming,
     place: OwnedSemaphorePermit,
 ) {
-    let mut caller = Caller { transport, address: origin(transport, incoming.from), node: None };
-    let upgrade = (incoming.upgrade)(mesh.lanes.len());
+    let mut caller = Caller { transport, address: origin(transport, incoming.from()), node: None };
+    let upgrade = incoming.upgrade(mesh.lanes.len());
     let greeting = async { greet(&mesh, &mut caller, upgrade.await?).await };
     let result = timeout(mesh.config.bounds.handshake_timeout, greeting).await;
     drop(place);

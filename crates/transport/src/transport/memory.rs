@@ -86,12 +86,7 @@ impl Listener for MemoryListener {
         Box::pin(async move {
             // The sender lies in `listeners` until this listener is dropped.
             let link = self.links.recv().await.expect("a listener holds its own channel open");
-            let upgrade = |_| {
-                let upgraded: BoxFuture<'static, _> =
-                    Box::pin(async move { Ok(Box::new(link) as Box<dyn Link>) });
-                upgraded
-            };
-            Ok(Incoming { from: None, upgrade: Box::new(upgrade) })
+            Ok(Incoming::new(None, |_| async { Ok(Box::new(link) as Box<dyn Link>) }))
         })
     }
 }

@@ -122,14 +122,11 @@ impl Listener for QuicListener {
             let incoming = accepted.ok_or(io::ErrorKind::NotConnected)?;
             let from = incoming.remote_address();
             let config = self.configs.server(from.ip());
-            let upgrade = move |lanes| -> BoxFuture<'static, _> {
-                Box::pin(async move {
-                    let failed = |error| failure::handshake(from, &error);
-                    let connecting = incoming.accept_with(config).map_err(failed)?;
-                    QuicLink::open(connecting.await.map_err(failed)?, lanes).await
-                })
-            };
-            Ok(Incoming { from: Some(from.ip().to_canonical()), upgrade: Box::new(upgrade) })
+            Ok(Incoming::new(Some(from.ip()), move |lanes| async move {
+                let failed = |error| failure::handshake(from, &error);
+                let connecting = incoming.accept_with(config).map_err(failed)?;
+                QuicLink::open(connecting.await.map_err(failed)?, lanes).await
+            }))
         })
     }
 }

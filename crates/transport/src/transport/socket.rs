@@ -95,13 +95,10 @@ impl Listener for SocketListener {
         Box::pin(async move {
             let (stream, from) = self.listener.accept().await?;
             let upgrade = self.upgrade.clone();
-            let upgrade = move |_lanes| -> BoxFuture<'static, _> {
-                Box::pin(async move {
-                    set_options(&SockRef::from(&stream), from.ip())?;
-                    upgrade(stream).await
-                })
-            };
-            Ok(Incoming { from: Some(from.ip().to_canonical()), upgrade: Box::new(upgrade) })
+            Ok(Incoming::new(Some(from.ip()), move |_lanes| async move {
+                set_options(&SockRef::from(&stream), from.ip())?;
+                upgrade(stream).await
+            }))
         })
     }
 }

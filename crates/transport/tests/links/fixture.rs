@@ -91,7 +91,7 @@ impl Fixture {
     ) -> (Attempt, Attempt) {
         let accept = async {
             let incoming = listener.accept().await.unwrap();
-            (incoming.upgrade)(LANES).await
+            incoming.upgrade(LANES).await
         };
         tokio::join!(self.dialer.dial(endpoint, ACCEPTOR, LANES), accept)
     }

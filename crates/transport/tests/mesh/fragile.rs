@@ -134,11 +134,8 @@ impl Listener for FragileListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
         let cables = self.cables.clone();
         Box::pin(async move {
-            let Incoming { from, upgrade } = self.inner.accept().await?;
-            let wrapped = move |lanes| -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> {
-                Box::pin(async move { Ok(FragileLink::wrap(upgrade(lanes).await?, cables)) })
-            };
-            Ok(Incoming { from, upgrade: Box::new(wrapped) })
+            let incoming = self.inner.accept().await?;
+            Ok(incoming.wrap(|link| FragileLink::wrap(link, cables)))
         })
     }
 }

@@ -146,12 +146,8 @@ impl Listener for ProbedListener {
 
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
         Box::pin(async move {
-            let Incoming { from, upgrade } = self.listener.accept().await?;
             let gauge = self.gauge.clone();
-            let probed = move |lanes| -> BoxFuture<'static, _> {
-                Box::pin(async move { Ok(gauge.watch(upgrade(lanes).await?)) })
-            };
-            Ok(Incoming { from, upgrade: Box::new(probed) })
+            Ok(self.listener.accept().await?.wrap(move |link| gauge.watch(link)))
         })
     }
 }
@@ -240,7 +236,7 @@ mod tests {
         let probe = Probe::new(memory, gauge.clone());
         let mut listener = probe.bind(name).await.unwrap();
         let dialed = probe.dial(name, NodeId(1), 1).await.unwrap();
-        let accepted = (listener.accept().await.unwrap().upgrade)(1).await.unwrap();
+        let accepted = listener.accept().await.unwrap().upgrade(1).await.unwrap();
         (dialed, accepted)
     }
 
