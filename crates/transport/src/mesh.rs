@@ -35,6 +35,7 @@ mod inbox;
 mod live_link;
 mod metrics;
 mod peer;
+mod places;
 mod rate_limit;
 mod runtime;
 mod shared;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
@@ -17,6 +16,7 @@ use crate::mesh::attempt::Candidate;
 use crate::mesh::converse::{self, reject};
 use crate::mesh::event::{LinkError, origin};
 use crate::mesh::peer::PeerShared;
+use crate::mesh::places::Place;
 use crate::mesh::shared::Shared;
 use crate::mesh::task::fresh_nonce;
 use crate::mesh::waiters::lock;
@@ -54,36 +54,37 @@ pub(crate) async fn accept(
 
 /// A place among the pending handshakes, unless there is a reason to close the connection at
 /// once. That costs next to nothing, which is the point.
-fn admit(mesh: &Shared, transport: &str, incoming: &Incoming) -> Option<OwnedSemaphorePermit> {
-    let place = mesh.pending.clone().try_acquire_owned();
-    let refusal = match &place {
-        Ok(_) if mesh.may_connect(incoming.from()) => None,
-        Ok(_) => Some(LinkError::RateLimited),
-        Err(_) => Some(LinkError::Crowded),
+fn admit(mesh: &Shared, transport: &str, incoming: &Incoming) -> Option<Place> {
+    let from = incoming.from();
+    let place = if mesh.may_connect(from) {
+        mesh.places.take(from).ok_or(LinkError::Crowded)
+    } else {
+        Err(LinkError::RateLimited)
     };
-    if let Some(error) = refusal {
+    let refused = |error| {
         mesh.handshakes.limited.fetch_add(1, Ordering::Relaxed);
-        mesh.report_stranger(&origin(transport, incoming.from()), None, error);
-        return None;
-    }
-    place.ok()
+        mesh.report_stranger(&origin(transport, from), None, error);
+    };
+    place.map_err(refused).ok()
 }
 
-async fn welcome(
-    mesh: Arc<Shared>,
-    transport: &'static str,
-    incoming: Incoming,
-    place: OwnedSemaphorePermit,
-) {
+async fn welcome(mesh: Arc<Shared>, transport: &'static str, incoming: Incoming, mut place: Place) {
     let mut caller = Caller { transport, address: origin(transport, incoming.from()), node: None };
     let upgrade = incoming.upgrade(mesh.lanes.len());
-    let greeting = async { greet(&mesh, &mut caller, upgrade.await?).await };
+    let greeting = async {
+        tokio::select! {
+            greeted = async { greet(&mesh, &mut caller, upgrade.await?).await } => greeted,
+            () = place.displaced() => Err(LinkError::Displaced),
+        }
+    };
     let result = timeout(mesh.config.bounds.handshake_timeout, greeting).await;
     drop(place);
     match result.unwrap_or(Err(LinkError::Timeout)) {
         Ok(()) => drop(mesh.handshakes.accepted.fetch_add(1, Ordering::Relaxed)),
         Err(LinkError::TurnedAway(RejectCode::Duplicate)) => {}
         Err(error) => {
+            let is_displaced = matches!(error, LinkError::Displaced);
+            mesh.handshakes.displaced.fetch_add(u64::from(is_displaced), Ordering::Relaxed);
             mesh.handshakes.accept_failures.fetch_add(1, Ordering::Relaxed);
             caller.report(&mesh, error);
         }

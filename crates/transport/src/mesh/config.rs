@@ -179,8 +179,9 @@ impl Default for Dialing {
 /// What others may make this mesh hold or do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Connections that have not proven who they are. Further ones are closed at once. Default:
-    /// 128.
+    /// Connections that have not proven who they are. When there are more, one of the address
+    /// (the /64 of IPv6) with the most of them is closed: the oldest if another address calls, else
+    /// the new one. Default: 128.
     pub pending_handshakes: usize,
     /// Time for a handshake, the transport's own included. Default: 5 s.
     pub handshake_timeout: Duration,

@@ -154,6 +154,10 @@ pub enum LinkError {
     /// Too many connections have not proven yet who they are.
     #[error("too many handshakes are pending")]
     Crowded,
+    /// Its place among the pending handshakes went to a caller from another address, as its own
+    /// held more places than any other.
+    #[error("too many handshakes are pending, most of them from this address")]
+    Displaced,
 }
 
 impl LinkError {

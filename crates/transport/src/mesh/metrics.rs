@@ -46,6 +46,7 @@ const MESH_METRICS: &[(&str, &str, Value<MeshStatus>)] = &[
     ("dial_failures_total", "Attempts to dial that failed.", |m| m.handshakes.dial_failures),
     ("accept_failures_total", "Inbound handshakes that failed.", |m| m.handshakes.accept_failures),
     ("limited_connections_total", "Connections over a limit.", |m| m.handshakes.limited),
+    ("displaced_handshakes_total", "Places taken by other addresses.", |m| m.handshakes.displaced),
     ("pending_handshakes", "Inbound handshakes under way.", |m| m.handshakes.pending),
     ("missed_events_total", "Events dropped, nobody took them.", |m| m.missed_events),
 ];

@@ -73,7 +73,7 @@ impl Bucket {
 }
 
 /// Whoever has one IPv6 address usually has its whole /64.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,

@@ -22,6 +22,7 @@ use crate::mesh::error::AddPeerError;
 use crate::mesh::event::{Events, LinkError, PeerEvent, Reported};
 use crate::mesh::inbox::{Credit, Inbox};
 use crate::mesh::peer::{LaneCounters, Orders, PeerShared, Sending, Target, View};
+use crate::mesh::places::Places;
 use crate::mesh::rate_limit::RateLimit;
 use crate::mesh::runtime::Runtime;
 use crate::mesh::status::HandshakeStatus;
@@ -45,7 +46,7 @@ pub(crate) struct Shared {
     pub inbox: Arc<Inbox>,
     pub datagrams: Datagrams,
     pub dials: Semaphore,
-    pub pending: Arc<Semaphore>,
+    pub places: Arc<Places>,
     pub handshakes: Handshakes,
     pub is_draining: AtomicBool,
     peers: Mutex<BTreeMap<NodeId, Arc<PeerShared>>>,
@@ -62,6 +63,7 @@ pub(crate) struct Handshakes {
     pub dial_failures: AtomicU64,
     pub accept_failures: AtomicU64,
     pub limited: AtomicU64,
+    pub displaced: AtomicU64,
 }
 
 /// What was reported of those who are no peers.
@@ -116,7 +118,7 @@ impl Shared {
             inbox: Inbox::new(config.lanes.len()),
             datagrams: Datagrams::new(bounds.datagrams),
             dials: Semaphore::new(config.dialing.concurrent.max(1)),
-            pending: Arc::new(Semaphore::new(bounds.pending_handshakes.max(1))),
+            places: Places::new(bounds.pending_handshakes),
             handshakes: Handshakes::default(),
             is_draining: AtomicBool::new(false),
             peers: Mutex::default(),
@@ -272,7 +274,7 @@ impl Shared {
     /// Whether handshakes are under way, on either side.
     pub(crate) fn is_meeting(&self) -> bool {
         self.dials.available_permits() < self.config.dialing.concurrent.max(1)
-            || self.pending.available_permits() < self.config.bounds.pending_handshakes.max(1)
+            || self.places.taken() > 0
     }
 
     /// Whether an address may connect now.
@@ -290,14 +292,14 @@ impl Shared {
 
     pub(crate) fn handshake_status(&self) -> HandshakeStatus {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let pending = self.config.bounds.pending_handshakes.max(1);
         HandshakeStatus {
             dialed: load(&self.handshakes.dialed),
             accepted: load(&self.handshakes.accepted),
             dial_failures: load(&self.handshakes.dial_failures),
             accept_failures: load(&self.handshakes.accept_failures),
             limited: load(&self.handshakes.limited),
-            pending: (pending - self.pending.available_permits()) as u64,
+            displaced: load(&self.handshakes.displaced),
+            pending: self.places.taken() as u64,
         }
     }
 

@@ -36,6 +36,9 @@ pub struct HandshakeStatus {
     pub accept_failures: u64,
     /// Connections closed at once because of a limit.
     pub limited: u64,
+    /// Pending ones on the accepting side that gave their place to a caller from an address which
+    /// held fewer. They count as failed, too.
+    pub displaced: u64,
     /// Pending now on the accepting side.
     pub pending: u64,
 }

@@ -14,6 +14,8 @@ use dx_transport::id::{Incarnation, NodeId, SessionNonce};
 use dx_transport::lane::{Lane, LaneConfig};
 use dx_transport::mesh::{AddPeerError, Bounds, Io, LinkError, Mesh, PeerEvent, StartError};
 
+use tokio::net::TcpSocket;
+
 use crate::nodes::{address, config, credentials, events, introduce, pair, soon, start, up};
 
 fn connect(mesh: &Mesh) -> TcpStream {
@@ -168,6 +170,32 @@ async fn more_callers_than_there_are_places_are_closed_at_once() {
     closed(connect(&one)).await;
     assert!(matches!(refusal(&one).await, LinkError::Crowded));
     drop(silent);
+}
+
+#[tokio::test]
+async fn an_address_that_takes_all_places_keeps_no_other_out() {
+    let patient = Duration::from_hours(1);
+    let bounds = Bounds { pending_handshakes: 4, handshake_timeout: patient, ..Bounds::default() };
+    let one = start(config(1).listen(address("tcp")).bounds(bounds)).await;
+    let mut silent = Vec::new();
+    for _ in 0..4 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mesh = one.endpoints()[0].endpoint().parse().unwrap();
+        silent.push(soon(socket.connect(mesh)).await.unwrap());
+    }
+    soon(async {
+        while one.status().handshakes.pending < 4 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let two = start(config(2).listen(address("tcp"))).await;
+    introduce(&one, &two);
+    assert!(matches!(refusal(&one).await, LinkError::Displaced));
+    up(&two, 1).await;
+    let handshakes = one.status().handshakes;
+    assert_eq!((handshakes.displaced, handshakes.limited, handshakes.pending), (1, 0, 3));
 }
 
 #[tokio::test]
