@@ -78,11 +78,21 @@ pub trait Listener: Send {
 
     /// The next connection, before any TLS or QUIC handshake. Cancel-safe.
     ///
+    /// Where an address can be forged, `must_prove` is asked for each caller that has not proven
+    /// its own. One that must is told to call again with a proof, and is not returned before.
+    ///
     /// # Errors
     /// When the operating system refuses, for example for want of file descriptors. The listener
     /// stays usable.
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>>;
+    fn accept<'a>(
+        &'a mut self,
+        must_prove: &'a MustProve<'a>,
+    ) -> BoxFuture<'a, io::Result<Incoming>>;
 }
+
+/// Says whether a caller has to prove that the address it calls from is its own. It costs the
+/// caller a round trip, and the listener no memory.
+pub type MustProve<'a> = dyn Fn() -> bool + Sync + 'a;
 
 /// A connection that a listener accepted and that has proven nothing yet.
 pub struct Incoming {
@@ -121,6 +131,7 @@ impl Incoming {
 
     /// Carries out the transport's own handshake, for a link of as many channels as there are
     /// `lanes` if the transport has streams of its own.
+    #[must_use = "nothing happens before it is polled"]
     pub fn upgrade(self, lanes: usize) -> BoxFuture<'static, Result<Box<dyn Link>, DialError>> {
         (self.upgrade)(lanes)
     }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use dx_transport::id::NodeId;
 use dx_transport::session::SendQueue;
 use dx_transport::transport::{
-    BindError, BoxFuture, DialError, Incoming, Link, Listener, PeerProof, Transport,
+    BindError, BoxFuture, DialError, Incoming, Link, Listener, MustProve, PeerProof, Transport,
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{UnixListener, UnixStream};
@@ -56,7 +56,10 @@ impl Listener for SocketFile {
         self.1.clone()
     }
 
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
+    fn accept<'a>(
+        &'a mut self,
+        _must_prove: &'a MustProve<'a>,
+    ) -> BoxFuture<'a, io::Result<Incoming>> {
         Box::pin(async move {
             let (stream, _) = self.0.accept().await?;
             Ok(Incoming::new(None, |_| async { Ok(link(stream)) }))

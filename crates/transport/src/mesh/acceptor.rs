@@ -35,8 +35,9 @@ pub(crate) async fn accept(
     mut listener: Box<dyn Listener>,
 ) {
     let mut handshakes = JoinSet::new();
+    let must_prove = || must_prove(&mesh);
     loop {
-        let accepted = listener.accept().await;
+        let accepted = listener.accept(&must_prove).await;
         while handshakes.try_join_next().is_some() {}
         match accepted {
             Ok(incoming) => {
@@ -50,6 +51,13 @@ pub(crate) async fn accept(
             }
         }
     }
+}
+
+/// While places run short, nobody gets one by a forged address: that would cost a single packet.
+fn must_prove(mesh: &Shared) -> bool {
+    let are_short = mesh.places.are_short();
+    mesh.handshakes.retried.fetch_add(u64::from(are_short), Ordering::Relaxed);
+    are_short
 }
 
 /// A place among the pending handshakes, unless there is a reason to close the connection at

@@ -292,7 +292,9 @@ mod tests {
         session.poll_transmit(Instant::default(), 0, &mut Outbox::new(&lanes()), &mut queue);
         let mut bytes = Vec::new();
         queue.consume(|segments| {
-            segments.iter_mut().for_each(|segment| bytes.extend(segment.split_off(0)));
+            for segment in segments {
+                bytes.extend(segment.split_off(0));
+            }
         });
         bytes
     }

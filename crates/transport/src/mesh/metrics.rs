@@ -47,6 +47,7 @@ const MESH_METRICS: &[(&str, &str, Value<MeshStatus>)] = &[
     ("accept_failures_total", "Inbound handshakes that failed.", |m| m.handshakes.accept_failures),
     ("limited_connections_total", "Connections over a limit.", |m| m.handshakes.limited),
     ("displaced_handshakes_total", "Places taken by other addresses.", |m| m.handshakes.displaced),
+    ("retried_connections_total", "Callers told to prove their address.", |m| m.handshakes.retried),
     ("pending_handshakes", "Inbound handshakes under way.", |m| m.handshakes.pending),
     ("missed_events_total", "Events dropped, nobody took them.", |m| m.missed_events),
 ];

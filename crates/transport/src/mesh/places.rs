@@ -68,6 +68,11 @@ impl Places {
     pub(crate) fn taken(&self) -> usize {
         lock(&self.holders).held.len()
     }
+
+    /// Whether they run short: more than half of them are taken.
+    pub(crate) fn are_short(&self) -> bool {
+        self.taken() * 2 > self.capacity
+    }
 }
 
 impl Holders {
@@ -103,8 +108,8 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn from(text: &str) -> Option<IpAddr> {
-        Some(text.parse().unwrap())
+    fn take(places: &Arc<Places>, from: &str) -> Option<Place> {
+        places.take(Some(from.parse().unwrap()))
     }
 
     fn is_displaced(place: &mut Place) -> bool {
@@ -114,12 +119,12 @@ mod tests {
     #[test]
     fn one_network_may_hold_all_places_until_another_one_calls() {
         let places = Places::new(4);
-        let mut greedy: Vec<_> = (0..4).map(|_| places.take(from("192.0.2.1")).unwrap()).collect();
-        assert!(places.take(from("192.0.2.1")).is_none());
-        let mut modest: Vec<_> = (0..2).map(|_| places.take(from("192.0.2.2")).unwrap()).collect();
+        let mut greedy: Vec<_> = (0..4).map(|_| take(&places, "192.0.2.1").unwrap()).collect();
+        assert!(take(&places, "192.0.2.1").is_none());
+        let mut modest: Vec<_> = (0..2).map(|_| take(&places, "192.0.2.2").unwrap()).collect();
         let displaced: Vec<_> = greedy.iter_mut().map(is_displaced).collect();
         assert_eq!(displaced, [true, true, false, false], "the oldest go first");
-        assert!(places.take(from("192.0.2.2")).is_none(), "both have their share");
+        assert!(take(&places, "192.0.2.2").is_none(), "both have their share");
         assert!(!modest.iter_mut().any(is_displaced));
         assert_eq!(places.taken(), 4);
     }
@@ -127,20 +132,33 @@ mod tests {
     #[test]
     fn a_64_bit_network_is_one_caller() {
         let places = Places::new(2);
-        let _held = [places.take(from("2001:db8::1")), places.take(from("2001:db8::2"))];
-        assert!(places.take(from("2001:db8::3")).is_none());
-        assert!(places.take(from("2001:db8:0:1::1")).is_some());
+        let _held = [take(&places, "2001:db8::1"), take(&places, "2001:db8::2")];
+        assert!(take(&places, "2001:db8::3").is_none());
+        assert!(take(&places, "2001:db8:0:1::1").is_some());
     }
 
     #[test]
     fn a_place_is_free_again_once_and_not_before_it_is_dropped() {
         let places = Places::new(2);
-        let mut held: Vec<_> = (0..2).map(|_| places.take(from("192.0.2.1")).unwrap()).collect();
+        let mut held: Vec<_> = (0..2).map(|_| take(&places, "192.0.2.1").unwrap()).collect();
         let other = places.take(None).unwrap();
         assert!(is_displaced(&mut held[0]));
         drop(held.remove(0));
         assert_eq!(places.taken(), 2, "it was given away already");
         drop(other);
         assert_eq!(places.taken(), 1);
+    }
+
+    #[test]
+    fn places_are_short_when_more_than_half_are_taken() {
+        let places = Places::new(4);
+        let taken: Vec<_> = (0..3)
+            .map(|_| {
+                let place = places.take(None);
+                (place, places.are_short())
+            })
+            .collect();
+        let are_short: Vec<_> = taken.iter().map(|(_, are_short)| *are_short).collect();
+        assert_eq!(are_short, [false, false, true]);
     }
 }

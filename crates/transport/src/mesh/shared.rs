@@ -64,6 +64,7 @@ pub(crate) struct Handshakes {
     pub accept_failures: AtomicU64,
     pub limited: AtomicU64,
     pub displaced: AtomicU64,
+    pub retried: AtomicU64,
 }
 
 /// What was reported of those who are no peers.
@@ -299,6 +300,7 @@ impl Shared {
             accept_failures: load(&self.handshakes.accept_failures),
             limited: load(&self.handshakes.limited),
             displaced: load(&self.handshakes.displaced),
+            retried: load(&self.handshakes.retried),
             pending: self.places.taken() as u64,
         }
     }

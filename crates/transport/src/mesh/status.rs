@@ -39,6 +39,8 @@ pub struct HandshakeStatus {
     /// Pending ones on the accepting side that gave their place to a caller from an address which
     /// held fewer. They count as failed, too.
     pub displaced: u64,
+    /// Callers that had to prove their address first, while places for pending ones were short.
+    pub retried: u64,
     /// Pending now on the accepting side.
     pub pending: u64,
 }

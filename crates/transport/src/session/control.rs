@@ -201,8 +201,10 @@ mod tests {
         assert!(decode_acks(&body[1..]).is_err());
     }
 
-    fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits: Vec<char> = hex.chars().filter(|digit| !digit.is_whitespace()).collect();
+        let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).unwrap();
+        digits.chunks(2).map(byte).collect()
     }
 
     #[test]
@@ -220,14 +222,14 @@ mod tests {
         let lane = "0100000000000000 0302000000000000 0605040000000000 \
                     0700000000000000 0908000000000000";
         let ended = "0a00000000000000 0b00000000000000 0c00000000000000";
-        assert_eq!(hex(&sync.encode()), format!("01{lane}{ended}").replace(' ', ""));
+        assert_eq!(sync.encode(), bytes(&format!("01 {lane} {ended}")));
 
         let acks = [
             Ack { lane: 1, frames: 2, limit: 0x0304 },
             Ack { lane: 5, frames: u64::MAX, limit: 6 },
         ];
         let golden = "01 0200000000000000 0403000000000000 05 ffffffffffffffff 0600000000000000";
-        assert_eq!(hex(&encode_acks(&acks)), golden.replace(' ', ""));
+        assert_eq!(encode_acks(&acks), bytes(golden));
 
         let codes = [
             CloseCode::Drained,

@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
 
-use super::{BindError, BoxFuture, DialError, Incoming, Link, Listener, PeerProof, Transport};
+use super::{
+    BindError, BoxFuture, DialError, Incoming, Link, Listener, MustProve, PeerProof, Transport,
+};
 use crate::id::NodeId;
 use crate::session::SendQueue;
 use pipe::Pipe;
@@ -82,7 +84,10 @@ impl Listener for MemoryListener {
         self.endpoint.clone()
     }
 
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
+    fn accept<'a>(
+        &'a mut self,
+        _must_prove: &'a MustProve<'a>,
+    ) -> BoxFuture<'a, io::Result<Incoming>> {
         Box::pin(async move {
             // The sender lies in `listeners` until this listener is dropped.
             let link = self.links.recv().await.expect("a listener holds its own channel open");

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use tokio::time::timeout;
 
 use super::{
-    BindError, BoxFuture, CreateError, DialError, Incoming, Link, Listener, Transport, host,
+    BindError, BoxFuture, CreateError, DialError, Incoming, Link, Listener, MustProve, Transport,
+    host,
 };
 use crate::id::NodeId;
 use crate::identity::{NodeIdentity, dns_name};
@@ -116,10 +117,19 @@ impl Listener for QuicListener {
         self.bound.address.to_string()
     }
 
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
+    fn accept<'a>(
+        &'a mut self,
+        must_prove: &'a MustProve<'a>,
+    ) -> BoxFuture<'a, io::Result<Incoming>> {
         Box::pin(async move {
-            let accepted = self.bound.endpoint.accept().await;
-            let incoming = accepted.ok_or(io::ErrorKind::NotConnected)?;
+            let incoming = loop {
+                let accepted = self.bound.endpoint.accept().await;
+                let incoming = accepted.ok_or(io::ErrorKind::NotConnected)?;
+                if incoming.remote_address_validated() || !must_prove() {
+                    break incoming;
+                }
+                incoming.retry().expect("whoever has not proven its address may be asked to");
+            };
             let from = incoming.remote_address();
             let config = self.configs.server(from.ip());
             Ok(Incoming::new(Some(from.ip()), move |lanes| async move {

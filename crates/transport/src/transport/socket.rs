@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use super::{BindError, BoxFuture, DialError, Incoming, Link, Listener, host};
+use super::{BindError, BoxFuture, DialError, Incoming, Link, Listener, MustProve, host};
 use crate::limits;
 
 /// Segments that go into one system call, at most. A batch is a handful of them.
@@ -91,7 +91,10 @@ impl Listener for SocketListener {
         self.address.to_string()
     }
 
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
+    fn accept<'a>(
+        &'a mut self,
+        _must_prove: &'a MustProve<'a>,
+    ) -> BoxFuture<'a, io::Result<Incoming>> {
         Box::pin(async move {
             let (stream, from) = self.listener.accept().await?;
             let upgrade = self.upgrade.clone();

@@ -196,7 +196,7 @@ async fn a_tls_client_without_a_certificate_is_refused() {
     let socket = tokio::net::TcpStream::connect(listener.endpoint()).await.unwrap();
     let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
     let name = "anybody".try_into().unwrap();
-    let incoming = listener.accept().await.unwrap();
+    let incoming = listener.accept(&|| false).await.unwrap();
     let (_client, accepted) = tokio::join!(connector.connect(name, socket), incoming.upgrade(1));
     assert_says(&refused(accepted), "the peer showed none");
 }
@@ -211,7 +211,7 @@ async fn plain_bytes_are_no_handshake() {
     let mut listener = fixture.listen().await;
     let mut socket = tokio::net::TcpStream::connect(listener.endpoint()).await.unwrap();
     socket.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let incoming = listener.accept().await.unwrap();
+    let incoming = listener.accept(&|| false).await.unwrap();
     let error = incoming.upgrade(1).await.err().unwrap();
     assert!(matches!(error, DialError::Handshake { transport: "tls", .. }), "{error:?}");
 }

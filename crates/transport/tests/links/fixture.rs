@@ -90,7 +90,7 @@ impl Fixture {
         listener: &mut Box<dyn Listener>,
     ) -> (Attempt, Attempt) {
         let accept = async {
-            let incoming = listener.accept().await.unwrap();
+            let incoming = listener.accept(&|| false).await.unwrap();
             incoming.upgrade(LANES).await
         };
         tokio::join!(self.dialer.dial(endpoint, ACCEPTOR, LANES), accept)

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker, ready};
 use dx_transport::id::NodeId;
 use dx_transport::session::SendQueue;
 use dx_transport::transport::{
-    BindError, BoxFuture, DialError, Incoming, Link, Listener, PeerProof, Transport,
+    BindError, BoxFuture, DialError, Incoming, Link, Listener, MustProve, PeerProof, Transport,
 };
 
 /// Breaks the links of the transports that it wraps.
@@ -131,10 +131,13 @@ impl Listener for FragileListener {
         self.inner.endpoint()
     }
 
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
+    fn accept<'a>(
+        &'a mut self,
+        must_prove: &'a MustProve<'a>,
+    ) -> BoxFuture<'a, io::Result<Incoming>> {
         let cables = self.cables.clone();
         Box::pin(async move {
-            let incoming = self.inner.accept().await?;
+            let incoming = self.inner.accept(must_prove).await?;
             Ok(incoming.wrap(|link| FragileLink::wrap(link, cables)))
         })
     }

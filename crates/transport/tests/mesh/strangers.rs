@@ -14,7 +14,7 @@ use dx_transport::id::{Incarnation, NodeId, SessionNonce};
 use dx_transport::lane::{Lane, LaneConfig};
 use dx_transport::mesh::{AddPeerError, Bounds, Io, LinkError, Mesh, PeerEvent, StartError};
 
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, UdpSocket};
 
 use crate::nodes::{address, config, credentials, events, introduce, pair, soon, start, up};
 
@@ -196,6 +196,48 @@ async fn an_address_that_takes_all_places_keeps_no_other_out() {
     up(&two, 1).await;
     let handshakes = one.status().handshakes;
     assert_eq!((handshakes.displaced, handshakes.limited, handshakes.pending), (1, 0, 3));
+}
+
+#[tokio::test]
+async fn a_forged_address_holds_no_place_while_places_are_short() {
+    let patient = Duration::from_hours(1);
+    let bounds = Bounds { pending_handshakes: 4, handshake_timeout: patient, ..Bounds::default() };
+    let listening = config(1).listen(address("tcp")).listen(address("quic"));
+    let one = start(listening.bounds(bounds)).await;
+    let quic: Address = one.endpoints()[1].clone();
+    let _silent: Vec<TcpStream> = (0..3).map(|_| connect(&one)).collect();
+    soon(async {
+        while one.status().handshakes.pending < 3 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+
+    // The first packet of a caller who never gets the answer, as if its address were forged.
+    let wire = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let two = start(config(2)).await;
+    let astray = Address::new("quic", &wire.local_addr().unwrap().to_string()).unwrap();
+    two.add_peer(NodeId(1), vec![astray]).unwrap();
+    let mut packet = vec![0; 1 << 16];
+    let mut len = 0;
+    // An Initial has at least so many bytes (RFC 9000, section 14.1); before it a probe comes.
+    while len < 1200 {
+        len = soon(wire.recv_from(&mut packet)).await.unwrap().0;
+    }
+    let mesh = quic.endpoint().parse().unwrap();
+    wire.send_to(&packet[..len], mesh).await.unwrap();
+    // Node 2 goes on trying.
+    while soon(wire.recv_from(&mut packet)).await.unwrap().1 != mesh {}
+    assert_eq!(packet[0] >> 4, 0b1111, "a Retry (RFC 9000, section 17.2.5)");
+    let handshakes = one.status().handshakes;
+    assert_eq!((handshakes.retried, handshakes.pending), (1, 3));
+
+    // Whoever is where it says calls again, and is let in.
+    let three = start(config(3)).await;
+    one.add_peer(NodeId(3), Vec::new()).unwrap();
+    three.add_peer(NodeId(1), vec![quic]).unwrap();
+    up(&three, 1).await;
+    assert_eq!(one.status().handshakes.retried, 2);
 }
 
 #[tokio::test]

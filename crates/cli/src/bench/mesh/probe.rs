@@ -12,7 +12,8 @@ use bytes::Bytes;
 use dx_transport::id::NodeId;
 use dx_transport::session::SendQueue;
 use dx_transport::transport::{
-    BindError, BoxFuture, DialError, Incoming, Link, LinkStats, Listener, PeerProof, Transport,
+    BindError, BoxFuture, DialError, Incoming, Link, LinkStats, Listener, MustProve, PeerProof,
+    Transport,
 };
 
 /// What a probe counts and does.
@@ -144,10 +145,13 @@ impl Listener for ProbedListener {
         self.listener.endpoint()
     }
 
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
+    fn accept<'a>(
+        &'a mut self,
+        must_prove: &'a MustProve<'a>,
+    ) -> BoxFuture<'a, io::Result<Incoming>> {
         Box::pin(async move {
             let gauge = self.gauge.clone();
-            Ok(self.listener.accept().await?.wrap(move |link| gauge.watch(link)))
+            Ok(self.listener.accept(must_prove).await?.wrap(move |link| gauge.watch(link)))
         })
     }
 }
@@ -236,7 +240,7 @@ mod tests {
         let probe = Probe::new(memory, gauge.clone());
         let mut listener = probe.bind(name).await.unwrap();
         let dialed = probe.dial(name, NodeId(1), 1).await.unwrap();
-        let accepted = listener.accept().await.unwrap().upgrade(1).await.unwrap();
+        let accepted = listener.accept(&|| false).await.unwrap().upgrade(1).await.unwrap();
         (dialed, accepted)
     }
 
