@@ -5,6 +5,7 @@
 //! (mutual TLS 1.3) and accept nothing that another authority signed.
 
 mod authority;
+mod key;
 mod tls;
 
 use std::fmt;
@@ -23,7 +24,8 @@ use rustls::{CertificateError, Error, RootCertStore};
 use crate::id::NodeId;
 use crate::private_file::{self, PrivateFileError};
 
-pub use authority::{Authority, AuthorityError};
+pub use authority::{Authority, AuthorityError, CLOCK_SKEW};
+pub use key::{NodeKey, PublicKey};
 
 /// A node's certificate and key, and the authority by which it judges others.
 #[derive(Clone)]
