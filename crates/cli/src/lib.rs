@@ -6,7 +6,9 @@
 pub mod bench;
 mod cli;
 mod command;
+pub mod control;
 pub mod exit;
+pub mod home;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
