@@ -8,14 +8,15 @@
 //! and serves them. Every answer that is no success has a [`Failure`] as its body. Only the user
 //! who runs the node, and root, get an answer.
 //!
-//! *Invariant:* what a client does or does not do holds one of a bounded number of places for a
-//! bounded time; only a handler's own work is not timed.
+//! *Invariant:* a client that sends too slowly, or reads nothing, loses its place, of which there
+//! is a bounded number; only a handler's own work is not timed.
 
 mod about;
 mod client;
 mod failure;
 mod listener;
 mod served;
+mod whole_body;
 
 pub use about::{About, router};
 pub use client::{CallError, Client, Unreachable};

@@ -103,7 +103,6 @@ fn of_status(status: StatusCode, asked: &str, text: &str) -> Failure {
             .hint("check the path, and by GET /v1/version whether the node is as new as you are"),
         StatusCode::METHOD_NOT_ALLOWED => failure.hint("the header `allow` lists what is"),
         StatusCode::UNSUPPORTED_MEDIA_TYPE => failure.hint("send `content-type: application/json`"),
-        StatusCode::PAYLOAD_TOO_LARGE => failure.hint("send less at once"),
         _ => failure,
     }
 }

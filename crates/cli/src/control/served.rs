@@ -12,9 +12,8 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
-use tower_http::timeout::RequestBodyTimeoutLayer;
 
-use super::failure;
+use super::{failure, whole_body};
 
 /// What clients may make a node hold, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +27,8 @@ pub struct Limits {
     /// Time to send the head of a request; so, too, the time for which an idle connection is kept.
     /// Default: 10 s.
     pub head: Duration,
-    /// Time between two pieces of a request's body. Default: 10 s.
-    pub body_pause: Duration,
+    /// Time to send a whole body. Default: 10 s.
+    pub body: Duration,
     /// Time in which a client that reads nothing of its answer must go on. Default: 30 s.
     pub write_pause: Duration,
     /// Time after the shutdown for what was begun. Default: 5 s.
@@ -42,7 +41,7 @@ impl Default for Limits {
             connections: 64,
             body_bytes: 4 * 1024 * 1024,
             head: Duration::from_secs(10),
-            body_pause: Duration::from_secs(10),
+            body: Duration::from_secs(10),
             write_pause: Duration::from_secs(30),
             drain: Duration::from_secs(5),
         }
@@ -60,8 +59,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) {
     let router = router
-        .layer(DefaultBodyLimit::max(limits.body_bytes))
-        .layer(RequestBodyTimeoutLayer::new(limits.body_pause))
+        // The bound of `whole_body` stands in its place.
+        .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(limits.clone(), whole_body::receive))
         .layer(middleware::from_fn(failure::explain));
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();

@@ -64,10 +64,10 @@ impl NodeLock {
 fn read_holder(file: &File) -> Option<u32> {
     let mut text = String::new();
     file.take(MAX_DIGITS).read_to_string(&mut text).ok()?;
-    let pid: i32 = text.trim().parse().ok()?;
-    let lives = test_kill_process(Pid::from_raw(pid)?);
+    let pid: u32 = text.trim().parse().ok()?;
+    let lives = test_kill_process(Pid::from_raw(i32::try_from(pid).ok()?)?);
     // Of a process that may not be signalled, too, it is known that it lives.
-    (lives.is_ok() || lives == Err(Errno::PERM)).then(|| pid.unsigned_abs())
+    (lives.is_ok() || lives == Err(Errno::PERM)).then_some(pid)
 }
 
 #[cfg(test)]
