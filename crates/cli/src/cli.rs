@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
+use dx_transport::id::{ClusterId, NodeId};
+
 use crate::bench::transport::{Options, ScenarioName, TransportName};
+use crate::home::NodeName;
 
 /// Write a distributed program once; run it on threads, over a mesh, and in a simulator.
 #[derive(Debug, Parser)]
@@ -22,6 +25,8 @@ pub struct Cli {
 pub enum Command {
     /// Measure dx on this machine: `dx bench` alone measures the transports.
     Bench(Box<Bench>),
+    /// Make, show and renew the certificates of a cluster's nodes.
+    Cert(Cert),
     /// Print the completion script of a shell.
     Completions {
         /// The shell that will source it.
@@ -29,6 +34,55 @@ pub enum Command {
     },
     /// Print the manual page, as roff: `dx man | man -l -`.
     Man,
+}
+
+/// `dx cert`.
+#[derive(Debug, Args)]
+pub struct Cert {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: CertAction,
+    /// The cluster.
+    #[arg(long, global = true, value_name = "NAME", env = "DX_CLUSTER", default_value = "local")]
+    pub cluster: ClusterId,
+    /// Print one JSON object instead of a table.
+    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    pub json: bool,
+}
+
+/// What can be done with certificates.
+#[derive(Debug, Subcommand)]
+pub enum CertAction {
+    /// Make the cluster's authority and secret, if there are none yet. Starting a node does so, too.
+    Init,
+    /// Show all certificates of the cluster on this machine, and what is wrong with them.
+    Show,
+    /// Make a node's key and certificate. Starting a node does so, too.
+    Issue {
+        /// The node's name.
+        node: NodeName,
+        /// The node's number in the cluster file (default: that of the certificate that is
+        /// there, or else the one in its name, as in `n7`).
+        #[arg(long, value_name = "N", value_parser = node_id)]
+        id: Option<NodeId>,
+        /// Replace a certificate that is there; the key stays, if it can be used.
+        #[arg(long, action = ArgAction::SetTrue)]
+        replace: bool,
+    },
+    /// Renew these nodes' certificates, or all of which less than a third of its life is left.
+    Renew {
+        /// The nodes.
+        nodes: Vec<NodeName>,
+    },
+    /// Print the SHA-256 of the authority's certificate, or of a node's.
+    Fingerprint {
+        /// The node.
+        node: Option<NodeName>,
+    },
+}
+
+fn node_id(text: &str) -> Result<NodeId, String> {
+    text.parse().map(NodeId).map_err(|_| format!("it is no number from 0 to {}", u32::MAX))
 }
 
 /// `dx bench`.

@@ -1,6 +1,7 @@
 //! One file per command: from its arguments to its exit code.
 
 mod bench;
+mod cert;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use crate::exit;
 pub fn run(command: Command, laboratory: Option<Laboratory>) -> anyhow::Result<ExitCode> {
     match command {
         Command::Bench(arguments) => bench::run(*arguments, laboratory),
+        Command::Cert(arguments) => cert::run(&arguments),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     }

@@ -35,12 +35,12 @@ pub enum BindError {
     #[error("{} is no socket: move it away", .0.display())]
     NotASocket(PathBuf),
     /// The operating system refused.
-    #[error("failed to listen at {}: {source}", .path.display())]
+    #[error("failed to listen at {}: {reason}", .path.display())]
     Io {
         /// The socket.
         path: PathBuf,
         /// The operating system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
@@ -51,7 +51,7 @@ impl Socket {
     /// # Errors
     /// If something is there that must not be replaced, or the operating system refuses.
     pub fn bind(path: &Path) -> Result<Self, BindError> {
-        let failed = |source| BindError::Io { path: path.to_owned(), source };
+        let failed = |reason| BindError::Io { path: path.to_owned(), reason };
         remove_stale(path)?;
         let listener = UnixListener::bind(path).map_err(failed)?;
         fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed)?;
@@ -80,7 +80,7 @@ fn inode(path: &Path) -> io::Result<(u64, u64)> {
 }
 
 fn remove_stale(path: &Path) -> Result<(), BindError> {
-    let failed = |source| BindError::Io { path: path.to_owned(), source };
+    let failed = |reason| BindError::Io { path: path.to_owned(), reason };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),

@@ -36,5 +36,5 @@ pub async fn receive(State(limits): State<Limits>, request: Request, next: Next)
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
-    error.source().is_some_and(|source| source.is::<LengthLimitError>())
+    error.source().and_then(|source| source.downcast_ref::<LengthLimitError>()).is_some()
 }

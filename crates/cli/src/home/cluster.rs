@@ -44,23 +44,23 @@ pub enum ClusterError {
     )]
     NoKey(ClusterId),
     /// Certificate or key of the authority are damaged, or none could be made.
-    #[error("the authority of cluster `{cluster}` cannot be used: {source}")]
+    #[error("the authority of cluster `{cluster}` cannot be used: {reason}")]
     Authority {
         /// The cluster.
         cluster: ClusterId,
         /// What is wrong.
-        source: AuthorityError,
+        reason: AuthorityError,
     },
     /// The authority's certificate is damaged.
     #[error(transparent)]
     Certificate(#[from] CertificateError),
     /// The cluster's secret is damaged, or none could be made.
-    #[error("the secret of cluster `{cluster}` cannot be used: {source}")]
+    #[error("the secret of cluster `{cluster}` cannot be used: {reason}")]
     Secret {
         /// The cluster.
         cluster: ClusterId,
         /// What is wrong.
-        source: SecretError,
+        reason: SecretError,
     },
 }
 
@@ -169,14 +169,14 @@ impl Cluster {
     fn authority_error(&self, error: AuthorityError) -> ClusterError {
         match folder::of_authority(error) {
             Ok(error) => error.into(),
-            Err(source) => ClusterError::Authority { cluster: self.name.clone(), source },
+            Err(reason) => ClusterError::Authority { cluster: self.name.clone(), reason },
         }
     }
 
     fn secret_error(&self, error: SecretError) -> ClusterError {
         match folder::of_secret(error) {
             Ok(error) => error.into(),
-            Err(source) => ClusterError::Secret { cluster: self.name.clone(), source },
+            Err(reason) => ClusterError::Secret { cluster: self.name.clone(), reason },
         }
     }
 }

@@ -67,31 +67,31 @@ pub enum FolderError {
     #[error(transparent)]
     Private(PrivateFileError),
     /// The operating system refused for another reason.
-    #[error("failed to {verb} {}: {source}", .path.display())]
+    #[error("failed to {verb} {}: {reason}", .path.display())]
     Io {
         /// What was attempted.
         verb: &'static str,
         /// On what.
         path: PathBuf,
         /// The operating system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
 }
 
 impl FolderError {
     /// What it means that the operating system refused to `verb` `path`.
-    pub fn new(verb: &'static str, path: &Path, source: io::Error) -> Self {
+    pub(super) fn new(verb: &'static str, path: &Path, reason: io::Error) -> Self {
         let path = path.to_owned();
-        match source.kind() {
+        match reason.kind() {
             ErrorKind::PermissionDenied => Self::Denied { verb, path },
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Self::Full { verb, path },
             ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { verb, path },
-            _ => Self::Io { verb, path, source },
+            _ => Self::Io { verb, path, reason },
         }
     }
 
     fn of<'a>(verb: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> Self + 'a {
-        move |source| Self::new(verb, path, source)
+        move |reason| Self::new(verb, path, reason)
     }
 }
 
@@ -118,8 +118,8 @@ pub fn check(path: &Path) -> Result<(), FolderError> {
     let metadata = fs::metadata(path).map_err(FolderError::of("open", path))?;
     let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
     if !metadata.is_dir() {
-        let source = ErrorKind::NotADirectory.into();
-        return Err(FolderError::Io { verb: "open", path: path.to_owned(), source });
+        let reason = ErrorKind::NotADirectory.into();
+        return Err(FolderError::Io { verb: "open", path: path.to_owned(), reason });
     }
     if owner != user {
         return Err(FolderError::Foreign { path: path.to_owned(), owner, user });

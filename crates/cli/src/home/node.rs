@@ -105,12 +105,16 @@ pub enum NodeError {
         wanted: NodeId,
     },
     /// Certificate or key cannot be used.
-    #[error("node {node} cannot prove who it is: {source}")]
+    #[error(
+        "node {node} cannot prove who it is: {reason} (`dx cert issue {node} --replace --cluster {cluster}` does)"
+    )]
     Identity {
         /// The node.
         node: NodeName,
+        /// Its cluster.
+        cluster: ClusterId,
         /// What is wrong.
-        source: IdentityError,
+        reason: IdentityError,
     },
     /// The certificate cannot be read.
     #[error(transparent)]
@@ -356,12 +360,16 @@ impl Node {
     fn identity_error(&self, error: IdentityError) -> NodeError {
         match folder::of_identity(error) {
             Ok(error) => error.into(),
-            Err(source) => NodeError::Identity { node: self.name.clone(), source },
+            Err(reason) => NodeError::Identity {
+                node: self.name.clone(),
+                cluster: self.cluster.name().clone(),
+                reason,
+            },
         }
     }
 
-    fn authority_error(&self, source: AuthorityError) -> NodeError {
-        ClusterError::Authority { cluster: self.cluster.name().clone(), source }.into()
+    fn authority_error(&self, reason: AuthorityError) -> NodeError {
+        ClusterError::Authority { cluster: self.cluster.name().clone(), reason }.into()
     }
 }
 

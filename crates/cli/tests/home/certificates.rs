@@ -36,7 +36,7 @@ fn without_the_authoritys_key_an_end_is_foretold_and_then_an_error() {
     assert_eq!(due.renewal, Renewal::Due(until));
     drop(due);
     let error = node(root.path(), "n1").start(NodeId(1), now + 400 * DAY).unwrap_err();
-    assert!(matches!(&error, NodeError::Identity { source: IdentityError::Certificate(_), .. }));
+    assert!(matches!(&error, NodeError::Identity { reason: IdentityError::Certificate(_), .. }));
     assert!(error.to_string().contains("has expired: issue a new one"), "{error}");
     let error = node(root.path(), "n2").start(NodeId(2), now).unwrap_err().to_string();
     assert!(error.contains("on the one where the cluster was created"), "{error}");
@@ -71,7 +71,7 @@ fn lost_and_foreign_files_are_named_and_can_be_replaced() {
     fs::copy(root.path().join("local/n2/node.key"), file("node.key")).unwrap();
     let error = start().unwrap_err();
     let is_mismatch =
-        matches!(&error, NodeError::Identity { source: IdentityError::KeyMismatch, .. });
+        matches!(&error, NodeError::Identity { reason: IdentityError::KeyMismatch, .. });
     assert!(is_mismatch, "{error}");
     node(root.path(), "n1").issue(NodeId(1), now, true).unwrap();
     start().unwrap();
