@@ -22,6 +22,7 @@ mod lock;
 mod name;
 mod nearest;
 mod node;
+mod received;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub use lock::{LockError, NodeLock};
 pub use name::{InvalidName, NodeName};
 pub use nearest::suggestion;
 pub use node::{Node, NodeError, Renewal, Running};
+pub use received::{ReceiveError, Received};
 
 /// The folder of all clusters that this machine knows.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ mod command;
 pub mod control;
 pub mod exit;
 pub mod home;
+pub mod join;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

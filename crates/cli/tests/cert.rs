@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -152,7 +153,6 @@ fn no_secret_is_ever_printed() {
         assert!(!secrets.iter().any(shows), "{arguments:?}: {stdout}{stderr}");
     }
     // Whatever made the folder, the keys are the user's alone.
-    use std::os::unix::fs::PermissionsExt;
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for file in ["ca.key", "secret", "n1/node.key"] {
         assert_eq!(mode(&user.folder().join(file)), 0o600, "{file}");

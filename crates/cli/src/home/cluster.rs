@@ -65,6 +65,11 @@ pub enum ClusterError {
 }
 
 impl Cluster {
+    /// The folder at `path`, which may not exist yet.
+    pub(super) fn at(name: &ClusterId, path: PathBuf) -> Self {
+        Self { name: name.clone(), path }
+    }
+
     pub(super) fn open(home: &Home, name: &ClusterId) -> Result<Self, ClusterError> {
         let path = path(home, name)?;
         if !folder::exists(&path)? {
@@ -73,11 +78,11 @@ impl Cluster {
             return Err(ClusterError::Unknown { name: name.clone(), suggestion });
         }
         folder::check(&path)?;
-        Ok(Self { name: name.clone(), path })
+        Ok(Self::at(name, path))
     }
 
     pub(super) fn create(home: &Home, name: &ClusterId) -> Result<bool, ClusterError> {
-        let cluster = Self { name: name.clone(), path: path(home, name)? };
+        let cluster = Self::at(name, path(home, name)?);
         if folder::exists(&cluster.path)? {
             return Ok(false);
         }
@@ -173,7 +178,7 @@ impl Cluster {
         }
     }
 
-    fn secret_error(&self, error: SecretError) -> ClusterError {
+    pub(super) fn secret_error(&self, error: SecretError) -> ClusterError {
         match folder::of_secret(error) {
             Ok(error) => error.into(),
             Err(reason) => ClusterError::Secret { cluster: self.name.clone(), reason },

@@ -7,6 +7,7 @@ use dx_transport::credentials::Credentials;
 use dx_transport::id::{ClusterId, Incarnation, NodeId};
 use dx_transport::identity::{
     Authority, AuthorityError, CLOCK_SKEW, IdentityError, IdentityFiles, NodeIdentity, NodeKey,
+    PublicKey,
 };
 
 use super::certificate::{Certificate, CertificateError};
@@ -250,14 +251,7 @@ impl Node {
         self.check_socket_path()?;
         let issued = self.issue_if_missing(id, now)?;
         folder::check(&self.path)?;
-        let lock = NodeLock::take(&self.path.join("lock")).map_err(|error| match error {
-            LockError::Held(pid) => NodeError::Running {
-                node: self.name.clone(),
-                cluster: self.cluster.name().clone(),
-                pid,
-            },
-            LockError::Folder(error) => error.into(),
-        })?;
+        let lock = self.lock()?;
         let renewal = if issued { Renewal::Issued } else { self.renew_if_due(now)? };
         let identity = self.identity(Some(id), now)?;
         let secret = self.cluster.secret()?;
@@ -297,15 +291,37 @@ impl Node {
     /// Makes the folder, with a new key and its certificate. The caller holds the cluster's lock.
     fn make(&self, authority: &Authority, id: NodeId, now: SystemTime) -> Result<(), NodeError> {
         let key = NodeKey::generate().map_err(|error| self.authority_error(error))?;
-        let certificate = authority
-            .certify(id, &key.public(), now - CLOCK_SKEW..now + LIFETIME)
-            .map_err(|error| self.authority_error(error))?;
-        self.make_of(&key, &certificate)
+        let certificate = self.sign(authority, id, &key.public(), now)?;
+        folder::make_whole(&self.path, |folder| self.fill(folder, &key, &certificate))
     }
 
-    /// Makes the folder of a key and its certificate. The caller holds the cluster's lock.
-    pub(super) fn make_of(&self, key: &NodeKey, certificate: &str) -> Result<(), NodeError> {
-        folder::make_whole(&self.path, |folder| self.fill(folder, key, certificate))
+    /// Takes over a key and its certificate that were made for this node, unless it runs.
+    pub(super) fn receive(&self, key: &NodeKey, certificate: &str) -> Result<(), NodeError> {
+        self.check_socket_path()?;
+        let _making = folder::lock(self.cluster.path())?;
+        if !folder::exists(&self.path)? {
+            return folder::make_whole(&self.path, |folder| self.fill(folder, key, certificate));
+        }
+        let _running = self.lock()?;
+        // A crash between the two leaves a key without its certificate: the start says so, and
+        // joining again mends it.
+        folder::replace(&self.key_file(), |file| {
+            key.save(file).map_err(|error| self.identity_error(error))
+        })?;
+        folder::replace(&self.certificate_file(), |file| {
+            Ok(folder::write(file, certificate, 0o644)?)
+        })
+    }
+
+    fn lock(&self) -> Result<NodeLock, NodeError> {
+        NodeLock::take(&self.path.join("lock")).map_err(|error| match error {
+            LockError::Held(pid) => NodeError::Running {
+                node: self.name.clone(),
+                cluster: self.cluster.name().clone(),
+                pid,
+            },
+            LockError::Folder(error) => error.into(),
+        })
     }
 
     /// Writes key and certificate into `folder`.
@@ -319,11 +335,33 @@ impl Node {
         Ok(folder::write(&folder.join(CERTIFICATE), certificate, 0o644)?)
     }
 
+    /// A certificate that `key`, which lies on another machine, is this node's.
+    ///
+    /// # Errors
+    /// If the authority's key is not here.
+    pub fn certify_remote(
+        &self,
+        id: NodeId,
+        key: &PublicKey,
+        now: SystemTime,
+    ) -> Result<String, NodeError> {
+        self.sign(&self.cluster.authority()?, id, key, now)
+    }
+
+    fn sign(
+        &self,
+        authority: &Authority,
+        id: NodeId,
+        key: &PublicKey,
+        now: SystemTime,
+    ) -> Result<String, NodeError> {
+        let signed = authority.certify(id, key, now - CLOCK_SKEW..now + LIFETIME);
+        signed.map_err(|error| self.authority_error(error))
+    }
+
     fn certify(&self, authority: &Authority, id: NodeId, now: SystemTime) -> Result<(), NodeError> {
         let key = NodeKey::load(&self.key_file()).map_err(|error| self.identity_error(error))?;
-        let certificate = authority
-            .certify(id, &key.public(), now - CLOCK_SKEW..now + LIFETIME)
-            .map_err(|error| self.authority_error(error))?;
+        let certificate = self.sign(authority, id, &key.public(), now)?;
         folder::replace(&self.certificate_file(), |file| {
             Ok(folder::write(file, &certificate, 0o644)?)
         })
