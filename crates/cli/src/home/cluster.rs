@@ -40,7 +40,7 @@ pub enum ClusterError {
     Folder(#[from] FolderError),
     /// The authority's key is on another machine.
     #[error(
-        "the authority's key of cluster `{0}` is not on this machine: do this on the one where the cluster was created"
+        "the authority's key of cluster `{0}` is not on this machine: do this on the one where the cluster was created (a node that joined gets a new certificate by joining again)"
     )]
     NoKey(ClusterId),
     /// Certificate or key of the authority are damaged, or none could be made.

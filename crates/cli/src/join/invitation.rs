@@ -40,7 +40,7 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self {
-            lifetime: Duration::from_secs(600),
+            lifetime: Duration::from_mins(10),
             pace: Duration::from_millis(100),
             proof: Duration::from_secs(5),
             rest: Duration::from_secs(20),

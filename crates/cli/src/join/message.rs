@@ -65,6 +65,7 @@ impl Refusal {
     }
 
     /// The same, fit to be shown: a peer may have written what it liked.
+    #[must_use]
     pub fn shown(self) -> Self {
         match self {
             Self::NotStored(reason) => Self::NotStored(printable(&reason)),

@@ -64,14 +64,16 @@ impl FromStr for Token {
         let secret = hex::decode_array(part("secret")?);
         let address = part("address")?.to_owned();
         Ok(Self {
-            address: Some(address).filter(is_address).ok_or(InvalidToken::Damaged("address"))?,
+            address: Some(address)
+                .filter(|address| is_address(address))
+                .ok_or(InvalidToken::Damaged("address"))?,
             fingerprint: fingerprint.ok_or(InvalidToken::Damaged("fingerprint"))?,
             secret: secret.ok_or(InvalidToken::Damaged("secret"))?,
         })
     }
 }
 
-fn is_address(text: &String) -> bool {
+fn is_address(text: &str) -> bool {
     let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     text.len() < MAX_TOKEN
         && !text.contains(char::is_control)
