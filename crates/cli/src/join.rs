@@ -12,7 +12,6 @@
 
 mod enrol;
 mod gate;
-mod hex;
 mod invitation;
 mod message;
 mod prompt;

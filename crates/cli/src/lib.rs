@@ -8,6 +8,7 @@ mod cli;
 mod command;
 pub mod control;
 pub mod exit;
+mod hex;
 pub mod home;
 pub mod join;
 

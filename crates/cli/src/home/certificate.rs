@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use webpki::EndEntityCert;
 
 use super::folder::{self, FolderError};
+use crate::hex;
 
 /// A certificate of the authority or of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +45,7 @@ pub struct Fingerprint(pub [u8; 32]);
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(&self.0))
     }
 }
 

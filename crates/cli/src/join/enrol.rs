@@ -16,9 +16,10 @@ use tokio_rustls::client::TlsStream;
 
 use super::message::{Answer, Greeting, Place, Refusal};
 use super::proof::{self, EXPORTER, EXPORTER_LABEL, Side};
+use super::tls;
 use super::token::Token;
 use super::wire::{self, MAX_ANSWER, MAX_PLACE, ReadError};
-use super::{hex, tls};
+use crate::hex;
 use crate::home::{ClusterError, FolderError, Node, NodeError};
 
 /// Time to find the waiting node and to be believed by it. It listens to ten callers a second.

@@ -19,7 +19,7 @@ use super::gate::Gate;
 use super::message::{Answer, Greeting, Place, Refusal};
 use super::proof::{self, EXPORTER, EXPORTER_LABEL, Side};
 use super::tls;
-use super::token::Token;
+use super::token::{self, Token};
 use super::wire::{self, MAX_ANSWER, MAX_PLACE, ReadError};
 use crate::home::{Home, Node};
 
@@ -105,6 +105,9 @@ pub enum InviteError {
         "at {0} this node can be reached by any address of this machine, and the token must name one: listen at that one, or say by which it is reached"
     )]
     Unspecified(SocketAddr),
+    /// Nobody could dial what the token is to name.
+    #[error("`{0}` is no address at which others could reach this node: write `host:port`")]
+    NoAddress(String),
     /// No key, or no secret, could be made.
     #[error("failed to make a key: {0}")]
     Key(#[from] AuthorityError),
@@ -153,7 +156,8 @@ impl Invitation {
         let listener = TcpListener::bind(listen).await.map_err(failed)?;
         let local = listener.local_addr().map_err(failed)?;
         let address = match advertise {
-            Some(address) => address.to_owned(),
+            Some(address) if token::is_address(address) => address.to_owned(),
+            Some(address) => return Err(InviteError::NoAddress(address.to_owned())),
             None if local.ip().is_unspecified() => return Err(InviteError::Unspecified(local)),
             None => local.to_string(),
         };

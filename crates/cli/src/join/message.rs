@@ -8,8 +8,8 @@ use dx_transport::secret::ClusterSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::hex;
 use super::invitation::Joined;
+use crate::hex;
 use crate::home::{Home, NodeName, Received};
 
 /// The longest reason that goes with a refusal, in bytes.

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::hex;
+use crate::hex;
 
 /// What is known only to the two ends of one TLS connection. (Its name at IANA would be
 /// `EXPORTER-Channel-Binding`, RFC 9266; with a label of our own it is for this use alone.)

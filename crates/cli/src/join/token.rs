@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::hex;
+use crate::hex;
 
 /// What a token begins with.
 const SCHEME: &str = "dx-join";
@@ -73,7 +73,7 @@ impl FromStr for Token {
     }
 }
 
-fn is_address(text: &str) -> bool {
+pub(super) fn is_address(text: &str) -> bool {
     let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
     text.len() < MAX_TOKEN
         && !text.contains(char::is_control)

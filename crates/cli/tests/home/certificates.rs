@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::DirBuilderExt;
 use std::time::{Duration, SystemTime};
 
 use dx::home::{NodeError, Renewal};
@@ -54,18 +55,16 @@ fn a_node_never_runs_under_another_ones_number() {
 }
 
 #[test]
-fn lost_and_foreign_files_are_named_and_can_be_replaced() {
+fn a_lost_certificate_is_made_again_and_a_foreign_key_is_named() {
     let root = tempfile::tempdir().unwrap();
     let now = SystemTime::now();
     let start = || node(root.path(), "n1").start(NodeId(1), now);
     start().unwrap();
     let file = |name: &str| root.path().join("local/n1").join(name);
+    let key = fs::read(file("node.key")).unwrap();
     fs::remove_file(file("node.pem")).unwrap();
-    let error = start().unwrap_err();
-    assert!(matches!(error, NodeError::Unknown { .. }), "{error}");
-    assert!(error.to_string().contains("`dx cert issue n1 --cluster local`"), "{error}");
-    node(root.path(), "n1").issue(NodeId(1), now, false).unwrap();
-    start().unwrap();
+    assert_eq!(start().unwrap().renewal, Renewal::Issued);
+    assert_eq!(fs::read(file("node.key")).unwrap(), key);
 
     node(root.path(), "n2").start(NodeId(2), now).unwrap();
     fs::copy(root.path().join("local/n2/node.key"), file("node.key")).unwrap();
@@ -75,6 +74,17 @@ fn lost_and_foreign_files_are_named_and_can_be_replaced() {
     assert!(is_mismatch, "{error}");
     node(root.path(), "n1").issue(NodeId(1), now, true).unwrap();
     start().unwrap();
+}
+
+#[test]
+fn a_folder_that_somebody_made_before_is_used_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = cluster(root.path()).path().join("n1");
+    fs::DirBuilder::new().mode(0o700).create(&folder).unwrap();
+    fs::write(folder.join("log"), "a supervisor's").unwrap();
+    let running = node(root.path(), "n1").start(NodeId(1), SystemTime::now()).unwrap();
+    assert_eq!(running.renewal, Renewal::Issued);
+    assert_eq!(fs::read_to_string(running.node.log()).unwrap(), "a supervisor's");
 }
 
 #[test]

@@ -133,6 +133,10 @@ fn an_address_that_nobody_could_dial_needs_another_one_in_the_token() {
         assert!(error.contains("the token must name one"), "{error}");
         let invitation = open("0.0.0.0:0", Some("node.example:7001")).await.unwrap();
         assert_eq!(invitation.token().address, "node.example:7001");
+        for wrong in ["node.example", ":7001", "node.example:0", "node.example:7o01", ""] {
+            let error = open("127.0.0.1:0", Some(wrong)).await.unwrap_err().to_string();
+            assert!(error.contains("write `host:port`"), "{error}");
+        }
         let error = open("no address", None).await.unwrap_err().to_string();
         assert!(error.contains("failed to listen at no address"), "{error}");
     });

@@ -58,18 +58,17 @@ impl Node {
         Ok(Running { node: self, incarnation, credentials, renewal, _lock: lock })
     }
 
-    /// Returns whether the certificate was made.
+    /// Returns whether the certificate was made. What else lies in the folder stays as it is.
     fn issue_if_missing(&self, id: NodeId, now: SystemTime) -> Result<bool, NodeError> {
-        if folder::exists(&self.path)? {
+        if folder::exists(&self.certificate_file())? {
             return Ok(false);
         }
-        let authority = self.cluster.authority()?;
-        let _lock = folder::lock(self.cluster.path())?;
-        if folder::exists(&self.path)? {
-            return Ok(false);
+        match self.issue(id, now, false) {
+            Ok(()) => Ok(true),
+            // Another process was faster.
+            Err(NodeError::Exists(_)) => Ok(false),
+            Err(error) => Err(error),
         }
-        self.make(&authority, id, now)?;
-        Ok(true)
     }
 
     fn renew_if_due(&self, now: SystemTime) -> Result<Renewal, NodeError> {
