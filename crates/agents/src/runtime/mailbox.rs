@@ -50,6 +50,8 @@ struct Queue {
     bytes: usize,
     /// Messages let in that are still with the agent's shared state.
     staged: usize,
+    /// Grows when the agent restarts: what its shared state took in before is not for the new one.
+    life: u32,
     system: VecDeque<Event>,
     /// Sends of this agent that came back; one entry for each receiver, lane and reason.
     refusals: Vec<Refusal>,
@@ -92,6 +94,36 @@ pub enum Pushed {
     Closed(Lane),
 }
 
+/// A message's place in the mailbox while the shared state looks at it.
+#[derive(Clone, Copy)]
+pub struct Staged {
+    weight: usize,
+    life: u32,
+}
+
+/// How it went with a message that the shared state has looked at; its worker must be told if
+/// there is a home.
+pub enum Unstaged {
+    /// It is in.
+    In(Option<Home>),
+    /// The shared state dropped it.
+    Filtered(Option<Home>),
+    /// It was meant for the agent before its restart.
+    Restarted(Option<Home>),
+    /// The agent is gone.
+    Stopped,
+}
+
+impl Pushed {
+    /// Whom to tell.
+    fn home(self) -> Option<Home> {
+        match self {
+            Self::Wake(home) => Some(home),
+            _ => None,
+        }
+    }
+}
+
 /// What a worker takes for one turn.
 #[derive(Default)]
 pub struct Taken {
@@ -120,6 +152,7 @@ impl Mailbox {
             messages: VecDeque::new(),
             bytes: 0,
             staged: 0,
+            life: 0,
             system: VecDeque::new(),
             refusals: Vec::new(),
             durable: None,
@@ -133,9 +166,14 @@ impl Mailbox {
         Self { id, kind, bounds, stage, counts: Counts::default(), queue: Mutex::new(queue) }
     }
 
-    /// Lets a message in, if there is room.
+    /// Lets a message in, if there is room. Those that it drove out are then in `lost`.
     #[inline]
-    pub fn push(&self, envelope: Envelope, here: Option<&Arc<WorkerHandle>>) -> Pushed {
+    pub fn push(
+        &self,
+        envelope: Envelope,
+        here: Option<&Arc<WorkerHandle>>,
+        lost: &mut Vec<Envelope>,
+    ) -> Pushed {
         let weight = envelope.body.weight();
         let mut queue = self.lock();
         if queue.is_closed {
@@ -155,16 +193,23 @@ impl Mailbox {
                     return Pushed::Dropped;
                 }
                 WhenFull::DropOldest => {
-                    let count = queue.make_room(weight, &self.bounds);
+                    queue.make_room(weight, &self.bounds, lost);
+                    // What its shared state looks at cannot be driven out.
+                    let is_lost = !queue.has_room(weight, &self.bounds);
+                    let count = lost.len() as u64 + u64::from(is_lost);
                     self.counts.dropped.fetch_add(count, Ordering::Relaxed);
+                    if is_lost {
+                        return Pushed::Dropped;
+                    }
                 }
             }
         }
         queue.bytes += weight;
         if let Some(stage) = &self.stage {
             queue.staged += 1;
+            let life = queue.life;
             drop(queue);
-            stage.take_in(envelope, weight);
+            stage.take_in(envelope, Staged { weight, life });
             return Pushed::Staged;
         }
         queue.messages.push_back(envelope);
@@ -172,17 +217,23 @@ impl Mailbox {
     }
 
     /// Takes back a message that the shared state has looked at: `None` if it dropped it.
-    pub fn unstage(&self, envelope: Option<Envelope>, weight: usize) -> Pushed {
+    pub fn unstage(&self, envelope: Option<Envelope>, staged: Staged) -> Unstaged {
         let mut queue = self.lock();
-        queue.staged = queue.staged.saturating_sub(1);
-        queue.bytes = queue.bytes.saturating_sub(weight);
-        let Some(envelope) = envelope else { return Pushed::Dropped };
+        queue.staged -= 1;
+        queue.bytes -= staged.weight;
         if queue.is_closed {
-            return Pushed::Closed(envelope.body.lane());
+            return Unstaged::Stopped;
         }
+        let is_old = queue.life != staged.life;
+        let Some(envelope) = envelope.filter(|_| !is_old) else {
+            // Whoever waits for room hears of it in a turn, and there may be nothing else to cause one.
+            let hear = !queue.waiting.is_empty() && queue.is_half_empty(&self.bounds);
+            let home = if hear { queue.schedule(None).home() } else { None };
+            return if is_old { Unstaged::Restarted(home) } else { Unstaged::Filtered(home) };
+        };
         queue.bytes += envelope.body.weight();
         queue.messages.push_back(envelope);
-        queue.schedule(None)
+        Unstaged::In(queue.schedule(None).home())
     }
 
     /// Lets in anything but a message: there is always room.
@@ -292,11 +343,14 @@ impl Mailbox {
     /// Discards all that waits, as at a restart: what it was.
     pub fn discard(&self) -> Discarded {
         let mut queue = self.lock();
-        queue.bytes = 0;
+        queue.life += 1;
         queue.system.clear();
         queue.refusals.clear();
+        let messages = std::mem::take(&mut queue.messages);
+        // What the shared state looks at takes its room until it is done.
+        queue.bytes -= messages.iter().map(|message| message.body.weight()).sum::<usize>();
         Discarded {
-            messages: std::mem::take(&mut queue.messages),
+            messages,
             waiting: std::mem::take(&mut queue.waiting),
             watchers: queue.watchers.clone(),
         }
@@ -368,14 +422,12 @@ impl Queue {
         self.messages.len() + self.staged <= bounds.messages / 2 && self.bytes <= bounds.bytes / 2
     }
 
-    fn make_room(&mut self, weight: usize, bounds: &MailboxBounds) -> u64 {
-        let mut dropped = 0;
+    fn make_room(&mut self, weight: usize, bounds: &MailboxBounds, lost: &mut Vec<Envelope>) {
         while !self.has_room(weight, bounds) {
             let Some(oldest) = self.messages.pop_front() else { break };
             self.bytes -= oldest.body.weight();
-            dropped += 1;
+            lost.push(oldest);
         }
-        dropped
     }
 
     #[inline]

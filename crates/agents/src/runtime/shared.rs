@@ -179,7 +179,14 @@ impl Shared {
         };
         let envelope = Envelope { from, ask, body };
         match route {
-            Route::Agent(mailbox) => self.pushed(mailbox.push(envelope, here)),
+            Route::Agent(mailbox) => {
+                let mut lost = Vec::new();
+                let pushed = mailbox.push(envelope, here, &mut lost);
+                if !lost.is_empty() {
+                    self.dead_letters.add(Reason::MailboxFull, lost.len() as u64);
+                }
+                self.pushed(pushed)
+            }
             Route::Port(inlet) => {
                 let delivered = inlet.push(envelope);
                 if let Delivered::No(..) = delivered {

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use rustc_hash::FxHashMap;
 
-use crate::event::{Envelope, Event, Outcome};
+use crate::event::{AskError, Down, Envelope, Event, Outcome};
 use crate::id::{AgentId, JobId};
 use crate::message::Body;
 use crate::runtime::crew::Crew;
 use crate::runtime::dead_letters::Reason;
-use crate::runtime::mailbox::{Mailbox, Pushed};
+use crate::runtime::mailbox::{Mailbox, Staged, Unstaged};
 use crate::runtime::shared::{Delivered, Letter, Shared};
 use crate::shared::{Job, SharedState};
 use crate::spec::WhenFull;
@@ -29,19 +29,12 @@ pub struct Stage {
     node: Weak<Shared>,
     mailbox: OnceLock<Weak<Mailbox>>,
     crew: Arc<Crew>,
-    current: Mutex<Current>,
+    state: Mutex<Arc<dyn SharedState>>,
     inward: Mutex<Lines>,
     /// Apart from `inward`: what leaves one agent enters another while this is locked, and never
     /// the other way round, so that two agents cannot wait for each other.
     outward: Mutex<Lines>,
     under_way: AtomicUsize,
-}
-
-/// The shared state in use; a restart brings another.
-#[derive(Clone)]
-struct Current {
-    state: Arc<dyn SharedState>,
-    epoch: u32,
 }
 
 /// Whose order is kept.
@@ -66,20 +59,19 @@ struct Line {
 
 /// Something to do, and its place in the line.
 pub struct Task {
-    epoch: u32,
     source: Source,
     place: u64,
     input: Input,
 }
 
 enum Input {
-    In(Envelope, usize),
+    In(Envelope, Staged),
     Work(JobId, Job),
     Out(Letter, WhenFull),
 }
 
 enum Output {
-    In(Option<Envelope>, usize),
+    In(Option<Envelope>, Staged),
     Done(JobId, Outcome),
     Out(Option<Letter>, WhenFull),
 }
@@ -91,7 +83,7 @@ impl Stage {
             node,
             mailbox: OnceLock::new(),
             crew,
-            current: Mutex::new(Current { state, epoch: 0 }),
+            state: Mutex::new(state),
             inward: Mutex::default(),
             outward: Mutex::default(),
             under_way: AtomicUsize::new(0),
@@ -104,25 +96,24 @@ impl Stage {
         let _ = self.mailbox.set(Arc::downgrade(mailbox));
     }
 
-    /// The agent was restarted: what comes in from before is dropped.
+    /// The agent was restarted, and has another shared state.
     pub fn restart(&self, state: Arc<dyn SharedState>) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        *current = Current { state, epoch: current.epoch + 1 };
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     /// Whether the agent's messages pass through here before they reach it.
     pub fn takes_ingress(&self) -> bool {
-        self.current().state.takes_ingress()
+        self.state().takes_ingress()
     }
 
     /// Whether what the agent sends passes through here.
     pub fn takes_egress(&self) -> bool {
-        self.current().state.takes_egress()
+        self.state().takes_egress()
     }
 
     /// Takes a message that the mailbox has let in.
-    pub fn take_in(self: &Arc<Self>, envelope: Envelope, weight: usize) {
-        self.submit(Source::In(envelope.from), Input::In(envelope, weight));
+    pub fn take_in(self: &Arc<Self>, envelope: Envelope, staged: Staged) {
+        self.submit(Source::In(envelope.from), Input::In(envelope, staged));
     }
 
     /// Takes a job. False if too much is under way.
@@ -158,8 +149,7 @@ impl Stage {
             line.places.push_back(None);
             line.first + line.places.len() as u64 - 1
         };
-        let epoch = self.current().epoch;
-        let task = Task { epoch, source, place, input };
+        let task = Task { source, place, input };
         if let Err(error) = self.crew.submit(Arc::clone(self), task) {
             // Without threads nothing that depends on them can go on.
             panic!("failed to start the threads of shared states: {error}");
@@ -168,7 +158,7 @@ impl Stage {
 
     /// Carries out tasks, on a thread of the crew.
     pub fn carry_out(&self, tasks: Vec<Task>) {
-        let Current { state, epoch } = self.current();
+        let state = self.state();
         let mut jobs = Vec::new();
         let mut places = Vec::new();
         for task in tasks {
@@ -178,10 +168,9 @@ impl Stage {
                     jobs.push(work);
                     places.push((source, place, job));
                 }
-                Input::In(envelope, weight) => {
-                    let is_old = task.epoch != epoch;
+                Input::In(envelope, staged) => {
                     let seen = guarded(|| state.ingress(envelope)).flatten();
-                    self.end(source, place, Output::In(seen.filter(|_| !is_old), weight));
+                    self.end(source, place, Output::In(seen, staged));
                 }
                 Input::Out(letter, policy) => {
                     let Letter { from, to, ask, body } = letter;
@@ -221,14 +210,27 @@ impl Stage {
         let Some(node) = self.node.upgrade() else { return };
         let Some(mailbox) = self.mailbox.get().and_then(Weak::upgrade) else { return };
         match output {
-            Output::In(envelope, weight) => {
-                if envelope.is_none() {
-                    node.dead_letters.add(Reason::Filtered, 1);
+            Output::In(envelope, staged) => {
+                let asked = envelope.as_ref().and_then(Envelope::reply_to);
+                let (home, lost) = match mailbox.unstage(envelope, staged) {
+                    Unstaged::In(home) => (home, None),
+                    Unstaged::Filtered(home) => (home, Some(Reason::Filtered)),
+                    Unstaged::Restarted(home) => (home, Some(Reason::Restarted)),
+                    Unstaged::Stopped => (None, Some(Reason::Stopped)),
+                };
+                if let Some(reason) = lost {
+                    node.dead_letters.add(reason, 1);
                 }
-                match mailbox.unstage(envelope, weight) {
-                    Pushed::Wake(home) => home.worker.schedule(home.slot),
-                    Pushed::Closed(_) => node.dead_letters.add(Reason::Stopped, 1),
-                    _ => {}
+                let why = match lost {
+                    Some(Reason::Restarted) => Some(Down::Restarted),
+                    Some(Reason::Stopped) => Some(Down::Stopped),
+                    _ => None,
+                };
+                if let (Some(to), Some(why)) = (asked, why) {
+                    node.answer(mailbox.id, to, Err(AskError::Down(why)));
+                }
+                if let Some(home) = home {
+                    home.worker.schedule(home.slot);
                 }
             }
             Output::Done(job, outcome) => {
@@ -260,8 +262,8 @@ impl Stage {
         lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn current(&self) -> Current {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn state(&self) -> Arc<dyn SharedState> {
+        Arc::clone(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
