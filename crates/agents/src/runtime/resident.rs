@@ -6,6 +6,7 @@ use dx_transport::time::Instant;
 
 use crate::cell::Cell;
 use crate::erased::ErasedAgent;
+use crate::event::Down;
 use crate::id::AgentId;
 use crate::runtime::alarms::Alarm;
 use crate::runtime::mailbox::Mailbox;
@@ -46,8 +47,19 @@ pub enum Condition {
     Working,
     /// It failed and starts anew later.
     Restarting,
-    /// It has ended; only what waits for the journal has still to leave.
-    Lingering,
+    /// It has ended, so; only what waits for the journal has still to leave.
+    Lingering(Down),
+}
+
+impl Condition {
+    /// How whoever asked it something hears of it.
+    pub fn down(self) -> Option<Down> {
+        match self {
+            Self::Working => None,
+            Self::Restarting => Some(Down::Restarted),
+            Self::Lingering(why) => Some(why),
+        }
+    }
 }
 
 impl Resident {
@@ -59,7 +71,7 @@ impl Resident {
     /// How many messages a turn may handle.
     pub fn budget(&self, full: usize) -> usize {
         match self.condition {
-            Condition::Restarting | Condition::Lingering => 0,
+            Condition::Restarting | Condition::Lingering(_) => 0,
             Condition::Working if self.cell.is_blocked() => 0,
             Condition::Working if self.is_suspect => 1,
             Condition::Working => full,

@@ -225,12 +225,7 @@ impl Shared {
     /// Gives an agent of this node an event, from any thread. False if there is no such agent.
     pub fn tell(&self, to: AgentId, event: Event) -> bool {
         match self.routes.find(to) {
-            Some(Route::Agent(mailbox)) => {
-                matches!(
-                    self.pushed(mailbox.push_system(event, None)),
-                    Delivered::Yes | Delivered::WakeHere(_)
-                )
-            }
+            Some(Route::Agent(mailbox)) => wake(mailbox.push_system(event, None)),
             Some(Route::Port(inlet)) => {
                 inlet.push_system(event);
                 true
@@ -266,7 +261,7 @@ impl Shared {
         }
         match self.routes.find(from) {
             Some(Route::Agent(mailbox)) => {
-                self.pushed(mailbox.push_refusal(to, lane, why, None));
+                wake(mailbox.push_refusal(to, lane, why, None));
             }
             Some(Route::Port(inlet)) => {
                 inlet.push_system(Event::Refused(Refusal { to, lane, why, count: 1 }));
@@ -356,4 +351,12 @@ impl Shared {
         recorders.push(Arc::clone(&recorder));
         (handle, recorder)
     }
+}
+
+/// Wakes the receiver of what is no message. False if it is gone; that is no dead letter.
+fn wake(pushed: Pushed) -> bool {
+    if let Pushed::Wake(home) = &pushed {
+        home.worker.schedule(home.slot);
+    }
+    !matches!(pushed, Pushed::Closed(_))
 }

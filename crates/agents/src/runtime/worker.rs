@@ -15,9 +15,10 @@ use dx_transport::time::Instant;
 
 use crate::cell::Step;
 use crate::context::Context;
-use crate::event::Event;
+use crate::event::{AskError, Down, Event};
 use crate::id::AgentId;
 use crate::runtime::alarms::{Alarm, Alarms};
+use crate::runtime::dead_letters::Reason;
 use crate::runtime::mailbox::{Home, Taken};
 use crate::runtime::recorder::{Recorder, What};
 use crate::runtime::resident::{Condition, Resident};
@@ -264,10 +265,20 @@ impl Worker {
     /// One step, and its effects.
     #[inline]
     fn step(&mut self, resident: &mut Resident, event: Event) {
+        let is_reply = matches!(event, Event::Reply(..));
         match resident.cell.step(event, &mut self.cx) {
-            Step::Ran | Step::Stale => {}
+            Step::Ran => {}
+            // Of what comes too late only answers are somebody's message.
+            Step::Stale if is_reply => self.shared.dead_letters.add(Reason::LateAnswer, 1),
+            Step::Stale => {}
             Step::Rejected(bad) => self.shared.reject(&bad),
-            Step::Panicked(text) => self.failed(resident, &text),
+            Step::Panicked(text) => {
+                let asked = self.cx.asked();
+                self.failed(resident, &text);
+                if let (Some(to), Some(why)) = (asked, resident.condition.down()) {
+                    self.shared.answer(resident.id(), to, Err(AskError::Down(why)));
+                }
+            }
         }
         if !self.cx.effects().is_empty() {
             self.carry_out(resident);
@@ -276,7 +287,10 @@ impl Worker {
 
     /// Ends a turn: the agent is put back, moved, or removed.
     fn end_turn(&mut self, slot: u32, mut resident: Box<Resident>, more: bool) {
-        if resident.condition == Condition::Lingering && !resident.cell.is_behind() {
+        if resident.condition == Condition::Restarting && self.shared.is_stopping() {
+            self.end(&mut resident, Down::Stopped);
+        }
+        if matches!(resident.condition, Condition::Lingering(_)) && !resident.cell.is_behind() {
             self.free.push(slot);
             return;
         }

@@ -42,6 +42,8 @@ impl Worker {
         let now = self.shared.now();
         let failures = resident.failures.get_or_insert_default();
         let wait = failures.failed(&resident.plan.restart, now);
+        // A new one would not know that it is to stop.
+        let wait = wait.filter(|_| !self.shared.is_stopping());
         let next = if wait.is_some() { "it starts anew" } else { "it stays down" };
         tracing::error!(agent = %id, %kind, "an agent panicked, {next}: {text}");
         match wait {
@@ -52,6 +54,10 @@ impl Worker {
 
     /// The agent stopped by itself.
     pub(super) fn stopped(&mut self, resident: &mut Resident) {
+        if resident.condition != Condition::Working {
+            // It said so twice in one step.
+            return;
+        }
         match resident.plan.restart {
             Restart::Always { backoff } if !self.shared.is_stopping() => {
                 self.restart_after(resident, backoff)
@@ -88,8 +94,8 @@ impl Worker {
     }
 
     /// The agent has ended for good.
-    fn end(&mut self, resident: &mut Resident, why: Down) {
-        resident.condition = Condition::Lingering;
+    pub(super) fn end(&mut self, resident: &mut Resident, why: Down) {
+        resident.condition = Condition::Lingering(why);
         let discarded = resident.mailbox.close();
         self.shared.routes.remove(resident.id());
         self.routes.forget(resident.id());
@@ -115,13 +121,9 @@ impl Worker {
     /// The agent cannot go on in the middle of a turn. What it has not come to goes back to its
     /// mailbox if it only waits for the journal, and is given up if it failed or ended.
     pub(super) fn leave_unheard(&mut self, resident: &mut Resident, taken: &mut Taken) {
-        if resident.condition == Condition::Working {
+        let Some(why) = resident.condition.down() else {
             resident.mailbox.put_back(taken);
             return;
-        }
-        let why = match resident.condition {
-            Condition::Restarting => Down::Restarted,
-            Condition::Working | Condition::Lingering => Down::Stopped,
         };
         taken.system.clear();
         let messages = std::mem::take(&mut taken.messages);
