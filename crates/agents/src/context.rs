@@ -124,6 +124,10 @@ impl Context {
         self.asked = None;
         self.is_special = false;
         self.rng = None;
+        if !self.recovered.is_empty() {
+            // Another agent's, which did not ask for it.
+            self.recovered = Recovered::default();
+        }
     }
 
     /// Notes what the step is about to hear.

@@ -95,7 +95,15 @@ impl Effect {
     /// Whether it must wait until what the agent persisted before it is durable.
     #[must_use]
     pub fn is_gated(&self) -> bool {
-        matches!(self, Self::Send { .. } | Self::Reply { .. } | Self::Spawn { .. })
+        // Monitors, too: whom they are about may be spawned by one that waits.
+        matches!(
+            self,
+            Self::Send { .. }
+                | Self::Reply { .. }
+                | Self::Spawn { .. }
+                | Self::Monitor { .. }
+                | Self::Demonitor { .. }
+        )
     }
 }
 
