@@ -132,14 +132,14 @@ impl Runtime {
             journal: None,
             round_trip: config.round_trip,
             threads: Mutex::default(),
-            stops: std::sync::atomic::AtomicBool::new(false),
+            stops: OnceLock::new(),
         });
         let mut runtime = Self { shared, pool: Vec::new(), next: AtomicUsize::new(0) };
         for index in 0..or_all(config.pool) {
             let worker = Worker::new(Arc::clone(&runtime.shared), None);
             runtime.pool.push(Arc::clone(worker.handle()));
             let thread = thread::run(&format!("dx-pool-{index}"), worker, None)?;
-            runtime.threads().push(thread);
+            runtime.shared.keep_thread(thread);
         }
         Ok(runtime)
     }
@@ -227,17 +227,26 @@ impl Runtime {
     /// Asks all agents to stop, and waits until they have; after `within` they are stopped anyway.
     /// Returns who had to be. Must not be called by an agent.
     pub fn stop(self, within: Duration) -> Vec<AgentId> {
-        self.shared.stops.store(true, Ordering::Release);
-        let deadline = self.shared.now() + within;
+        let deadline = *self.shared.stops.get_or_init(|| self.shared.now() + within);
         let mailboxes = self.shared.routes.mailboxes();
         for mailbox in mailboxes.iter().rev() {
             self.shared.tell(mailbox.id, Event::Stopping { deadline });
         }
-        self.end(Ending::WhenDone);
-        let mut threads = std::mem::take(&mut *self.threads());
+        // The first worker stays until all others have ended: it keeps the deadlines of ports.
+        let first = Arc::clone(&self.pool[0]);
+        for worker in self.shared.workers().iter().filter(|worker| !Arc::ptr_eq(worker, &first)) {
+            worker.order(|incoming| incoming.ending = Some(Ending::WhenDone));
+        }
         let (done, all_done) = std::sync::mpsc::channel();
+        let shared = Arc::clone(&self.shared);
         let waiting = std::thread::spawn(move || {
-            for thread in threads.drain(..) {
+            // Agents may have started others meanwhile.
+            while let Some((thread, is_last)) = shared.next_thread() {
+                if is_last {
+                    first.order(|incoming| {
+                        incoming.ending.get_or_insert(Ending::WhenDone);
+                    });
+                }
                 // A worker's thread ends by returning: what panics are agents, and those are caught.
                 let _ = thread.join();
             }
@@ -269,21 +278,17 @@ impl Runtime {
     }
 
     fn end(&self, ending: Ending) {
-        let workers = self.shared.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        for worker in &*workers {
+        for worker in &*self.shared.workers() {
             worker.order(|incoming| incoming.ending = Some(ending));
         }
-    }
-
-    fn threads(&self) -> std::sync::MutexGuard<'_, Vec<std::thread::JoinHandle<()>>> {
-        self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        self.shared.stops.store(true, Ordering::Release);
+        self.shared.stops.get_or_init(|| self.shared.now());
         self.end(Ending::Now);
+        self.shared.routes.end_questions();
     }
 }
 

@@ -1,5 +1,6 @@
 //! How an agent comes into being on a worker.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cell::Cell;
@@ -47,6 +48,10 @@ impl Birth {
             return None;
         }
         mailbox.begin(Event::Start(Box::new(self.recovered)));
+        if let Some(&deadline) = node.stops.get() {
+            // It can be sent to since before this look: either it is told here or by who stops.
+            mailbox.push_system(Event::Stopping { deadline }, None);
+        }
         let plan =
             Plan { factory: self.factory, restart: self.options.restart, full: self.options.full };
         Some(Box::new(Resident {
@@ -58,6 +63,7 @@ impl Birth {
             failures: None,
             condition: Condition::Working,
             is_suspect: false,
+            watching: BTreeSet::new(),
             alarms: Vec::new(),
         }))
     }

@@ -1,7 +1,7 @@
 //! What waits for an agent: messages in a bounded queue, everything else in one that is never
 //! full. A sender learns at once whether its message was let in; nobody ever waits.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -58,8 +58,8 @@ struct Queue {
     /// Entries of this agent that the journal holds durably.
     durable: Option<u64>,
     /// Who was refused and waits to hear of room.
-    waiting: Vec<AgentId>,
-    watchers: Vec<AgentId>,
+    waiting: BTreeSet<AgentId>,
+    watchers: BTreeSet<AgentId>,
     notes: BTreeMap<Arc<str>, u64>,
     /// Whether its worker knows that there is something.
     is_scheduled: bool,
@@ -134,7 +134,7 @@ pub struct Taken {
     /// Messages, at most a turn's budget.
     pub messages: VecDeque<Envelope>,
     /// Who hears that there is room again.
-    pub writable: Vec<AgentId>,
+    pub writable: BTreeSet<AgentId>,
     /// Whether more waits, and the agent is due for another turn.
     pub more: bool,
 }
@@ -156,8 +156,8 @@ impl Mailbox {
             system: VecDeque::new(),
             refusals: Vec::new(),
             durable: None,
-            waiting: Vec::new(),
-            watchers: Vec::new(),
+            waiting: BTreeSet::new(),
+            watchers: BTreeSet::new(),
             notes: BTreeMap::new(),
             is_scheduled: false,
             is_closed: false,
@@ -182,9 +182,7 @@ impl Mailbox {
         if !queue.has_room(weight, &self.bounds) {
             match self.bounds.full {
                 WhenFull::Refuse => {
-                    if !queue.waiting.contains(&envelope.from) {
-                        queue.waiting.push(envelope.from);
-                    }
+                    queue.waiting.insert(envelope.from);
                     self.counts.refused.fetch_add(1, Ordering::Relaxed);
                     return Pushed::Full(envelope.body.lane());
                 }
@@ -368,9 +366,10 @@ impl Mailbox {
         if queue.is_closed {
             return false;
         }
-        queue.watchers.retain(|watcher| *watcher != who);
         if is_on {
-            queue.watchers.push(who);
+            queue.watchers.insert(who);
+        } else {
+            queue.watchers.remove(&who);
         }
         true
     }
@@ -407,9 +406,9 @@ pub struct Discarded {
     /// The messages.
     pub messages: VecDeque<Envelope>,
     /// Who waited for room.
-    pub waiting: Vec<AgentId>,
+    pub waiting: BTreeSet<AgentId>,
     /// Who watches the agent.
-    pub watchers: Vec<AgentId>,
+    pub watchers: BTreeSet<AgentId>,
 }
 
 impl Queue {

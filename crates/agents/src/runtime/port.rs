@@ -1,6 +1,6 @@
 //! The outside world's way to agents: an agent's id for code that is not an agent.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::future::{Future, poll_fn};
 use std::num::NonZeroU64;
 use std::pin::pin;
@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 use crate::event::{Answer, AskError, Down, Envelope, Event, Refusal, RefusedBecause};
 use crate::id::{AgentId, AskId, ReplyTo};
 use crate::message::{BadMessage, Body, Message};
+use crate::runtime::mailbox::Discarded;
 use crate::runtime::shared::{Delivered, Letter, Shared};
 use crate::spec::{MailboxBounds, WhenFull};
 
@@ -128,12 +129,17 @@ impl Port {
 
     /// Wants to hear of the end of `who`.
     pub fn monitor(&self, who: AgentId) {
-        self.node.watch(self.id, who, true);
+        let is_new = self.inlet.lock().watching.insert(who);
+        if is_new {
+            self.node.watch(self.id, who, true);
+        }
     }
 
     /// What comes next. Cancel-safe.
     pub async fn recv(&self) -> Heard {
-        let heard = poll_fn(|cx| self.inlet.poll_heard(cx)).await;
+        let receiving = self.inlet.receive();
+        let heard = poll_fn(|cx| self.inlet.poll_heard(receiving.number, cx)).await;
+        drop(receiving);
         self.tell_of_room();
         heard
     }
@@ -155,7 +161,7 @@ impl Port {
     /// The same, but for no longer than `within`.
     #[must_use]
     pub fn recv_within(&self, within: Duration) -> Option<Heard> {
-        block_on_until(self.recv(), Some(Clock::now() + within))
+        block_on_until(self.recv(), Clock::now().checked_add(within))
     }
 
     fn tell_of_room(&self) {
@@ -182,8 +188,11 @@ impl Port {
 impl Drop for Port {
     fn drop(&mut self) {
         self.node.routes.remove(self.id);
-        let watchers = std::mem::take(&mut self.inlet.lock().watchers);
-        for watcher in watchers {
+        let (discarded, watching) = self.inlet.close();
+        for who in watching {
+            self.node.watch(self.id, who, false);
+        }
+        for watcher in self.node.bury(self.id, discarded, Down::Stopped) {
             self.node.tell_down(watcher, self.id, Down::Stopped);
         }
     }
@@ -207,10 +216,19 @@ struct State {
     /// Messages in `heard`, and their bytes.
     messages: usize,
     bytes: usize,
-    waiting: Vec<AgentId>,
-    watchers: Vec<AgentId>,
-    receiver: Option<Waker>,
+    waiting: BTreeSet<AgentId>,
+    watchers: BTreeSet<AgentId>,
+    /// Whose end the port wants to hear of.
+    watching: BTreeSet<AgentId>,
+    /// Who waits to receive, and how they are woken.
+    receivers: Vec<(u64, Waker)>,
+    /// Numbers given to receivers.
+    received: u64,
     answers: FxHashMap<AskId, Awaited>,
+    /// Whether the port was dropped: workers may remember the way here.
+    is_closed: bool,
+    /// Whether the runtime has ended: no question will be answered any more.
+    is_over: bool,
 }
 
 #[derive(Default)]
@@ -227,13 +245,14 @@ impl Inlet {
     /// Lets a message in, if there is room.
     pub fn push(&self, envelope: Envelope) -> Delivered {
         let mut state = self.lock();
+        if state.is_closed {
+            return Delivered::No(envelope.body.lane(), RefusedBecause::Unknown);
+        }
         let weight = envelope.body.weight();
         let is_full =
             state.messages >= self.bounds.messages || state.bytes + weight > self.bounds.bytes;
         if state.messages > 0 && is_full {
-            if !state.waiting.contains(&envelope.from) {
-                state.waiting.push(envelope.from);
-            }
+            state.waiting.insert(envelope.from);
             return Delivered::No(envelope.body.lane(), RefusedBecause::Full);
         }
         state.messages += 1;
@@ -248,7 +267,12 @@ impl Inlet {
         match event {
             Event::Reply(ask, answer) => state.settle(ask, answer),
             Event::Deadline(ask) => state.settle(ask, Err(AskError::Timeout)),
-            Event::Down(who, why) => state.hear(Heard::Down(who, why)),
+            Event::Down(who, why) => {
+                if matches!(why, Down::Stopped | Down::Panicked | Down::Unknown) {
+                    state.watching.remove(&who);
+                }
+                state.hear(Heard::Down(who, why));
+            }
             Event::Refused(refusal) => state.hear(Heard::Refused(refusal)),
             Event::Writable(to) => state.hear(Heard::Writable(to)),
             // A port has no timers, jobs or journal, and is stopped by being dropped.
@@ -262,18 +286,59 @@ impl Inlet {
         }
     }
 
-    /// Adds or removes one who is told of the port's end.
-    pub fn watch(&self, who: AgentId, is_on: bool) {
+    /// Adds or removes one who is told of the port's end. False if it has ended.
+    pub fn watch(&self, who: AgentId, is_on: bool) -> bool {
         let mut state = self.lock();
-        state.watchers.retain(|watcher| *watcher != who);
-        if is_on {
-            state.watchers.push(who);
+        if is_on && !state.is_closed {
+            state.watchers.insert(who);
+        } else {
+            state.watchers.remove(&who);
+        }
+        !state.is_closed
+    }
+
+    /// The runtime has ended: so have all questions, and those that are still to be asked.
+    pub fn end(&self) {
+        let mut state = self.lock();
+        state.is_over = true;
+        let asks: Vec<AskId> = state.answers.keys().copied().collect();
+        for ask in asks {
+            state.settle(ask, Err(AskError::Down(Down::Stopped)));
         }
     }
 
+    /// Whether this question is open.
+    pub fn awaits(&self, ask: AskId) -> bool {
+        self.lock().answers.contains_key(&ask)
+    }
+
+    /// Closes it for good: what waits in it, and whose end was to be told.
+    fn close(&self) -> (Discarded, BTreeSet<AgentId>) {
+        let mut state = self.lock();
+        state.is_closed = true;
+        let message = |heard| match heard {
+            Heard::Message(Received(envelope)) => Some(envelope),
+            Heard::Down(..) | Heard::Refused(_) | Heard::Writable(_) => None,
+        };
+        let discarded = Discarded {
+            messages: std::mem::take(&mut state.heard).into_iter().filter_map(message).collect(),
+            waiting: std::mem::take(&mut state.waiting),
+            watchers: std::mem::take(&mut state.watchers),
+        };
+        (discarded, std::mem::take(&mut state.watching))
+    }
+
     fn expect(&self, ask: AskId) -> Awaiting<'_> {
-        self.lock().answers.insert(ask, Awaited::default());
+        let mut state = self.lock();
+        let answer = state.is_over.then_some(Err(AskError::Down(Down::Stopped)));
+        state.answers.insert(ask, Awaited { answer, waker: None });
         Awaiting { inlet: self, ask }
+    }
+
+    fn receive(&self) -> Receiving<'_> {
+        let mut state = self.lock();
+        state.received += 1;
+        Receiving { inlet: self, number: state.received }
     }
 
     fn poll_answer(&self, ask: AskId, cx: &TaskContext<'_>) -> Poll<Result<Answer, AskError>> {
@@ -290,21 +355,22 @@ impl Inlet {
         }
     }
 
-    fn poll_heard(&self, cx: &TaskContext<'_>) -> Poll<Heard> {
+    fn poll_heard(&self, receiver: u64, cx: &TaskContext<'_>) -> Poll<Heard> {
         let mut state = self.lock();
         if let Some(heard) = state.take() {
             return Poll::Ready(heard);
         }
-        state.receiver = Some(cx.waker().clone());
+        state.receivers.retain(|(number, _)| *number != receiver);
+        state.receivers.push((receiver, cx.waker().clone()));
         Poll::Pending
     }
 
     /// Who was refused and can hear now that there is room.
-    fn waiting(&self) -> Vec<AgentId> {
+    fn waiting(&self) -> BTreeSet<AgentId> {
         let mut state = self.lock();
         let is_half_empty =
             state.messages <= self.bounds.messages / 2 && state.bytes <= self.bounds.bytes / 2;
-        if is_half_empty { std::mem::take(&mut state.waiting) } else { Vec::new() }
+        if is_half_empty { std::mem::take(&mut state.waiting) } else { BTreeSet::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -324,7 +390,8 @@ impl State {
 
     fn hear(&mut self, heard: Heard) {
         self.heard.push_back(heard);
-        if let Some(waker) = self.receiver.take() {
+        // All of them: one that is woken may have given up waiting.
+        for (_, waker) in self.receivers.drain(..) {
             waker.wake();
         }
     }
@@ -349,6 +416,18 @@ struct Awaiting<'a> {
 impl Drop for Awaiting<'_> {
     fn drop(&mut self) {
         self.inlet.lock().answers.remove(&self.ask);
+    }
+}
+
+/// Forgets a receiver when its future ends, however it does.
+struct Receiving<'a> {
+    inlet: &'a Inlet,
+    number: u64,
+}
+
+impl Drop for Receiving<'_> {
+    fn drop(&mut self) {
+        self.inlet.lock().receivers.retain(|(number, _)| *number != self.number);
     }
 }
 

@@ -1,5 +1,6 @@
 //! An agent and what its worker keeps of it. It moves between workers as a whole.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dx_transport::time::Instant;
@@ -26,6 +27,8 @@ pub struct Resident {
     pub condition: Condition,
     /// Whether a turn of it was long: its next one is timed step by step.
     pub is_suspect: bool,
+    /// Whose end it wants to hear of.
+    pub watching: BTreeSet<AgentId>,
     /// Alarms on the way to another worker.
     pub alarms: Vec<(Instant, Alarm)>,
 }

@@ -42,6 +42,16 @@ impl Routes {
         self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
+    /// Ends the questions of all ports: nobody is left to answer them.
+    pub fn end_questions(&self) {
+        let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        for route in routes.values() {
+            if let Route::Port(inlet) = route {
+                inlet.end();
+            }
+        }
+    }
+
     /// All mailboxes, in the order of their agents' ids.
     pub fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
         let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);

@@ -1,7 +1,7 @@
 //! What all parts of a node's runtime share, and how a letter finds its way between them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
 
@@ -42,9 +42,10 @@ pub struct Shared {
     pub journal: Option<Arc<dyn Log>>,
     /// Every local message passes its encoding.
     pub round_trip: bool,
-    /// Threads of workers.
+    /// Threads of workers, to be waited for.
     pub threads: Mutex<Vec<JoinHandle<()>>>,
-    pub stops: AtomicBool,
+    /// Set when the node is on its way down: when whoever is left is stopped.
+    pub stops: OnceLock<Instant>,
 }
 
 /// A message on its way from a local agent.
@@ -109,7 +110,7 @@ impl Shared {
 
     /// Whether the node is on its way down.
     pub fn is_stopping(&self) -> bool {
-        self.stops.load(Ordering::Acquire)
+        self.stops.get().is_some()
     }
 
     /// The world that a worker's steps see.
@@ -189,8 +190,12 @@ impl Shared {
             }
             Route::Port(inlet) => {
                 let delivered = inlet.push(envelope);
-                if let Delivered::No(..) = delivered {
-                    self.dead_letters.add(Reason::Refused, 1);
+                match delivered {
+                    Delivered::No(_, RefusedBecause::Unknown) => {
+                        self.dead_letters.add(Reason::NoSuchAgent, 1);
+                    }
+                    Delivered::No(..) => self.dead_letters.add(Reason::Refused, 1),
+                    Delivered::Yes | Delivered::WakeHere(_) => {}
                 }
                 delivered
             }
@@ -282,10 +287,7 @@ impl Shared {
     pub fn watch(&self, me: AgentId, who: AgentId, is_on: bool) {
         let is_there = match self.routes.find(who) {
             Some(Route::Agent(mailbox)) => mailbox.watch(me, is_on),
-            Some(Route::Port(inlet)) => {
-                inlet.watch(me, is_on);
-                true
-            }
+            Some(Route::Port(inlet)) => inlet.watch(me, is_on),
             None => match self.elsewhere(who) {
                 Some((node, remote)) => {
                     remote.watch(node, me, who, is_on);
@@ -302,13 +304,13 @@ impl Shared {
     /// Sets the deadline of a port's question.
     pub fn set_deadline(&self, port: AgentId, ask: AskId, within: Duration) {
         let at = self.now() + within;
-        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let workers = self.workers();
         let first = workers.first().expect("a runtime has at least one worker");
         first.order(|incoming| incoming.deadlines.push((at, port, ask)));
     }
 
     /// Tells those who were refused that there is room.
-    pub fn tell_writable(&self, waiting: Vec<AgentId>, who: AgentId) {
+    pub fn tell_writable(&self, waiting: BTreeSet<AgentId>, who: AgentId) {
         for agent in waiting {
             match self.elsewhere(agent) {
                 Some((node, remote)) => remote.writable(node, agent, who),
@@ -318,7 +320,7 @@ impl Shared {
     }
 
     /// Deals with what an agent never came to: its letters are counted, those who asked are told.
-    pub fn bury(&self, who: AgentId, discarded: Discarded, why: Down) -> Vec<AgentId> {
+    pub fn bury(&self, who: AgentId, discarded: Discarded, why: Down) -> BTreeSet<AgentId> {
         let reason = if why == Down::Restarted { Reason::Restarted } else { Reason::Stopped };
         self.dead_letters.add(reason, discarded.messages.len() as u64);
         for envelope in discarded.messages {
@@ -343,20 +345,51 @@ impl Shared {
 
     /// A new worker's handle and recorder.
     pub fn enlist(&self) -> (Arc<WorkerHandle>, Arc<Recorder>) {
-        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut workers = self.workers();
+        // Those that have ended, and that no mailbox leads to.
+        workers.retain(|worker| Arc::strong_count(worker) > 1);
         let handle = Arc::new(WorkerHandle::new(workers.len()));
         workers.push(Arc::clone(&handle));
         let recorder = Arc::new(Recorder::default());
         let mut recorders = self.recorders.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_ended = |recorder: &Arc<Recorder>| Arc::strong_count(recorder) == 1;
+        if recorders.iter().filter(|recorder| is_ended(recorder)).count() >= MAX_ENDED_RECORDERS {
+            let oldest = recorders.iter().position(is_ended);
+            oldest.map(|at| recorders.remove(at));
+        }
         recorders.push(Arc::clone(&recorder));
         (handle, recorder)
     }
+
+    /// Keeps a worker's thread to be waited for, unless it ends before others come.
+    pub fn keep_thread(&self, thread: JoinHandle<()>) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+    }
+
+    /// A thread to be waited for, and whether it is the last: that of the first worker.
+    pub fn next_thread(&self) -> Option<(JoinHandle<()>, bool)> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        threads.pop().map(|thread| (thread, threads.is_empty()))
+    }
+
+    /// All workers; the first is one of the pool.
+    pub fn workers(&self) -> MutexGuard<'_, Vec<Arc<WorkerHandle>>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
+
+/// Workers that have ended and whose last steps are kept: an agent on a thread of its own that
+/// failed is looked into soon, and there may be many more to come. A guess.
+const MAX_ENDED_RECORDERS: usize = 16;
 
 /// Wakes the receiver of what is no message. False if it is gone; that is no dead letter.
 fn wake(pushed: Pushed) -> bool {
-    if let Pushed::Wake(home) = &pushed {
-        home.worker.schedule(home.slot);
+    match pushed {
+        Pushed::Wake(home) => home.worker.schedule(home.slot),
+        Pushed::Closed(_) => return false,
+        _ => {}
     }
-    !matches!(pushed, Pushed::Closed(_))
+    true
 }

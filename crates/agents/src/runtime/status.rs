@@ -1,7 +1,6 @@
 //! How a runtime stands, for people and machines.
 
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -97,7 +96,7 @@ fn agent(mailbox: &Mailbox) -> AgentStatus {
 
 fn stalls(shared: &Shared) -> Vec<Stall> {
     let now = shared.now();
-    let workers = shared.workers.lock().unwrap_or_else(PoisonError::into_inner);
+    let workers = shared.workers();
     let stall = |worker: &std::sync::Arc<super::worker_handle::WorkerHandle>| {
         let since = worker.turn_since.load(Ordering::Relaxed);
         let lasted = now.since(dx_transport::time::Instant(since));

@@ -1,10 +1,11 @@
 //! Workers on threads: the shared pool's, and those of heavyweight agents.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::{self, JoinHandle, Thread};
 
+use crate::event::Down;
 use crate::runtime::birth::Birth;
 use crate::runtime::shared::Shared;
 use crate::runtime::worker::{Progress, Worker};
@@ -29,13 +30,20 @@ pub fn spawn_own(node: &Arc<Shared>, birth: Birth, pin: Option<usize>) -> bool {
     let worker = Worker::new(Arc::clone(node), None);
     let name = format!("dx-{}", birth.id);
     let Some(resident) = birth.settle(node, worker.handle()) else { return false };
+    let mailbox = Arc::clone(&resident.mailbox);
     worker.handle().order(|incoming| {
         incoming.arriving.push(resident);
         incoming.ending = Some(Ending::WhenDone);
     });
     match run(&name, worker, pin) {
-        Ok(thread) => node.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread),
-        Err(error) => panic!("failed to start a thread for {name}: {error}"),
+        Ok(thread) => node.keep_thread(thread),
+        Err(error) => {
+            node.routes.remove(mailbox.id);
+            for watcher in node.bury(mailbox.id, mailbox.close(), Down::Stopped) {
+                node.tell_down(watcher, mailbox.id, Down::Stopped);
+            }
+            panic!("failed to start a thread for {name}: {error}");
+        }
     }
     true
 }

@@ -107,6 +107,10 @@ impl Worker {
     /// Runs its agents for about `steps` steps.
     pub fn run(&mut self, steps: usize) -> Progress {
         let mut left = steps;
+        if self.steps_since == 0 {
+            // It may have slept: that time is nobody's step.
+            self.now = self.shared.now();
+        }
         loop {
             self.check();
             let before = self.steps_since;
@@ -134,6 +138,7 @@ impl Worker {
     /// Looks at the clock, at what is due, and at what others left.
     fn check(&mut self) {
         let mut incoming = std::mem::take(&mut self.incoming);
+        let mut is_crowded = false;
         if self.handle.take(&mut incoming) {
             self.ready.extend(incoming.ready.drain(..));
             for resident in incoming.arriving.drain(..) {
@@ -141,6 +146,8 @@ impl Worker {
             }
             for (at, port, ask) in incoming.deadlines.drain(..) {
                 self.alarms.set(at, NO_SLOT, port, Alarm::Deadline(ask));
+                // Most are answered before, and the port says nothing of it.
+                is_crowded |= self.alarms.clear_one();
             }
             self.ends |= incoming.ending.is_some();
             if incoming.ending.take() == Some(Ending::Now) {
@@ -148,6 +155,9 @@ impl Worker {
             }
         }
         self.incoming = incoming;
+        if is_crowded {
+            self.clean_alarms(None);
+        }
         self.check_clock();
     }
 
@@ -266,6 +276,9 @@ impl Worker {
     #[inline]
     fn step(&mut self, resident: &mut Resident, event: Event) {
         let is_reply = matches!(event, Event::Reply(..));
+        if let Event::Down(who, Down::Stopped | Down::Panicked | Down::Unknown) = &event {
+            resident.watching.remove(who);
+        }
         match resident.cell.step(event, &mut self.cx) {
             Step::Ran => {}
             // Of what comes too late only answers are somebody's message.

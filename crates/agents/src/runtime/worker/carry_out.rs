@@ -8,6 +8,7 @@ use crate::message::Body;
 use crate::runtime::alarms::{Alarm, Entry};
 use crate::runtime::mailbox::Pushed;
 use crate::runtime::resident::Resident;
+use crate::runtime::routes::Route;
 use crate::runtime::shared::{Delivered, Letter};
 use crate::runtime::worker::Worker;
 use crate::shared::Job;
@@ -85,8 +86,11 @@ impl Worker {
                 Some(journal) => journal.append(&resident.mailbox, entry),
                 None => unreachable!("without a journal `persist` panics in the step"),
             },
-            Effect::Monitor { who } => self.shared.watch(resident.id(), who, true),
-            Effect::Demonitor { who } => self.shared.watch(resident.id(), who, false),
+            Effect::Monitor { who } => self.watch(resident, who),
+            Effect::Demonitor { who } => {
+                resident.watching.remove(&who);
+                self.shared.watch(resident.id(), who, false);
+            }
             Effect::Spawn { id, spawn } => self.spawn(id, &spawn),
             Effect::Stop => self.stopped(resident),
             Effect::Note(name, value) => resident.mailbox.note(name, value),
@@ -94,23 +98,33 @@ impl Worker {
     }
 
     fn clear_alarm(&mut self, current: &Resident) {
-        if !self.alarms.clear_one() {
-            return;
+        if self.alarms.clear_one() {
+            self.clean_alarms(Some(current));
         }
+    }
+
+    /// Removes alarms that count no more. `current` is the agent whose turn it is.
+    pub(super) fn clean_alarms(&mut self, current: Option<&Resident>) {
         let residents = &self.residents;
+        let routes = &self.shared.routes;
         let counts = |cell: &Cell, alarm| match alarm {
             Alarm::Timer(key, generation) => cell.has_timer(key, generation),
             Alarm::Deadline(ask) => cell.has_asked(ask),
             Alarm::Restart => true,
         };
         self.alarms.clean(|entry: &Entry| match residents.get(entry.slot as usize) {
-            // A port's: it is not known here whether it still counts.
-            None => true,
-            Some(_) if current.id() == entry.agent => counts(&current.cell, entry.alarm),
+            // A port's.
+            None => match (routes.find(entry.agent), entry.alarm) {
+                (Some(Route::Port(inlet)), Alarm::Deadline(ask)) => inlet.awaits(ask),
+                _ => false,
+            },
+            Some(None) => current
+                .filter(|current| current.id() == entry.agent)
+                .is_some_and(|current| counts(&current.cell, entry.alarm)),
             Some(Some(resident)) if resident.id() == entry.agent => {
                 counts(&resident.cell, entry.alarm)
             }
-            Some(_) => false,
+            Some(Some(_)) => false,
         });
     }
 

@@ -1,8 +1,11 @@
 //! How agents begin, fail, begin anew and end.
 
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use crate::cell::panic_text;
 use crate::event::{Down, Event, Recovered};
 use crate::id::AgentId;
 use crate::runtime::alarms::Alarm;
@@ -24,7 +27,8 @@ impl Worker {
             options: spawn.options.clone(),
             recovered: Recovered::default(),
         };
-        match spawn.options.placement {
+        // What makes it is not this worker's code, and other agents live here.
+        let born = catch_unwind(AssertUnwindSafe(|| match spawn.options.placement {
             Placement::Thread { pin } => {
                 thread::spawn_own(&self.shared, birth, pin);
             }
@@ -33,6 +37,10 @@ impl Worker {
                     self.settle(resident);
                 }
             }
+        }));
+        if let Err(panic) = born {
+            let text = panic_text(&*panic);
+            tracing::error!(agent = %id, kind = %spawn.kind, "an agent was not made: {text}");
         }
     }
 
@@ -68,6 +76,7 @@ impl Worker {
 
     fn restart_after(&mut self, resident: &mut Resident, wait: std::time::Duration) {
         resident.condition = Condition::Restarting;
+        self.unwatch_all(resident);
         let discarded = resident.mailbox.discard();
         self.tell_all(resident.id(), discarded, Down::Restarted);
         let at = self.shared.now() + wait;
@@ -76,8 +85,21 @@ impl Worker {
 
     /// The wait is over: a new agent takes the place of the one that failed.
     pub(super) fn revive(&mut self, slot: u32, mut resident: Box<Resident>) {
-        let agent = (resident.plan.factory)();
-        if let (Some(stage), Some(state)) = (&resident.stage, agent.shared_state()) {
+        let plan = Arc::clone(&resident.plan);
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            let agent = (plan.factory)();
+            let state = agent.shared_state();
+            (agent, state)
+        }));
+        let (agent, state) = match made {
+            Ok(made) => made,
+            Err(panic) => {
+                self.failed(&mut resident, &panic_text(&*panic));
+                self.end_turn(slot, resident, false);
+                return;
+            }
+        };
+        if let (Some(stage), Some(state)) = (&resident.stage, state) {
             stage.restart(state);
         }
         resident.cell.restart(agent, self.cx.effects());
@@ -96,6 +118,7 @@ impl Worker {
     /// The agent has ended for good.
     pub(super) fn end(&mut self, resident: &mut Resident, why: Down) {
         resident.condition = Condition::Lingering(why);
+        self.unwatch_all(resident);
         let discarded = resident.mailbox.close();
         self.shared.routes.remove(resident.id());
         self.routes.forget(resident.id());
@@ -118,6 +141,21 @@ impl Worker {
         }
     }
 
+    /// The agent wants to hear of the end of `who`.
+    pub(super) fn watch(&self, resident: &mut Resident, who: AgentId) {
+        if resident.condition == Condition::Working {
+            resident.watching.insert(who);
+            self.shared.watch(resident.id(), who, true);
+        }
+    }
+
+    /// It does not any more: it has ended, or a new one takes its place, which asks for itself.
+    fn unwatch_all(&self, resident: &mut Resident) {
+        for who in std::mem::take(&mut resident.watching) {
+            self.shared.watch(resident.id(), who, false);
+        }
+    }
+
     /// The agent cannot go on in the middle of a turn. What it has not come to goes back to its
     /// mailbox if it only waits for the journal, and is given up if it failed or ended.
     pub(super) fn leave_unheard(&mut self, resident: &mut Resident, taken: &mut Taken) {
@@ -127,7 +165,7 @@ impl Worker {
         };
         taken.system.clear();
         let messages = std::mem::take(&mut taken.messages);
-        let discarded = Discarded { messages, waiting: Vec::new(), watchers: Vec::new() };
+        let discarded = Discarded { messages, waiting: BTreeSet::new(), watchers: BTreeSet::new() };
         self.shared.bury(resident.id(), discarded, why);
     }
 }
