@@ -30,7 +30,7 @@ mod worker;
 mod worker_handle;
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant as Clock};
@@ -47,7 +47,7 @@ use self::birth::Birth;
 use self::crew::Crew;
 use self::shared::Shared;
 use self::worker::Worker;
-use self::worker_handle::{Ending, WorkerHandle};
+use self::worker_handle::Ending;
 use crate::context::DynamicIds;
 use crate::directory::Directory;
 use crate::event::{Event, Recovered};
@@ -103,8 +103,6 @@ pub enum StartAgentError {
 /// A node's agents at work. Dropped, it stops them at once; to let them finish, [`stop`](Self::stop).
 pub struct Runtime {
     shared: Arc<Shared>,
-    pool: Vec<Arc<WorkerHandle>>,
-    next: AtomicUsize,
 }
 
 impl Runtime {
@@ -126,6 +124,8 @@ impl Runtime {
             routes: routes::Routes::default(),
             dead_letters: dead_letters::DeadLetters::default(),
             workers: Mutex::default(),
+            pool: OnceLock::new(),
+            placed: AtomicUsize::new(0),
             recorders: Mutex::default(),
             crew: Crew::new(or_all(config.crew)),
             remote: OnceLock::new(),
@@ -134,13 +134,15 @@ impl Runtime {
             threads: Mutex::default(),
             stops: OnceLock::new(),
         });
-        let mut runtime = Self { shared, pool: Vec::new(), next: AtomicUsize::new(0) };
+        let runtime = Self { shared };
+        let mut pool = Vec::new();
         for index in 0..or_all(config.pool) {
             let worker = Worker::new(Arc::clone(&runtime.shared), None);
-            runtime.pool.push(Arc::clone(worker.handle()));
+            pool.push(Arc::clone(worker.handle()));
             let thread = thread::run(&format!("dx-pool-{index}"), worker, None)?;
             runtime.shared.keep_thread(thread);
         }
+        let _ = runtime.shared.pool.set(pool);
         Ok(runtime)
     }
 
@@ -233,7 +235,7 @@ impl Runtime {
             self.shared.tell(mailbox.id, Event::Stopping { deadline });
         }
         // The first worker stays until all others have ended: it keeps the deadlines of ports.
-        let first = Arc::clone(&self.pool[0]);
+        let first = Arc::clone(&self.shared.workers()[0]);
         for worker in self.shared.workers().iter().filter(|worker| !Arc::ptr_eq(worker, &first)) {
             worker.order(|incoming| incoming.ending = Some(Ending::WhenDone));
         }
@@ -270,8 +272,7 @@ impl Runtime {
         if let Placement::Thread { pin } = birth.options.placement {
             return thread::spawn_own(&self.shared, birth, pin);
         }
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let worker = &self.pool[turn % self.pool.len()];
+        let worker = self.shared.pool_worker();
         let Some(resident) = birth.settle(&self.shared, worker) else { return false };
         worker.order(|incoming| incoming.arriving.push(resident));
         true

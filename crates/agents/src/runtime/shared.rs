@@ -1,6 +1,7 @@
 //! What all parts of a node's runtime share, and how a letter finds its way between them.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant as Clock};
@@ -34,6 +35,9 @@ pub struct Shared {
     pub routes: Routes,
     pub dead_letters: DeadLetters,
     pub workers: Mutex<Vec<Arc<WorkerHandle>>>,
+    /// Those among them that light agents share, and how many agents were given to them.
+    pub pool: OnceLock<Vec<Arc<WorkerHandle>>>,
+    pub placed: AtomicUsize,
     pub recorders: Mutex<Vec<Arc<Recorder>>>,
     /// Threads for the shared states of agents that have none of their own.
     pub crew: Arc<Crew>,
@@ -359,6 +363,12 @@ impl Shared {
         }
         recorders.push(Arc::clone(&recorder));
         (handle, recorder)
+    }
+
+    /// The worker of the pool whose turn it is to take an agent in.
+    pub fn pool_worker(&self) -> &Arc<WorkerHandle> {
+        let pool = self.pool.get().expect("agents come after the pool");
+        &pool[self.placed.fetch_add(1, Ordering::Relaxed) % pool.len()]
     }
 
     /// Keeps a worker's thread to be waited for, unless it ends before others come.

@@ -27,7 +27,8 @@ pub fn run(name: &str, worker: Worker, pin: Option<usize>) -> io::Result<JoinHan
 
 /// Starts an agent on a thread of its own. False if its id is taken.
 pub fn spawn_own(node: &Arc<Shared>, birth: Birth, pin: Option<usize>) -> bool {
-    let worker = Worker::new(Arc::clone(node), None);
+    let mut worker = Worker::new(Arc::clone(node), None);
+    worker.is_own = true;
     let name = format!("dx-{}", birth.id);
     let Some(resident) = birth.settle(node, worker.handle()) else { return false };
     let mailbox = Arc::clone(&resident.mailbox);

@@ -54,6 +54,8 @@ pub struct Worker {
     had_turns: Vec<u32>,
     /// Where agents go that are too slow for this worker, if it does I/O.
     exile: Option<Arc<WorkerHandle>>,
+    /// Whether it is one agent's own: others that this one spawns belong elsewhere.
+    pub(super) is_own: bool,
     ends: bool,
 }
 
@@ -90,6 +92,7 @@ impl Worker {
             steps_since: 0,
             had_turns: Vec::new(),
             exile,
+            is_own: false,
             ends: false,
         }
     }

@@ -32,6 +32,13 @@ impl Worker {
             Placement::Thread { pin } => {
                 thread::spawn_own(&self.shared, birth, pin);
             }
+            // While the node stops the pool may have ended.
+            Placement::Pool if self.is_own && !self.shared.is_stopping() => {
+                let worker = self.shared.pool_worker();
+                if let Some(resident) = birth.settle(&self.shared, worker) {
+                    worker.order(|incoming| incoming.arriving.push(resident));
+                }
+            }
             Placement::Pool => {
                 if let Some(resident) = birth.settle(&self.shared, &self.handle) {
                     self.settle(resident);
