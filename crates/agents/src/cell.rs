@@ -23,8 +23,7 @@ use crate::id::{AgentId, AskId, TimerKey};
 use crate::message::BadMessage;
 use crate::shared::SharedState;
 
-/// Effects that may wait for the journal before the agent takes no further step.
-pub const MAX_HELD: usize = 4096;
+pub use self::held::{MAX_BEHIND, MAX_BEHIND_BYTES, MAX_HELD};
 
 /// An agent at work.
 pub struct Cell {
@@ -109,7 +108,13 @@ impl Cell {
     /// Whether it may take no step but [`Event::Durable`]: too much waits for the journal.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
-        self.held.as_ref().is_some_and(|held| held.len() >= MAX_HELD)
+        self.held.as_ref().is_some_and(|held| held.is_at_bound())
+    }
+
+    /// Whether it ever persisted anything.
+    #[must_use]
+    pub fn has_persisted(&self) -> bool {
+        self.held.is_some()
     }
 
     /// Whether effects of it wait for the journal.
@@ -222,7 +227,7 @@ impl Cell {
 
     /// Numbers timers, notes what is under way, and holds back what the journal must precede.
     fn settle(&mut self, from: usize, cx: &mut Context) {
-        let mut entries = 0;
+        let mut entries = Vec::new();
         let mut replaced = Vec::new();
         for effect in &mut cx.effects[from..] {
             match effect {
@@ -236,12 +241,12 @@ impl Cell {
                 }
                 Effect::SetDeadline { ask, .. } => drop(self.pending.asks.insert(*ask)),
                 Effect::Offload { job, .. } => drop(self.pending.jobs.insert(job.0)),
-                Effect::Persist(_) => entries += 1,
+                Effect::Persist(entry) => entries.push(entry.payload().len()),
                 _ => {}
             }
         }
-        if entries > 0 {
-            self.held.get_or_insert_default().persisted(entries);
+        if !entries.is_empty() {
+            self.held.get_or_insert_default().persisted(&entries);
         }
         if self.is_behind() {
             self.hold(from, cx);

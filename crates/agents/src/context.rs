@@ -10,13 +10,17 @@ use dx_transport::id::{Incarnation, NodeId};
 use dx_transport::time::Instant;
 
 use crate::directory::Directory;
-use crate::effect::{Effect, Entry};
+use crate::effect::Effect;
 use crate::event::{Envelope, Recovered};
 use crate::id::{AgentId, AskId, JobId, ReplyTo, TimerKey};
+use crate::journal::Entry;
 use crate::message::{Body, Message};
 use crate::rng::Rng;
 use crate::shared::Job;
 use crate::spawn::Spawn;
+
+/// The longest record or snapshot, in bytes: as long as the longest message.
+pub const MAX_ENTRY: usize = 16 << 20;
 
 /// The world as one step of an agent sees it, and the buffer of its effects.
 ///
@@ -72,6 +76,8 @@ pub enum JournalState {
     Open,
     /// The disk is full. Entries wait, and what depends on them.
     Full,
+    /// The disk failed: nothing becomes durable any more, and the node stops.
+    Failed,
 }
 
 /// The numbers of a node's dynamic agents.
@@ -270,10 +276,10 @@ impl Context {
     /// leaves only when the record is durable.
     ///
     /// # Panics
-    /// If the node has no journal: an agent that must not forget cannot run there.
+    /// If the node has no journal: an agent that must not forget cannot run there. If the record
+    /// is longer than [`MAX_ENTRY`].
     pub fn persist(&mut self, record: impl Into<Bytes>) {
-        self.demand_journal();
-        self.special(Effect::Persist(Entry::Record(record.into())));
+        self.append(Entry::Record(record.into()));
     }
 
     /// Puts `state` in the place of all that this agent persisted before.
@@ -281,8 +287,7 @@ impl Context {
     /// # Panics
     /// As [`persist`](Self::persist).
     pub fn snapshot(&mut self, state: impl Into<Bytes>) {
-        self.demand_journal();
-        self.special(Effect::Persist(Entry::Snapshot(state.into())));
+        self.append(Entry::Snapshot(state.into()));
     }
 
     /// Asks to be told when `who` is [`down`](crate::Agent::down). Once for each agent.
@@ -322,11 +327,14 @@ impl Context {
         &mut self.world
     }
 
-    fn demand_journal(&self) {
+    fn append(&mut self, entry: Entry<Bytes>) {
         assert!(
             self.world.journal() != JournalState::None,
             "this node has no journal, so nothing can be persisted: give it a state folder"
         );
+        let len = entry.payload().len();
+        assert!(len <= MAX_ENTRY, "an entry of {len} bytes is longer than {MAX_ENTRY}: split it");
+        self.special(Effect::Persist(entry));
     }
 
     fn special(&mut self, effect: Effect) {

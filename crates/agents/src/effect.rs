@@ -6,6 +6,7 @@ use bytes::Bytes;
 use dx_transport::time::Instant;
 
 use crate::id::{AgentId, AskId, JobId, ReplyTo, TimerKey};
+use crate::journal::Entry;
 use crate::message::Body;
 use crate::shared::Job;
 use crate::spawn::Spawn;
@@ -67,7 +68,7 @@ pub enum Effect {
         work: Job,
     },
     /// An entry for the journal.
-    Persist(Entry),
+    Persist(Entry<Bytes>),
     /// Its end is to be told.
     Monitor {
         /// Whose.
@@ -105,13 +106,4 @@ impl Effect {
                 | Self::Demonitor { .. }
         )
     }
-}
-
-/// An entry for the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// One more record.
-    Record(Bytes),
-    /// Takes the place of all before it.
-    Snapshot(Bytes),
 }

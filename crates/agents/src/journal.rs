@@ -47,6 +47,8 @@ mod window;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use committer::{Backlog, Commit, Committer, Refused, Ticket};
 pub use disk::{Disk, DiskFile, StdDisk};
 pub use error::{AppendError, Damage, OpenError, SyncError};
@@ -119,7 +121,7 @@ enum Standing {
 }
 
 /// What is there to be watched.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalStatus {
     /// Files.
     pub segments: usize,

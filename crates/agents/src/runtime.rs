@@ -16,6 +16,8 @@ mod alarms;
 mod birth;
 mod crew;
 mod dead_letters;
+mod failure;
+mod journaling;
 mod mailbox;
 mod port;
 mod recorder;
@@ -30,6 +32,7 @@ mod worker;
 mod worker_handle;
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::available_parallelism;
@@ -38,6 +41,7 @@ use std::time::{Duration, Instant as Clock};
 use dx_transport::id::{Incarnation, NodeId};
 
 pub use self::dead_letters::Reason;
+pub use self::journaling::{JournalError, RETRY_EVERY};
 pub use self::port::{Heard, Port, Received};
 pub use self::recorder::{Recorded, What};
 pub use self::status::{AgentStatus, RuntimeStatus, Stall};
@@ -45,6 +49,8 @@ pub use self::worker::{SLOW_STEP, TURN};
 
 use self::birth::Birth;
 use self::crew::Crew;
+use self::failure::Failure;
+use self::journaling::Journaling;
 use self::shared::Shared;
 use self::worker::Worker;
 use self::worker_handle::Ending;
@@ -73,6 +79,8 @@ pub struct RuntimeConfig {
     pub seed: Option<u64>,
     /// Whether every local message passes its encoding, to prove that it survives it.
     pub round_trip: bool,
+    /// The folder of the node's journal; `None`: agents cannot persist.
+    pub journal: Option<PathBuf>,
 }
 
 impl Default for RuntimeConfig {
@@ -85,8 +93,20 @@ impl Default for RuntimeConfig {
             crew: 0,
             seed: None,
             round_trip: false,
+            journal: None,
         }
     }
+}
+
+/// A runtime cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operating system gives no threads.
+    #[error("failed to start a thread: {0}")]
+    Threads(#[source] io::Error),
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 /// An agent cannot be started.
@@ -109,11 +129,16 @@ impl Runtime {
     /// Starts a runtime without agents.
     ///
     /// # Errors
-    /// If the operating system gives no threads.
-    pub fn start(config: RuntimeConfig) -> io::Result<Self> {
+    /// See [`StartError`]; nothing is left of it.
+    pub fn start(config: RuntimeConfig) -> Result<Self, StartError> {
         let processors = available_parallelism().map_or(1, usize::from);
         let or_all = |count| if count == 0 { processors } else { count };
         let seed = config.seed.unwrap_or_else(ambient_seed);
+        let failure = Arc::new(Failure::default());
+        let journal = match &config.journal {
+            Some(folder) => Some(Journaling::open(folder, seed, Arc::clone(&failure))?),
+            None => None,
+        };
         let shared = Arc::new(Shared {
             node: config.node,
             incarnation: config.incarnation,
@@ -129,7 +154,8 @@ impl Runtime {
             recorders: Mutex::default(),
             crew: Crew::new(or_all(config.crew)),
             remote: OnceLock::new(),
-            journal: None,
+            journal,
+            failure,
             round_trip: config.round_trip,
             threads: Mutex::default(),
             stops: OnceLock::new(),
@@ -139,7 +165,8 @@ impl Runtime {
         for index in 0..or_all(config.pool) {
             let worker = Worker::new(Arc::clone(&runtime.shared), None);
             pool.push(Arc::clone(worker.handle()));
-            let thread = thread::run(&format!("dx-pool-{index}"), worker, None)?;
+            let thread = thread::run(&format!("dx-pool-{index}"), worker, None)
+                .map_err(StartError::Threads)?;
             runtime.shared.keep_thread(thread);
         }
         let _ = runtime.shared.pool.set(pool);
@@ -178,7 +205,7 @@ impl Runtime {
             kind: spec.kind.as_str().into(),
             factory,
             options: spec.options.clone(),
-            recovered: Recovered::default(),
+            recovered: self.shared.recovered(spec.id),
         };
         self.bear(birth).then_some(()).ok_or(StartAgentError::Taken(spec.id))
     }
@@ -215,6 +242,11 @@ impl Runtime {
     #[must_use]
     pub fn status(&self) -> RuntimeStatus {
         status::of(&self.shared)
+    }
+
+    /// Waits until something happens after which the node must stop: its journal has failed.
+    pub async fn failed(&self) -> String {
+        self.shared.failure.happened().await
     }
 
     /// What the flight recorder holds: the last steps of all workers, in the order of time.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
 use super::error::{Damage, OpenError};
@@ -39,7 +40,7 @@ pub struct AgentLog {
 }
 
 /// The end of a log that a crash left half-written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TornTail {
     /// The number of the last segment.
     pub segment: u64,

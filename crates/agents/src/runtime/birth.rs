@@ -14,7 +14,7 @@ use crate::runtime::shared::Shared;
 use crate::runtime::stage::Stage;
 use crate::runtime::worker_handle::WorkerHandle;
 use crate::spawn::Factory;
-use crate::spec::Options;
+use crate::spec::{Options, Restart};
 
 /// An agent to be.
 pub struct Birth {
@@ -46,6 +46,12 @@ impl Birth {
         }
         if !node.routes.add(self.id, Route::Agent(Arc::clone(&mailbox))) {
             return None;
+        }
+        if let Some(journal) = &node.journal
+            && self.options.restart != Restart::Never
+            && !self.recovered.is_empty()
+        {
+            journal.keep(&mailbox, &self.recovered);
         }
         mailbox.begin(Event::Start(Box::new(self.recovered)));
         if let Some(&deadline) = node.stops.get() {

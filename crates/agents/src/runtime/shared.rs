@@ -11,14 +11,15 @@ use dx_transport::time::Instant;
 
 use crate::context::{DynamicIds, JournalState, World};
 use crate::directory::Directory;
-use crate::effect::Entry;
 use crate::event::{Answer, AskError, Down, Envelope, Event, Recovered, Refusal, RefusedBecause};
 use crate::id::{AgentId, AskId, ReplyTo};
 use crate::lane::Lane;
 use crate::message::{BadMessage, Body};
 use crate::runtime::crew::Crew;
 use crate::runtime::dead_letters::{DeadLetters, Reason};
-use crate::runtime::mailbox::{Discarded, Mailbox, Pushed};
+use crate::runtime::failure::Failure;
+use crate::runtime::journaling::Journaling;
+use crate::runtime::mailbox::{Discarded, Pushed};
 use crate::runtime::recorder::Recorder;
 use crate::runtime::routes::{Route, Routes};
 use crate::runtime::worker_handle::WorkerHandle;
@@ -43,7 +44,8 @@ pub struct Shared {
     pub crew: Arc<Crew>,
     /// The way to other nodes, once there is one.
     pub remote: OnceLock<Arc<dyn Remote>>,
-    pub journal: Option<Arc<dyn Log>>,
+    pub journal: Option<Arc<Journaling>>,
+    pub failure: Arc<Failure>,
     /// Every local message passes its encoding.
     pub round_trip: bool,
     /// Threads of workers, to be waited for.
@@ -83,18 +85,6 @@ pub trait Remote: Send + Sync {
     fn writable(&self, node: NodeId, waiting: AgentId, who: AgentId);
 }
 
-/// The node's journal, as workers see it.
-pub trait Log: Send + Sync {
-    /// Appends an entry; when it is durable the mailbox is told.
-    fn append(&self, mailbox: &Arc<Mailbox>, entry: Entry);
-
-    /// What it holds of an agent, the entries included that are not durable yet.
-    fn recall(&self, agent: AgentId) -> Recovered;
-
-    /// How it is.
-    fn state(&self) -> JournalState;
-}
-
 /// How a delivery went, for its sender.
 pub enum Delivered {
     /// Done, or counted as a dead letter.
@@ -115,6 +105,11 @@ impl Shared {
     /// Whether the node is on its way down.
     pub fn is_stopping(&self) -> bool {
         self.stops.get().is_some()
+    }
+
+    /// What the journal holds of an agent that is about to start; once.
+    pub fn recovered(&self, agent: AgentId) -> Recovered {
+        self.journal.as_ref().map(|journal| journal.recovered(agent)).unwrap_or_default()
     }
 
     /// The world that a worker's steps see.
@@ -352,7 +347,7 @@ impl Shared {
         let mut workers = self.workers();
         // Those that have ended, and that no mailbox leads to.
         workers.retain(|worker| Arc::strong_count(worker) > 1);
-        let handle = Arc::new(WorkerHandle::new(workers.len()));
+        let handle = Arc::new(WorkerHandle::default());
         workers.push(Arc::clone(&handle));
         let recorder = Arc::new(Recorder::default());
         let mut recorders = self.recorders.lock().unwrap_or_else(PoisonError::into_inner);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::id::AgentId;
+use crate::journal::JournalStatus;
 use crate::runtime::dead_letters::Reason;
 use crate::runtime::mailbox::Mailbox;
 use crate::runtime::shared::Shared;
@@ -20,6 +21,10 @@ pub struct RuntimeStatus {
     pub dead_letters: BTreeMap<String, u64>,
     /// Agents that are in a turn for long.
     pub stalls: Vec<Stall>,
+    /// The journal, if there is one.
+    pub journal: Option<JournalStatus>,
+    /// Why the node must stop, if it must.
+    pub failure: Option<String>,
 }
 
 /// One agent.
@@ -70,6 +75,8 @@ pub fn of(shared: &Shared) -> RuntimeStatus {
         agents: shared.routes.mailboxes().iter().map(|mailbox| agent(mailbox)).collect(),
         dead_letters: Reason::ALL.iter().map(count).filter(|(_, count)| *count > 0).collect(),
         stalls: stalls(shared),
+        journal: shared.journal.as_ref().map(|journal| journal.status()),
+        failure: shared.failure.text(),
     }
 }
 

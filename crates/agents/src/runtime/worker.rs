@@ -307,6 +307,11 @@ impl Worker {
             self.end(&mut resident, Down::Stopped);
         }
         if matches!(resident.condition, Condition::Lingering(_)) && !resident.cell.is_behind() {
+            if let Some(journal) = &self.shared.journal
+                && resident.cell.has_persisted()
+            {
+                journal.leave(&resident.mailbox);
+            }
             self.free.push(slot);
             return;
         }

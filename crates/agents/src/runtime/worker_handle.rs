@@ -12,8 +12,6 @@ use crate::runtime::resident::Resident;
 /// The part of a worker that other threads touch.
 #[derive(Default)]
 pub struct WorkerHandle {
-    /// The worker's number on its node.
-    pub index: usize,
     incoming: Mutex<Incoming>,
     has_incoming: AtomicBool,
     waker: Mutex<Option<Waker>>,
@@ -46,11 +44,6 @@ pub enum Ending {
 }
 
 impl WorkerHandle {
-    /// The handle of the worker `index`.
-    pub fn new(index: usize) -> Self {
-        Self { index, ..Self::default() }
-    }
-
     /// Says that the agent at `slot` has something to do.
     pub fn schedule(&self, slot: u32) {
         self.order(|incoming| incoming.ready.push(slot));

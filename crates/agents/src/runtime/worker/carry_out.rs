@@ -12,6 +12,7 @@ use crate::runtime::routes::Route;
 use crate::runtime::shared::{Delivered, Letter};
 use crate::runtime::worker::Worker;
 use crate::shared::Job;
+use crate::spec::Restart;
 
 impl Worker {
     /// Carries out what the last step asked for, in order.
@@ -83,7 +84,10 @@ impl Worker {
             Effect::ClearDeadline { .. } | Effect::ClearTimer { .. } => self.clear_alarm(resident),
             Effect::Offload { job, source, work } => self.offload(resident, job, source, work),
             Effect::Persist(entry) => match &self.shared.journal {
-                Some(journal) => journal.append(&resident.mailbox, entry),
+                Some(journal) => {
+                    let restarts = resident.plan.restart != Restart::Never;
+                    journal.append(&resident.mailbox, entry, restarts);
+                }
                 None => unreachable!("without a journal `persist` panics in the step"),
             },
             Effect::Monitor { who } => self.watch(resident, who),
