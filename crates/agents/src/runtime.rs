@@ -211,6 +211,7 @@ impl Runtime {
     }
 
     /// Starts an agent that is not of the deployment.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn spawn(&self, spawn: &Spawn) -> AgentId {
         let id = self.shared.ids.next();
         let birth = Birth {
@@ -260,6 +261,7 @@ impl Runtime {
 
     /// Asks all agents to stop, and waits until they have; after `within` they are stopped anyway.
     /// Returns who had to be. Must not be called by an agent.
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn stop(self, within: Duration) -> Vec<AgentId> {
         let deadline = *self.shared.stops.get_or_init(|| self.shared.now() + within);
         let mailboxes = self.shared.routes.mailboxes();

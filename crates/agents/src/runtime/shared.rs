@@ -204,13 +204,12 @@ impl Shared {
     #[inline]
     fn pushed(&self, pushed: Pushed) -> Delivered {
         match pushed {
-            Pushed::In => Delivered::Yes,
+            Pushed::In | Pushed::Staged => Delivered::Yes,
             Pushed::WakeHere(slot) => Delivered::WakeHere(slot),
             Pushed::Wake(home) => {
                 home.worker.schedule(home.slot);
                 Delivered::Yes
             }
-            Pushed::Staged => Delivered::Yes,
             Pushed::Full(lane) => {
                 self.dead_letters.add(Reason::Refused, 1);
                 Delivered::No(lane, RefusedBecause::Full)

@@ -240,17 +240,10 @@ impl Stage {
             Output::Out(letter, policy) => {
                 self.under_way.fetch_sub(1, Ordering::Relaxed);
                 match letter {
-                    Some(letter) => self.send(&node, letter, policy),
+                    Some(letter) => send(&node, letter, policy),
                     None => node.dead_letters.add(Reason::Filtered, 1),
                 }
             }
-        }
-    }
-
-    fn send(&self, node: &Shared, letter: Letter, policy: WhenFull) {
-        let (from, to, ask) = (letter.from, letter.to, letter.ask);
-        if let Delivered::No(lane, why) = node.post(letter, policy) {
-            node.tell_refused(from, to, ask, lane, why);
         }
     }
 
@@ -264,6 +257,13 @@ impl Stage {
 
     fn state(&self) -> Arc<dyn SharedState> {
         Arc::clone(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn send(node: &Shared, letter: Letter, policy: WhenFull) {
+    let (from, to, ask) = (letter.from, letter.to, letter.ask);
+    if let Delivered::No(lane, why) = node.post(letter, policy) {
+        node.tell_refused(from, to, ask, lane, why);
     }
 }
 

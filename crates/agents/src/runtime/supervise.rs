@@ -8,7 +8,7 @@ use dx_transport::time::Instant;
 use crate::spec::Restart;
 
 /// The longest wait before a restart, however often the agent failed.
-pub const MAX_BACKOFF: Duration = Duration::from_secs(60);
+pub const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
 /// The failures of one agent that its policy looks at.
 #[derive(Debug, Default)]

@@ -251,7 +251,7 @@ impl Worker {
             self.shared.tell_writable(std::mem::take(&mut taken.writable), resident.id());
         }
         while let Some(event) = taken.system.pop_front() {
-            if !self.may_go_on(resident) {
+            if !may_go_on(resident) {
                 taken.system.push_front(event);
                 break;
             }
@@ -259,7 +259,7 @@ impl Worker {
             self.step(resident, event);
         }
         while let Some(envelope) = taken.messages.pop_front() {
-            if !self.may_go_on(resident) {
+            if !may_go_on(resident) {
                 taken.messages.push_front(envelope);
                 break;
             }
@@ -271,10 +271,6 @@ impl Worker {
         }
     }
 
-    fn may_go_on(&self, resident: &Resident) -> bool {
-        resident.condition == Condition::Working && !resident.cell.is_blocked()
-    }
-
     /// One step, and its effects.
     #[inline]
     fn step(&mut self, resident: &mut Resident, event: Event) {
@@ -283,10 +279,9 @@ impl Worker {
             resident.watching.remove(who);
         }
         match resident.cell.step(event, &mut self.cx) {
-            Step::Ran => {}
             // Of what comes too late only answers are somebody's message.
             Step::Stale if is_reply => self.shared.dead_letters.add(Reason::LateAnswer, 1),
-            Step::Stale => {}
+            Step::Ran | Step::Stale => {}
             Step::Rejected(bad) => self.shared.reject(&bad),
             Step::Panicked(text) => {
                 let asked = self.cx.asked();
@@ -356,6 +351,10 @@ impl Worker {
         self.ready.push_back(slot);
         self.residents[slot as usize] = Some(resident);
     }
+}
+
+fn may_go_on(resident: &Resident) -> bool {
+    resident.condition == Condition::Working && !resident.cell.is_blocked()
 }
 
 /// Stands for the place of a port, which is no worker's.

@@ -27,6 +27,7 @@ pub struct Incoming {
     /// Agents that have something to do.
     pub ready: Vec<u32>,
     /// Agents that move in.
+    #[expect(clippy::vec_box, reason = "an agent's place does not move while it changes hands")]
     pub arriving: Vec<Box<Resident>>,
     /// Deadlines of questions that ports asked.
     pub deadlines: Vec<(Instant, AgentId, AskId)>,

@@ -75,7 +75,7 @@ impl Worker {
         }
         match resident.plan.restart {
             Restart::Always { backoff } if !self.shared.is_stopping() => {
-                self.restart_after(resident, backoff)
+                self.restart_after(resident, backoff);
             }
             _ => self.end(resident, Down::Stopped),
         }
