@@ -210,11 +210,18 @@ pub trait AnyMessage: Any + Send {
     fn any_lane(&self) -> Lane;
     /// Bytes of the value itself and of its body.
     fn weight(&self) -> usize;
+    /// [`Message::body`].
+    fn any_body(&self) -> Bytes;
     /// Its encoding.
     ///
     /// # Errors
     /// See [`Encoded::of`].
     fn encode(&self) -> Result<Encoded, EncodeError>;
+    /// The encoding of the value alone, at the end of `out`.
+    ///
+    /// # Errors
+    /// If it is longer than `limit`, or its `Serialize` fails; `out` is as it was.
+    fn encode_into(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError>;
 }
 
 impl<M: Message> AnyMessage for M {
@@ -230,7 +237,15 @@ impl<M: Message> AnyMessage for M {
         size_of::<M>() + self.body().len()
     }
 
+    fn any_body(&self) -> Bytes {
+        self.body()
+    }
+
     fn encode(&self) -> Result<Encoded, EncodeError> {
         Encoded::of(self)
+    }
+
+    fn encode_into(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        codec::encode_into(self, limit, out)
     }
 }

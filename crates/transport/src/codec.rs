@@ -6,6 +6,7 @@
 //! format, so that the implementation may change without notice by a peer.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::enc::write::Writer;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -58,14 +59,44 @@ fn config() -> Config {
 ///
 /// # Errors
 /// If it is larger than `limit` or cannot be serialised.
-#[expect(clippy::disallowed_methods, reason = "the one place where bincode is called")]
 pub fn encode<T: Serialize>(value: &T, limit: usize) -> Result<Vec<u8>, EncodeError> {
-    let bytes = bincode::serde::encode_to_vec(value, config())
-        .map_err(|error| EncodeError::Value(error.to_string()))?;
-    if bytes.len() > limit {
-        return Err(EncodeError::TooLarge { len: bytes.len(), limit });
-    }
+    let mut bytes = Vec::new();
+    encode_into(value, limit, &mut bytes)?;
     Ok(bytes)
+}
+
+/// Encodes `value` at the end of `out`, for whoever has a header before it or uses a buffer again.
+///
+/// # Errors
+/// As [`encode`]; then `out` is as it was.
+#[expect(clippy::disallowed_methods, reason = "the one place where bincode is called")]
+pub fn encode_into<T: Serialize>(
+    value: &T,
+    limit: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let start = out.len();
+    let result = bincode::serde::encode_into_writer(value, Appending { out }, config());
+    let len = out.len() - start;
+    let result = match result {
+        Err(error) => Err(EncodeError::Value(error.to_string())),
+        Ok(()) if len > limit => Err(EncodeError::TooLarge { len, limit }),
+        Ok(()) => return Ok(()),
+    };
+    out.truncate(start);
+    result
+}
+
+struct Appending<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl Writer for Appending<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.out.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// Decodes all of `bytes`.
@@ -129,6 +160,15 @@ mod tests {
     fn a_claimed_length_allocates_nothing() {
         let claim = [253, 255, 255, 255, 255, 255, 255, 255, 127];
         assert!(matches!(decode::<Vec<u64>>(&claim), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_leaves_the_buffer_as_it_was() {
+        let mut out = vec![1, 2];
+        assert!(encode_into(&sample(), 15, &mut out).is_err());
+        assert_eq!(out, [1, 2]);
+        encode_into(&sample(), 16, &mut out).unwrap();
+        assert_eq!(out.len(), 18);
     }
 
     #[test]
