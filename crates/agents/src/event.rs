@@ -209,6 +209,9 @@ pub enum RefusedBecause {
     /// There is no such agent.
     #[error("there is no such agent")]
     Unknown,
+    /// This node is stopping, or has given up the receiver's node.
+    #[error("the way to the receiver's node is closed")]
+    Closing,
 }
 
 /// How offloaded work ended.

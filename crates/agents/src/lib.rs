@@ -10,6 +10,8 @@ pub mod event;
 pub mod id;
 pub mod journal;
 pub mod lane;
+#[cfg(feature = "mesh")]
+pub mod mesh;
 pub mod message;
 pub mod registry;
 pub mod rng;

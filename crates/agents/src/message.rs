@@ -169,6 +169,13 @@ impl Body {
         }
     }
 
+    /// Whether its place in the mailbox was granted beforehand.
+    #[must_use]
+    #[inline]
+    pub fn has_credit(&self) -> bool {
+        matches!(self, Self::Wire(wire) if wire.credit.is_some())
+    }
+
     /// The lane it travels in.
     #[must_use]
     pub fn lane(&self) -> Lane {

@@ -23,12 +23,12 @@ mod port;
 mod recorder;
 mod resident;
 mod routes;
-mod shared;
+pub(crate) mod shared;
 mod stage;
 mod status;
 mod supervise;
 mod thread;
-mod worker;
+pub(crate) mod worker;
 mod worker_handle;
 
 use std::io;
@@ -151,6 +151,7 @@ impl Runtime {
             workers: Mutex::default(),
             pool: OnceLock::new(),
             placed: AtomicUsize::new(0),
+            io: OnceLock::new(),
             recorders: Mutex::default(),
             crew: Crew::new(or_all(config.crew)),
             remote: OnceLock::new(),
@@ -300,6 +301,35 @@ impl Runtime {
         }
         self.shared.crew.end();
         late
+    }
+
+    /// A worker for the thread that does a mesh's I/O. Light agents are at home there from now on;
+    /// those that are slow move to the pool.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn io_worker(&self) -> Worker {
+        let pool = self.shared.pool.get().expect("a runtime has a pool from its start");
+        let worker = Worker::new(Arc::clone(&self.shared), pool.first().cloned());
+        let is_first = self.shared.io.set(Arc::clone(worker.handle())).is_ok();
+        assert!(is_first, "a runtime belongs to one mesh");
+        worker
+    }
+
+    #[cfg(feature = "mesh")]
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// From now on agents of other nodes are reached.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn connect(&self, remote: Arc<dyn shared::Remote>) {
+        let is_first = self.shared.remote.set(remote).is_ok();
+        assert!(is_first, "a runtime has one way to other nodes");
+    }
+
+    /// [`stop`](Self::stop) also waits until this returns.
+    #[cfg(feature = "mesh")]
+    pub(crate) fn wait_also_for(&self, end: impl FnOnce() + Send + 'static) {
+        self.shared.keep_thread(std::thread::spawn(end));
     }
 
     fn bear(&self, birth: Birth) -> bool {

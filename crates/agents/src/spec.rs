@@ -69,9 +69,14 @@ pub struct MailboxBounds {
     pub full: WhenFull,
 }
 
+impl MailboxBounds {
+    /// What an agent has unless told otherwise.
+    pub const DEFAULT: Self = Self { messages: 1024, bytes: 16 << 20, full: WhenFull::Refuse };
+}
+
 impl Default for MailboxBounds {
     fn default() -> Self {
-        Self { messages: 1024, bytes: 16 << 20, full: WhenFull::default() }
+        Self::DEFAULT
     }
 }
 

@@ -166,7 +166,8 @@ impl Mailbox {
         Self { id, kind, bounds, stage, counts: Counts::default(), queue: Mutex::new(queue) }
     }
 
-    /// Lets a message in, if there is room. Those that it drove out are then in `lost`.
+    /// Lets a message in, if there is room or another node has credit for it. Those that it drove
+    /// out are then in `lost`.
     #[inline]
     pub fn push(
         &self,
@@ -179,7 +180,7 @@ impl Mailbox {
         if queue.is_closed {
             return Pushed::Closed(envelope.body.lane());
         }
-        if !queue.has_room(weight, &self.bounds) {
+        if !queue.has_room(weight, &self.bounds) && !envelope.body.has_credit() {
             match self.bounds.full {
                 WhenFull::Refuse => {
                     queue.waiting.insert(envelope.from);

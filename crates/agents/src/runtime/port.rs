@@ -242,7 +242,13 @@ impl Inlet {
         Self { bounds, state: Mutex::default() }
     }
 
-    /// Lets a message in, if there is room.
+    /// How much may wait.
+    #[cfg(feature = "mesh")]
+    pub fn bounds(&self) -> MailboxBounds {
+        self.bounds
+    }
+
+    /// Lets a message in, if there is room or another node has credit for it.
     pub fn push(&self, envelope: Envelope) -> Delivered {
         let mut state = self.lock();
         if state.is_closed {
@@ -251,7 +257,7 @@ impl Inlet {
         let weight = envelope.body.weight();
         let is_full =
             state.messages >= self.bounds.messages || state.bytes + weight > self.bounds.bytes;
-        if state.messages > 0 && is_full {
+        if state.messages > 0 && is_full && !envelope.body.has_credit() {
             state.waiting.insert(envelope.from);
             return Delivered::No(envelope.body.lane(), RefusedBecause::Full);
         }

@@ -27,6 +27,15 @@ impl Routes {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
+    /// The bounds of an agent's mailbox, if it is there.
+    #[cfg(feature = "mesh")]
+    pub fn bounds(&self, id: AgentId) -> Option<crate::spec::MailboxBounds> {
+        match self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id)? {
+            Route::Agent(mailbox) => Some(mailbox.bounds),
+            Route::Port(inlet) => Some(inlet.bounds()),
+        }
+    }
+
     /// Adds one. False, and nothing changes, if the id is taken.
     pub fn add(&self, id: AgentId, route: Route) -> bool {
         let mut routes = self.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -39,6 +39,8 @@ pub struct Shared {
     /// Those among them that light agents share, and how many agents were given to them.
     pub pool: OnceLock<Vec<Arc<WorkerHandle>>>,
     pub placed: AtomicUsize,
+    /// The worker on the thread that does a mesh's I/O: home of light agents, if there is one.
+    pub io: OnceLock<Arc<WorkerHandle>>,
     pub recorders: Mutex<Vec<Arc<Recorder>>>,
     /// Threads for the shared states of agents that have none of their own.
     pub crew: Arc<Crew>,
@@ -78,11 +80,8 @@ pub trait Remote: Send + Sync {
     /// Wants to be told, or no longer, of the end of another node's agent.
     fn watch(&self, node: NodeId, me: AgentId, who: AgentId, is_on: bool);
 
-    /// Tells a watcher on another node of the end of a local agent.
-    fn down(&self, node: NodeId, watcher: AgentId, who: AgentId, why: Down);
-
-    /// A local agent that refused another node's sends has room again, or was emptied.
-    fn writable(&self, node: NodeId, waiting: AgentId, who: AgentId);
+    /// Tells another node, which wants to know, of the end of a local agent.
+    fn down(&self, node: NodeId, who: AgentId, why: Down);
 }
 
 /// How a delivery went, for its sender.
@@ -276,26 +275,29 @@ impl Shared {
     /// Tells a watcher, wherever it is.
     pub fn tell_down(&self, watcher: AgentId, who: AgentId, why: Down) {
         match self.elsewhere(watcher) {
-            Some((node, remote)) => remote.down(node, watcher, who, why),
+            Some((node, remote)) => remote.down(node, who, why),
             None => drop(self.tell(watcher, Event::Down(who, why))),
         }
     }
 
     /// Wants to be told, or no longer, of the end of an agent, wherever it is.
     pub fn watch(&self, me: AgentId, who: AgentId, is_on: bool) {
-        let is_there = match self.routes.find(who) {
+        if self.watch_here(me, who, is_on) {
+            return;
+        }
+        match self.elsewhere(who) {
+            Some((node, remote)) => remote.watch(node, me, who, is_on),
+            None if is_on => drop(self.tell(me, Event::Down(who, Down::Unknown))),
+            None => {}
+        }
+    }
+
+    /// The same for an agent of this node; false if there is none.
+    pub fn watch_here(&self, me: AgentId, who: AgentId, is_on: bool) -> bool {
+        match self.routes.find(who) {
             Some(Route::Agent(mailbox)) => mailbox.watch(me, is_on),
             Some(Route::Port(inlet)) => inlet.watch(me, is_on),
-            None => match self.elsewhere(who) {
-                Some((node, remote)) => {
-                    remote.watch(node, me, who, is_on);
-                    true
-                }
-                None => false,
-            },
-        };
-        if !is_there && is_on {
-            self.tell(me, Event::Down(who, Down::Unknown));
+            None => false,
         }
     }
 
@@ -307,13 +309,11 @@ impl Shared {
         first.order(|incoming| incoming.deadlines.push((at, port, ask)));
     }
 
-    /// Tells those who were refused that there is room.
+    /// Tells those who were refused that there is room. They are all local: what other nodes may
+    /// send is bounded by credit, and never refused.
     pub fn tell_writable(&self, waiting: BTreeSet<AgentId>, who: AgentId) {
         for agent in waiting {
-            match self.elsewhere(agent) {
-                Some((node, remote)) => remote.writable(node, agent, who),
-                None => drop(self.tell(agent, Event::Writable(who))),
-            }
+            self.tell(agent, Event::Writable(who));
         }
     }
 
@@ -359,8 +359,12 @@ impl Shared {
         (handle, recorder)
     }
 
-    /// The worker of the pool whose turn it is to take an agent in.
+    /// The worker that is to take a light agent in: the one that does I/O, or the one of the pool
+    /// whose turn it is.
     pub fn pool_worker(&self) -> &Arc<WorkerHandle> {
+        if let Some(io) = self.io.get() {
+            return io;
+        }
         let pool = self.pool.get().expect("agents come after the pool");
         &pool[self.placed.fetch_add(1, Ordering::Relaxed) % pool.len()]
     }

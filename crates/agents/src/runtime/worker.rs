@@ -4,6 +4,8 @@
 //! agent, up to a budget, and carries out each step's effects before the next step.
 
 mod carry_out;
+#[cfg(feature = "mesh")]
+mod inbound;
 mod lifecycle;
 
 use std::collections::VecDeque;

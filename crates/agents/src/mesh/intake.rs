@@ -1,0 +1,308 @@
+//! What comes from other nodes, on its way to agents. Runs on the I/O thread and waits for nobody.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use dx_transport::id::{Incarnation, NodeId};
+use dx_transport::limits::COPY_THRESHOLD;
+use dx_transport::{Batch, Message as Received};
+use rustc_hash::FxHashMap;
+
+use crate::event::{Answer, AskError, Credit, Down, Event, RefusedBecause};
+use crate::id::{AgentId, ReplyTo};
+use crate::lane::Lane;
+use crate::mesh::credit::{self, OPENING};
+use crate::mesh::link::Link;
+use crate::mesh::links::Links;
+use crate::mesh::seat::Seat;
+use crate::mesh::wire::{Amount, BadFrame, Content, Frame, Head};
+use crate::message::{Body, Encoded, Wire};
+use crate::runtime::Reason;
+use crate::runtime::shared::{Letter, Shared};
+use crate::runtime::worker::Worker;
+
+/// Agents of which a node may have messages waiting, or be owed credit.
+pub const MAX_SEATS: usize = 65_536;
+/// Agents of whose end a node may want to be told.
+pub const MAX_WATCHED: usize = 65_536;
+
+/// See the module.
+pub struct Intake {
+    agents: Arc<Shared>,
+    links: Arc<Links>,
+    sources: FxHashMap<NodeId, Source>,
+}
+
+/// A node that sends.
+struct Source {
+    link: Arc<Link>,
+    incarnation: Incarnation,
+    places: FxHashMap<AgentId, Place>,
+    /// Places at which the last cleaning stopped.
+    kept: usize,
+}
+
+/// What a node has with one agent.
+struct Place {
+    seat: Arc<Seat>,
+    /// Of lives before, with messages that wait still.
+    former: Vec<Arc<Seat>>,
+}
+
+impl Intake {
+    pub fn new(agents: Arc<Shared>, links: Arc<Links>) -> Self {
+        Self { agents, links, sources: FxHashMap::default() }
+    }
+
+    /// Passes a batch on.
+    pub fn take(&mut self, batch: &Batch, worker: &mut Worker) {
+        let node = batch.peer();
+        let Some(link) = self.links.find(node) else { return };
+        let incarnation = batch.incarnation();
+        let source = self.sources.entry(node).or_insert_with(|| Source::new(link, incarnation));
+        source.live(incarnation);
+        // Lanes are those that this crate configured.
+        let lane = Lane::ALL[batch.lane().index()];
+        let mut desk = Desk { agents: &self.agents, links: &self.links, source, lane, worker };
+        for message in batch {
+            if let Err(bad) = desk.take(message) {
+                let violations = desk.source.link.violations.fetch_add(1, Ordering::Relaxed);
+                if violations == 0 {
+                    tracing::warn!("node {node} sent what is no frame: {bad}");
+                }
+            }
+        }
+    }
+}
+
+impl Source {
+    fn new(link: Arc<Link>, incarnation: Incarnation) -> Self {
+        Self { link, incarnation, places: FxHashMap::default(), kept: 0 }
+    }
+
+    /// The node lives this life: what was granted to an earlier one is no longer owed.
+    fn live(&mut self, incarnation: Incarnation) {
+        if self.incarnation == incarnation {
+            return;
+        }
+        self.incarnation = incarnation;
+        for (&agent, place) in &mut self.places {
+            let share = place.seat.share();
+            let seat = Seat::new(agent, Arc::clone(&self.link), share);
+            let former = std::mem::replace(&mut place.seat, seat);
+            former.end();
+            place.former.push(former);
+            place.former.retain(|seat| seat.held().messages > 0);
+        }
+    }
+
+    /// The seat for one more message to `agent`; `None` if the node has no place for it.
+    fn admit(
+        &mut self,
+        agents: &Shared,
+        agent: AgentId,
+        bytes: u64,
+        nodes: usize,
+    ) -> Option<Arc<Seat>> {
+        self.open(agents, agent, nodes);
+        let place = self.places.get_mut(&agent)?;
+        if !place.former.is_empty() {
+            place.former.retain(|seat| seat.held().messages > 0);
+            let former: u64 = place.former.iter().map(|seat| seat.held().messages).sum();
+            // A life that begins knows nothing of what the one before left: together they may have
+            // two shares. A node cannot fill memory by restarting.
+            if former + place.seat.held().messages >= 2 * place.seat.share().messages {
+                return None;
+            }
+        }
+        place.seat.admit(bytes).then(|| Arc::clone(&place.seat))
+    }
+
+    /// Makes a seat with an agent, if it exists, there is none, and the node has not too many.
+    fn open(&mut self, agents: &Shared, agent: AgentId, nodes: usize) {
+        if self.places.contains_key(&agent) {
+            return;
+        }
+        let Some(bounds) = agents.routes.bounds(agent) else { return };
+        if self.places.len() > 2 * self.kept + MIN_PLACES || self.places.len() >= MAX_SEATS {
+            self.places.retain(|_, place| {
+                place.former.retain(|seat| seat.held().messages > 0);
+                !place.seat.clear() || !place.former.is_empty()
+            });
+            self.kept = self.places.len();
+        }
+        if self.places.len() < MAX_SEATS {
+            let seat = Seat::new(agent, Arc::clone(&self.link), credit::share(&bounds, nodes));
+            self.places.insert(agent, Place { seat, former: Vec::new() });
+        }
+    }
+}
+
+/// Where the frames of one batch are dealt with.
+struct Desk<'a> {
+    agents: &'a Arc<Shared>,
+    links: &'a Arc<Links>,
+    source: &'a mut Source,
+    lane: Lane,
+    worker: &'a mut Worker,
+}
+
+impl Desk<'_> {
+    fn take(&mut self, message: Received<'_>) -> Result<(), BadFrame> {
+        match Frame::read(message.as_slice())? {
+            Frame::Content(head, content) => self.content(head, content, message),
+            Frame::Failed { to, from, error } => {
+                if self.vouch(from) {
+                    self.answer(to, Err(error));
+                }
+            }
+            Frame::Watch(who) => self.watch(who),
+            Frame::Unwatch(who) => {
+                self.source.link.watched().remove(&who);
+                self.agents.watch_here(self.watcher(), who, false);
+            }
+            Frame::Down(who, why) => {
+                if self.vouch(who) {
+                    self.down(who, why);
+                }
+            }
+            Frame::Grant { to, freed, share } => self.source.link.granted(to, freed, share),
+            Frame::Probe { to, round } => self.probe(to, round),
+            Frame::Held { to, round, held } => self.source.link.settled(to, round, held),
+        }
+        Ok(())
+    }
+
+    /// Whether the node may speak for an agent: only for its own.
+    fn vouch(&self, from: AgentId) -> bool {
+        let is_own = self.agents.directory.node_of(from) == Some(self.source.link.node);
+        if !is_own {
+            self.agents.dead_letters.add(Reason::Forged, 1);
+            self.source.link.violations.fetch_add(1, Ordering::Relaxed);
+        }
+        is_own
+    }
+
+    fn content(&mut self, head: Head, content: Content<'_>, message: Received<'_>) {
+        let (to, from, ask) = match head {
+            Head::Tell { to, from } => (to, from, None),
+            Head::Ask { to, from, ask } => (to, from, Some(ask)),
+            Head::Reply { to, from } => {
+                if self.vouch(from) {
+                    let body = encoded(content, message, self.lane).into();
+                    self.answer(to, Ok(Answer { from, body }));
+                }
+                return;
+            }
+        };
+        if !self.vouch(from) {
+            return;
+        }
+        let bytes = content.value.len() + content.body.len();
+        let question = ask.map(|ask| ReplyTo { agent: from, ask });
+        if let Err(why) = self.deliver(from, to, question, bytes, content, message)
+            && let Some(question) = question
+        {
+            let error = AskError::Refused(why);
+            self.source.link.say(&Frame::Failed { to: question, from: to, error });
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        from: AgentId,
+        to: AgentId,
+        question: Option<ReplyTo>,
+        bytes: usize,
+        content: Content<'_>,
+        message: Received<'_>,
+    ) -> Result<(), RefusedBecause> {
+        let Some(seat) = self.source.admit(self.agents, to, bytes as u64, self.links.len()) else {
+            return Err(self.turn_away(to, bytes));
+        };
+        let wire = Wire {
+            encoded: encoded(content, message, self.lane),
+            credit: Some(Credit::new(seat, bytes)),
+        };
+        let body = Body::Wire(Box::new(wire));
+        let ask = question.map(|question| question.ask);
+        self.worker.deliver(Letter { from, to, ask, body })
+    }
+
+    /// A message has no place: the agent does not exist, or the node sent more than it may.
+    fn turn_away(&self, to: AgentId, bytes: usize) -> RefusedBecause {
+        if self.agents.routes.bounds(to).is_some() {
+            self.source.link.violations.fetch_add(1, Ordering::Relaxed);
+            self.agents.dead_letters.add(Reason::Refused, 1);
+            return RefusedBecause::Full;
+        }
+        self.agents.dead_letters.add(Reason::NoSuchAgent, 1);
+        let freed = Amount { messages: 1, bytes: bytes as u64 };
+        self.source.link.say(&Frame::Grant { to, freed, share: OPENING });
+        RefusedBecause::Unknown
+    }
+
+    fn answer(&mut self, to: ReplyTo, answer: Result<Answer, AskError>) {
+        let is_open = self.links.asks().answer(to);
+        if !is_open || !self.worker.tell(to.agent, Event::Reply(to.ask, answer)) {
+            self.agents.dead_letters.add(Reason::LateAnswer, 1);
+        }
+    }
+
+    /// Stands for the whole node among the watchers of an agent: one entry, however many of its
+    /// agents watch. No single agent of another node is ever among them.
+    fn watcher(&self) -> AgentId {
+        AgentId::dynamic(self.source.link.node, 0)
+    }
+
+    fn watch(&mut self, who: AgentId) {
+        {
+            let mut watched = self.source.link.watched();
+            if watched.len() >= MAX_WATCHED && !watched.contains(&who) {
+                self.source.link.violations.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            watched.insert(who);
+        }
+        if !self.agents.watch_here(self.watcher(), who, true) {
+            self.source.link.watched().remove(&who);
+            self.source.link.say(&Frame::Down(who, Down::Unknown));
+        }
+    }
+
+    fn down(&mut self, who: AgentId, why: Down) {
+        let watchers = self.links.watchers(self.source.link.node, who, why);
+        for watcher in watchers {
+            self.worker.tell(watcher, Event::Down(who, why));
+        }
+    }
+
+    fn probe(&mut self, to: AgentId, round: u64) {
+        let lane = self.lane as usize;
+        // What comes in the other lanes before their probes must be counted.
+        self.source.open(self.agents, to, self.links.len());
+        let held = match self.source.places.get(&to) {
+            Some(place) => place.seat.probe(round, lane),
+            // Where there is no agent nothing is ever held. One answer is enough.
+            None => (self.lane == Lane::Bulk).then(Amount::default),
+        };
+        if let Some(held) = held {
+            self.source.link.say(&Frame::Held { to, round, held });
+        }
+    }
+}
+
+/// The message as its receiver opens it. Small parts are copied, so that none keeps a whole receive
+/// buffer; large ones share it.
+fn encoded(content: Content<'_>, message: Received<'_>, lane: Lane) -> Encoded {
+    let shared = (message.len() > COPY_THRESHOLD).then(|| message.to_bytes());
+    let part = |bytes: &[u8]| match &shared {
+        Some(shared) => shared.slice_ref(bytes),
+        None => Bytes::copy_from_slice(bytes),
+    };
+    Encoded { tag: content.tag, lane, value: part(content.value), body: part(content.body) }
+}
+
+/// Agents that are remembered for a node before those with nothing waiting are forgotten.
+const MIN_PLACES: usize = 1024;

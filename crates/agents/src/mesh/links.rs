@@ -1,0 +1,333 @@
+//! The ways to all other nodes, as the agents' runtime sees them.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+
+use dx_transport::codec::EncodeError;
+use dx_transport::id::NodeId;
+use dx_transport::mesh::{Peer, SendError};
+use rustc_hash::FxHashMap;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use crate::event::{AskError, Down, Event, RefusedBecause};
+use crate::id::{AgentId, ReplyTo};
+use crate::mesh::asks::Asks;
+use crate::mesh::link::{Link, Parcel, Sent};
+use crate::mesh::outbox::Waiting;
+use crate::mesh::wire::{Frame, Head};
+use crate::message::{Body, MAX_MESSAGE, tag};
+use crate::runtime::Reason;
+use crate::runtime::shared::{Letter, Remote, Shared};
+use crate::spec::{MailboxBounds, WhenFull};
+
+/// See the module.
+pub struct Links {
+    agents: Weak<Shared>,
+    links: RwLock<FxHashMap<NodeId, Arc<Link>>>,
+    asks: Mutex<Asks>,
+    watches: Mutex<Watches>,
+    /// Told when something that waited has left.
+    progress: Arc<Notify>,
+}
+
+/// Who wants to be told of the end of which agent, by that agent's node.
+pub type Watches = BTreeMap<NodeId, BTreeMap<AgentId, BTreeSet<AgentId>>>;
+
+thread_local! {
+    /// Where frames are put together, so that a small message costs no allocation.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Scratch memory that a thread keeps.
+const MAX_SCRATCH: usize = 64 * 1024;
+
+impl Links {
+    pub fn new(agents: &Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self {
+            agents: Arc::downgrade(agents),
+            links: RwLock::default(),
+            asks: Mutex::default(),
+            watches: Mutex::default(),
+            progress: Arc::default(),
+        })
+    }
+
+    /// Adds the way to a node; one that is known stays.
+    pub fn add(&self, peer: Peer, io: Handle) {
+        let link = Link::new(peer, io, Weak::clone(&self.agents), Arc::clone(&self.progress));
+        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        links.entry(link.node).or_insert(link);
+    }
+
+    pub fn find(&self, node: NodeId) -> Option<Arc<Link>> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+    }
+
+    /// All of them, in the order of their nodes.
+    pub fn all(&self) -> Vec<Arc<Link>> {
+        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+        let mut links: Vec<_> = links.values().cloned().collect();
+        links.sort_by_key(|link| link.node);
+        links
+    }
+
+    /// Waits until nothing waits on this side of the transport, but not beyond `deadline`: how many
+    /// messages do then, for which nodes.
+    pub async fn flushed(&self, deadline: Instant) -> Vec<(NodeId, usize)> {
+        loop {
+            let waiting = |link: &Arc<Link>| (link.node, link.waiting());
+            let mut unsent: Vec<_> = self.all().iter().map(waiting).collect();
+            unsent.retain(|(_, count)| *count > 0);
+            if unsent.is_empty() || timeout_at(deadline, self.progress.notified()).await.is_err() {
+                return unsent;
+            }
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// Who is to be told that an agent of another node is down. After its end there is nothing
+    /// more to tell.
+    pub fn watchers(&self, node: NodeId, who: AgentId, why: Down) -> Vec<AgentId> {
+        let mut watches = self.watches();
+        let Some(watched) = watches.get_mut(&node) else { return Vec::new() };
+        let watchers = if is_final(why) {
+            watched.remove(&who).unwrap_or_default()
+        } else {
+            watched.get(&who).cloned().unwrap_or_default()
+        };
+        watchers.into_iter().collect()
+    }
+
+    pub fn asks(&self) -> MutexGuard<'_, Asks> {
+        self.asks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn watches(&self) -> MutexGuard<'_, Watches> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, reason: Reason, count: u64) {
+        if let Some(agents) = self.agents.upgrade() {
+            agents.dead_letters.add(reason, count);
+        }
+    }
+
+    fn tell(&self, to: AgentId, event: Event) {
+        if let Some(agents) = self.agents.upgrade() {
+            agents.tell(to, event);
+        }
+    }
+
+    /// A question ends without an answer, for a reason of this side's.
+    fn fail(&self, question: ReplyTo, error: AskError) {
+        self.tell(question.agent, Event::Reply(question.ask, Err(error)));
+    }
+
+    /// Older messages gave way to a newer one.
+    fn bury(&self, dropped: Vec<Waiting>) {
+        if dropped.is_empty() {
+            return;
+        }
+        self.count(Reason::OutboxFull, dropped.len() as u64);
+        for Waiting { from, ask, .. } in dropped {
+            let Some(ask) = ask else { continue };
+            let question = ReplyTo { agent: from, ask };
+            if self.asks().answer(question) {
+                self.fail(question, AskError::Refused(RefusedBecause::Full));
+            }
+        }
+    }
+
+    fn refuse(&self, error: &EncodeError) -> RefusedBecause {
+        self.count(Reason::Unsendable, 1);
+        match *error {
+            EncodeError::TooLarge { len, limit } => RefusedBecause::TooLarge { len, limit },
+            EncodeError::Value(_) => RefusedBecause::Unencodable,
+        }
+    }
+
+    fn undo(&self, question: Option<ReplyTo>) {
+        if let Some(question) = question {
+            // The caller tells whoever asked.
+            let _ = self.asks().answer(question);
+        }
+    }
+
+    fn dispatch(
+        &self,
+        link: &Arc<Link>,
+        parcel: &Parcel<'_>,
+        policy: WhenFull,
+    ) -> Result<(), RefusedBecause> {
+        let (from, ask) = (parcel.from, parcel.ask);
+        let question = ask.map(|ask| ReplyTo { agent: from, ask });
+        if let Some(ReplyTo { agent, ask }) = question {
+            // Noted before it leaves: the answer may be faster than this thread.
+            let given_up = self.asks().ask(agent, ask, link.node);
+            if let Some(oldest) = given_up {
+                self.fail(oldest, AskError::Refused(RefusedBecause::Full));
+            }
+        }
+        match link.send(parcel, policy) {
+            Sent::Yes(dropped) => {
+                self.bury(dropped);
+                Ok(())
+            }
+            Sent::Dropped => {
+                self.count(Reason::OutboxFull, 1);
+                self.undo(question);
+                // A question always has an end.
+                if question.is_some() { Err(RefusedBecause::Full) } else { Ok(()) }
+            }
+            Sent::Full => {
+                self.count(Reason::Refused, 1);
+                self.undo(question);
+                Err(RefusedBecause::Full)
+            }
+            Sent::No(error) => {
+                self.count(Reason::Unsendable, 1);
+                self.undo(question);
+                Err(match error {
+                    SendError::TooLarge { limit, .. } => {
+                        RefusedBecause::TooLarge { len: parcel.frame.len(), limit }
+                    }
+                    _ => RefusedBecause::Closing,
+                })
+            }
+        }
+    }
+}
+
+impl Remote for Links {
+    fn send(&self, node: NodeId, letter: Letter, policy: WhenFull) -> Result<(), RefusedBecause> {
+        let Some(link) = self.find(node) else {
+            self.count(Reason::NoSuchAgent, 1);
+            return Err(RefusedBecause::Unknown);
+        };
+        let Letter { from, to, ask, body } = letter;
+        let head = match ask {
+            None => Head::Tell { to, from },
+            Some(ask) => Head::Ask { to, from, ask },
+        };
+        let bounds = || {
+            let agents = self.agents.upgrade();
+            let spec = agents.as_ref().and_then(|agents| agents.directory.agent(to));
+            spec.map_or(MailboxBounds::DEFAULT, |spec| spec.options.mailbox)
+        };
+        with_frame(head, &body, |frame| {
+            let (frame, cost) = frame.map_err(|error| self.refuse(&error))?;
+            let lane = body.lane();
+            let parcel = Parcel { from, to, ask, lane, frame, bounds: &bounds, cost };
+            self.dispatch(&link, &parcel, policy)
+        })
+    }
+
+    fn answer(&self, node: NodeId, from: AgentId, to: ReplyTo, answer: Result<Body, AskError>) {
+        let Some(link) = self.find(node) else { return self.count(Reason::NoSuchAgent, 1) };
+        let refused = match &answer {
+            Ok(body) => with_frame(Head::Reply { to, from }, body, |frame| match frame {
+                Ok((frame, _)) => {
+                    if !link.post(body.lane(), frame) {
+                        self.count(Reason::OutboxFull, 1);
+                    }
+                    None
+                }
+                Err(error) => Some(AskError::Refused(self.refuse(&error))),
+            }),
+            Err(error) => Some(*error),
+        };
+        let failed = refused.map(|error| Frame::Failed { to, from, error });
+        if failed.is_some_and(|failed| !link.say(&failed)) {
+            self.count(Reason::OutboxFull, 1);
+        }
+    }
+
+    fn watch(&self, node: NodeId, me: AgentId, who: AgentId, is_on: bool) {
+        let is_news = {
+            let mut watches = self.watches();
+            let watched = watches.entry(node).or_default();
+            let watchers = watched.entry(who).or_default();
+            let was_on = !watchers.is_empty();
+            if is_on {
+                watchers.insert(me);
+            } else {
+                watchers.remove(&me);
+            }
+            let now_on = !watchers.is_empty();
+            if !now_on {
+                watched.remove(&who);
+            }
+            was_on != now_on
+        };
+        match self.find(node) {
+            None if is_on => self.tell(me, Event::Down(who, Down::Unknown)),
+            Some(link) if is_news => {
+                // Refused only when far too much waits: then the next session repeats it.
+                link.say(&if is_on { Frame::Watch(who) } else { Frame::Unwatch(who) });
+            }
+            _ => {}
+        }
+    }
+
+    fn down(&self, node: NodeId, who: AgentId, why: Down) {
+        let Some(link) = self.find(node) else { return };
+        if is_final(why) {
+            link.watched().remove(&who);
+        }
+        link.say(&Frame::Down(who, why));
+    }
+}
+
+/// Whether nothing follows this end.
+fn is_final(why: Down) -> bool {
+    matches!(why, Down::Stopped | Down::Panicked | Down::Unknown)
+}
+
+/// Puts a frame together, in memory that the thread keeps, and passes it on with its weight.
+fn with_frame<T>(
+    head: Head,
+    body: &Body,
+    then: impl FnOnce(Result<(&[u8], u64), EncodeError>) -> T,
+) -> T {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.clear();
+        let result = write(head, body, scratch);
+        let result = then(result.map(|cost| (scratch.as_slice(), cost)));
+        if scratch.capacity() > MAX_SCRATCH {
+            *scratch = Vec::new();
+        }
+        result
+    })
+}
+
+fn write(head: Head, body: &Body, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
+    let (start, beside) = match body {
+        Body::Typed(message) => {
+            let beside = message.any_body();
+            let len = beside.len();
+            let room = MAX_MESSAGE
+                .checked_sub(len)
+                .ok_or(EncodeError::TooLarge { len, limit: MAX_MESSAGE })?;
+            head.write(tag(message.name()), len, out);
+            let start = out.len();
+            message.encode_into(room, out)?;
+            (start, beside)
+        }
+        Body::Wire(wire) => {
+            let encoded = &wire.encoded;
+            head.write(encoded.tag, encoded.body.len(), out);
+            let start = out.len();
+            out.extend_from_slice(&encoded.value);
+            (start, encoded.body.clone())
+        }
+    };
+    out.extend_from_slice(&beside);
+    Ok((out.len() - start) as u64)
+}

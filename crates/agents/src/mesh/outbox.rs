@@ -1,0 +1,115 @@
+//! What waits for credit, or for room in a lane of the link, on its way to one agent.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::id::{AgentId, AskId};
+use crate::lane::Lane;
+use crate::spec::WhenFull;
+
+/// Messages that may wait for one agent of another node.
+pub const MAX_WAITING: usize = 256;
+/// Their bytes. One message may always wait, however large.
+pub const MAX_WAITING_BYTES: usize = 1024 * 1024;
+
+/// A message that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The whole frame.
+    pub frame: Bytes,
+    /// What it takes of the receiver's mailbox.
+    pub cost: u64,
+    /// Who sent it.
+    pub from: AgentId,
+    /// The question that it is.
+    pub ask: Option<AskId>,
+}
+
+/// See the module. In order within a lane.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    lanes: [VecDeque<Waiting>; 3],
+    messages: usize,
+    bytes: usize,
+    /// Who found no room, and hears when there is some.
+    refused: Vec<AgentId>,
+}
+
+/// How a message fared.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Offered {
+    /// It waits; these older ones were dropped for it.
+    Kept(Vec<Waiting>),
+    /// There was no room: its sender hears of room when there is some.
+    Refused,
+    /// There was no room, and it is dropped.
+    Dropped,
+}
+
+impl Outbox {
+    /// Appends a message, by the policy of its sender.
+    pub fn offer(&mut self, lane: Lane, waiting: Waiting, policy: WhenFull) -> Offered {
+        let mut dropped = Vec::new();
+        while !self.has_room(waiting.frame.len()) {
+            match policy {
+                WhenFull::Refuse => {
+                    if !self.refused.contains(&waiting.from) {
+                        self.refused.push(waiting.from);
+                    }
+                    return Offered::Refused;
+                }
+                WhenFull::DropNewest => return Offered::Dropped,
+                WhenFull::DropOldest => dropped.extend(self.drop_oldest(lane)),
+            }
+        }
+        self.messages += 1;
+        self.bytes += waiting.frame.len();
+        self.lanes[lane as usize].push_back(waiting);
+        Offered::Kept(dropped)
+    }
+
+    /// The next message of a lane.
+    #[must_use]
+    pub fn front(&self, lane: Lane) -> Option<&Waiting> {
+        self.lanes[lane as usize].front()
+    }
+
+    /// Takes it.
+    pub fn pop(&mut self, lane: Lane) -> Option<Waiting> {
+        let waiting = self.lanes[lane as usize].pop_front()?;
+        self.messages -= 1;
+        self.bytes -= waiting.frame.len();
+        Some(waiting)
+    }
+
+    /// Who found no room, once half of it is free.
+    #[must_use]
+    pub fn writable(&mut self) -> Vec<AgentId> {
+        let is_half_empty = self.messages <= MAX_WAITING / 2 && self.bytes <= MAX_WAITING_BYTES / 2;
+        if is_half_empty { std::mem::take(&mut self.refused) } else { Vec::new() }
+    }
+
+    /// Messages and bytes that wait.
+    #[must_use]
+    pub fn depth(&self) -> (usize, usize) {
+        (self.messages, self.bytes)
+    }
+
+    /// Whether nothing waits and nobody does.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages == 0 && self.refused.is_empty()
+    }
+
+    fn has_room(&self, bytes: usize) -> bool {
+        self.messages == 0
+            || (self.messages < MAX_WAITING && self.bytes + bytes <= MAX_WAITING_BYTES)
+    }
+
+    /// The oldest of this lane; where it has none, of the least urgent that has some.
+    fn drop_oldest(&mut self, lane: Lane) -> Option<Waiting> {
+        let lanes = [lane, Lane::Bulk, Lane::Normal, Lane::Urgent];
+        lanes.into_iter().find_map(|lane| self.pop(lane))
+    }
+}

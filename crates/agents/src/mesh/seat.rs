@@ -1,0 +1,87 @@
+//! What one agent of this node grants one other node, and how it is given back.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::event::Account;
+use crate::id::AgentId;
+use crate::mesh::credit::Quota;
+use crate::mesh::link::Link;
+use crate::mesh::wire::{Amount, Frame};
+
+/// See the module.
+pub struct Seat {
+    agent: AgentId,
+    link: Arc<Link>,
+    quota: Mutex<Quota>,
+    /// The node has begun another life, which knows nothing of these messages.
+    is_over: AtomicBool,
+}
+
+impl Seat {
+    /// A seat of so many places, which the node is told.
+    pub fn new(agent: AgentId, link: Arc<Link>, share: Amount) -> Arc<Self> {
+        let quota = Mutex::new(Quota::new(share));
+        let seat = Self { agent, link, quota, is_over: AtomicBool::new(false) };
+        seat.grant(Amount::default(), share);
+        Arc::new(seat)
+    }
+
+    /// Lets a message in; false if the node has no place for it.
+    pub fn admit(&self, bytes: u64) -> bool {
+        self.quota().admit(bytes)
+    }
+
+    /// A probe came; see [`Quota::probe`].
+    pub fn probe(&self, round: u64, lane: usize) -> Option<Amount> {
+        self.quota().probe(round, lane)
+    }
+
+    /// Messages and bytes that wait.
+    pub fn held(&self) -> Amount {
+        self.quota().held()
+    }
+
+    /// What may.
+    pub fn share(&self) -> Amount {
+        self.quota().share()
+    }
+
+    /// The node's life is over.
+    pub fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+    }
+
+    /// Gives back all that is free; whether nothing is left then.
+    pub fn clear(&self) -> bool {
+        let (freed, share, is_idle) = {
+            let mut quota = self.quota();
+            (quota.flush(), quota.share(), quota.is_idle())
+        };
+        if freed != Amount::default() {
+            self.grant(freed, share);
+        }
+        is_idle
+    }
+
+    fn grant(&self, freed: Amount, share: Amount) {
+        // What is dropped here because far too much waits is found out by the next probe.
+        self.link.say(&Frame::Grant { to: self.agent, freed, share });
+    }
+
+    fn quota(&self) -> MutexGuard<'_, Quota> {
+        self.quota.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Account for Seat {
+    fn give_back(&self, bytes: usize) {
+        let (freed, share) = {
+            let mut quota = self.quota();
+            (quota.free(bytes as u64), quota.share())
+        };
+        if let Some(freed) = freed.filter(|_| !self.is_over.load(Ordering::Acquire)) {
+            self.grant(freed, share);
+        }
+    }
+}
