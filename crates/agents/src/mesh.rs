@@ -85,9 +85,9 @@ pub enum StartNodeError {
         /// Why.
         error: AddPeerError,
     },
-    /// The operating system gives no threads.
-    #[error("no thread could be started: {0}")]
-    Threads(std::io::Error),
+    /// Its runtime cannot: no threads, or no journal.
+    #[error(transparent)]
+    Runtime(#[from] crate::runtime::StartError),
     /// An agent of it cannot start.
     #[error("agent {agent} cannot start: {error}")]
     Agent {
@@ -138,7 +138,7 @@ impl Node {
         let io = IoThread::start(config.mesh.lanes(lanes()))?;
         let (node, incarnation) = (io.mesh.node(), io.mesh.incarnation());
         let runtime = RuntimeConfig { node, incarnation, ..config.runtime };
-        let runtime = Runtime::start(runtime).map_err(StartNodeError::Threads)?;
+        let runtime = Runtime::start(runtime)?;
         let worker = runtime.io_worker();
         let agents = Arc::clone(runtime.shared());
         let links = Links::new(&agents);
