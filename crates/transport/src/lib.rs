@@ -69,6 +69,8 @@ pub mod limits;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 pub mod outbox;
+#[cfg(feature = "mesh")]
+mod patience;
 mod private_file;
 mod proof;
 pub mod secret;

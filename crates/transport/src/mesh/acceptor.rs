@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::handshake::{Handshake, RejectCode, Step};
 use crate::hello::Hello;
@@ -20,6 +20,7 @@ use crate::mesh::places::Place;
 use crate::mesh::shared::Shared;
 use crate::mesh::task::fresh_nonce;
 use crate::mesh::waiters::lock;
+use crate::patience::Patience;
 use crate::transport::{Incoming, Link, Listener};
 
 /// Pause after the operating system refused to accept, most likely for want of file descriptors.
@@ -85,7 +86,7 @@ async fn welcome(mesh: Arc<Shared>, transport: &'static str, incoming: Incoming,
             () = place.displaced() => Err(LinkError::Displaced),
         }
     };
-    let result = timeout(mesh.config.bounds.handshake_timeout, greeting).await;
+    let result = Patience::new(mesh.config.bounds.handshake_timeout).wait(greeting).await;
     drop(place);
     match result.unwrap_or(Err(LinkError::Timeout)) {
         Ok(()) => drop(mesh.handshakes.accepted.fetch_add(1, Ordering::Relaxed)),

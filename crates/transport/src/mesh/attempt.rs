@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use tokio::time::{Instant, timeout, timeout_at};
-
 use crate::handshake::{Handshake, Step};
 use crate::hello::Hello;
 use crate::id::{NodeId, SessionNonce};
@@ -14,6 +12,7 @@ use crate::mesh::converse;
 use crate::mesh::event::LinkError;
 use crate::mesh::peer::{PeerShared, Target};
 use crate::mesh::shared::Shared;
+use crate::patience::Patience;
 use crate::transport::{DialError, Link};
 
 /// A link whose handshake is done, on its way to the peer's task.
@@ -54,9 +53,9 @@ pub(crate) async fn dial(
         return Attempt { address, result: None };
     }
     let mut connecting = std::pin::pin!(connect(&mesh, peer.node, &target, nonce));
-    let in_time = timeout(mesh.config.dialing.next_address, &mut connecting).await;
+    let in_time = Patience::new(mesh.config.dialing.next_address).wait(&mut connecting).await;
     drop(place);
-    let result = if let Ok(result) = in_time { result } else { connecting.await };
+    let result = if let Some(result) = in_time { result } else { connecting.await };
     let counter = match result {
         Ok(_) => &mesh.handshakes.dialed,
         Err(_) => &mesh.handshakes.dial_failures,
@@ -71,12 +70,12 @@ async fn connect(
     target: &Target,
     nonce: SessionNonce,
 ) -> Result<Candidate, LinkError> {
-    let deadline = Instant::now() + mesh.config.bounds.handshake_timeout;
+    let mut patience = Patience::new(mesh.config.bounds.handshake_timeout);
     let dialing = target.transport.dial(target.address.endpoint(), peer, mesh.lanes.len());
-    let no_answer = |_| DialError::Timeout(target.address.to_string());
-    let link = timeout_at(deadline, dialing).await.map_err(no_answer)??;
+    let no_answer = || DialError::Timeout(target.address.to_string());
+    let link = patience.wait(dialing).await.ok_or_else(no_answer)??;
     let greeting = greet(mesh, peer, target, nonce, link);
-    timeout_at(deadline, greeting).await.map_err(|_| LinkError::Timeout)?
+    patience.wait(greeting).await.ok_or(LinkError::Timeout)?
 }
 
 async fn greet(

@@ -10,8 +10,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::time::timeout;
-
 use super::{
     BindError, BoxFuture, CreateError, DialError, Incoming, Link, Listener, MustProve, Transport,
     host,
@@ -19,6 +17,7 @@ use super::{
 use crate::id::NodeId;
 use crate::identity::{NodeIdentity, dns_name};
 use crate::limits;
+use crate::patience::Patience;
 use config::Configs;
 use endpoint::{BoundEndpoint, Endpoints};
 use link::QuicLink;
@@ -96,10 +95,10 @@ impl Transport for Quic {
             let share = limits::HANDSHAKE_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(1);
             let mut errors = Vec::new();
             for address in addresses {
-                match timeout(share, self.connect(address, peer, lanes)).await {
-                    Ok(Ok(link)) => return Ok(link),
-                    Ok(Err(error)) => errors.push(error),
-                    Err(_) => errors.push(DialError::Timeout(address.to_string())),
+                match Patience::new(share).wait(self.connect(address, peer, lanes)).await {
+                    Some(Ok(link)) => return Ok(link),
+                    Some(Err(error)) => errors.push(error),
+                    None => errors.push(DialError::Timeout(address.to_string())),
                 }
             }
             Err(host::worst(errors))

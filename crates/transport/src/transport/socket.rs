@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{BindError, BoxFuture, DialError, Incoming, Link, Listener, MustProve, host};
 use crate::limits;
+use crate::patience::Patience;
 
 /// Segments that go into one system call, at most. A batch is a handful of them.
 pub(super) const MAX_SLICES: usize = 64;
@@ -128,10 +129,10 @@ async fn connect_to_any(addresses: Vec<SocketAddr>) -> Result<TcpStream, DialErr
     let share = limits::HANDSHAKE_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(u32::MAX);
     let mut errors = Vec::new();
     for address in addresses {
-        match timeout(share, connect_to(address)).await {
-            Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => errors.push(host::dial_error(address, error)),
-            Err(_) => errors.push(DialError::Timeout(address.to_string())),
+        match Patience::new(share).wait(connect_to(address)).await {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => errors.push(host::dial_error(address, error)),
+            None => errors.push(DialError::Timeout(address.to_string())),
         }
     }
     Err(host::worst(errors))
