@@ -20,6 +20,8 @@ mod registry;
 mod socket;
 #[cfg(feature = "tcp")]
 mod tcp;
+#[cfg(feature = "tcp")]
+mod tcp_info;
 #[cfg(feature = "tls")]
 mod tls;
 

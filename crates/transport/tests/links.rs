@@ -56,6 +56,16 @@ for_all_transports! {
     a_taken_endpoint_is_reported
     an_endpoint_is_free_again_when_its_listener_is_gone
     a_listener_tells_where_it_listens
+    a_link_knows_its_path
+}
+
+async fn a_link_knows_its_path(fixture: Fixture) {
+    let (mut dialer, mut acceptor) = fixture.pair().await;
+    dialer.write(0, &[1; 64]).await;
+    acceptor.read(0, 64).await;
+    let stats = dialer.link.stats();
+    let knows = stats.rtt_us > 0 && stats.congestion_window > 0;
+    assert_eq!(knows, fixture.has_path(), "{stats:?}");
 }
 
 async fn bytes_arrive_in_order_on_every_channel(fixture: Fixture) {
@@ -376,15 +386,6 @@ mod over_quic {
         })
         .await;
         assert!(arrived < bulk / 2, "{arrived} of {bulk} bytes came first");
-    }
-
-    #[tokio::test]
-    async fn a_link_knows_its_path() {
-        let (mut dialer, mut acceptor) = Fixture::new("quic").pair().await;
-        dialer.write(0, &[1; 64]).await;
-        acceptor.read(0, 64).await;
-        let stats = dialer.link.stats();
-        assert!(stats.rtt_us > 0 && stats.congestion_window > 0, "{stats:?}");
     }
 
     #[tokio::test]

@@ -9,7 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::socket::{self, Linger, MAX_SLICES, SocketListener};
-use super::{BindError, BoxFuture, DialError, Link, Listener, PeerProof, Transport};
+use super::tcp_info;
+use super::{BindError, BoxFuture, DialError, Link, LinkStats, Listener, PeerProof, Transport};
 use crate::id::NodeId;
 use crate::session::SendQueue;
 
@@ -114,5 +115,9 @@ impl Link for TcpLink {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
         }
         self.closing.get_or_insert_default().poll(cx, &self.stream)
+    }
+
+    fn stats(&self) -> LinkStats {
+        tcp_info::path(&self.stream)
     }
 }

@@ -11,7 +11,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 use super::socket::{self, Linger, MAX_SLICES, SocketListener};
 use super::{
-    BindError, BoxFuture, CreateError, DialError, Link, Listener, PeerProof, Transport, refusal,
+    BindError, BoxFuture, CreateError, DialError, Link, LinkStats, Listener, PeerProof, Transport,
+    refusal, tcp_info,
 };
 use crate::id::NodeId;
 use crate::identity::{self, NodeIdentity};
@@ -228,5 +229,9 @@ impl Link for TlsLink {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx)).map_err(link_error)?;
         }
         self.closing.get_or_insert_default().poll(cx, self.stream.get_ref().0.get_ref())
+    }
+
+    fn stats(&self) -> LinkStats {
+        tcp_info::path(self.stream.get_ref().0.get_ref())
     }
 }

@@ -48,6 +48,11 @@ impl Fixture {
         Self { name, acceptor, dialer }
     }
 
+    /// Whether links go through a network, if only this host's own.
+    pub fn has_path(&self) -> bool {
+        self.name != "memory"
+    }
+
     pub fn acceptor(&self) -> Arc<dyn Transport> {
         self.acceptor.clone()
     }
