@@ -403,7 +403,7 @@ fn idle_links_ping_and_measure_the_round_trip() {
 }
 
 #[test]
-fn close_is_the_last_thing_said() {
+fn no_message_follows_a_close_and_what_comes_is_still_acknowledged() {
     let mut world = World::new(&two_reliable(), 1);
     world.link();
     world.settle();
@@ -415,11 +415,20 @@ fn close_is_the_last_thing_said() {
     world.ends[0].session.close(CloseCode::Drained, "bye");
     world.transmit(0);
     assert!(world.ends[0].session.is_closed());
+    world.send(0, 1, 100);
     assert!(!world.transmit(0));
     world.deliver(0, 0, usize::MAX);
     let closed = Signal::Closed { code: CloseCode::Drained, reason: "bye".into() };
     assert_eq!(world.ends[1].signals[1..], [Signal::GoAway, closed]);
     assert_eq!(world.ends[1].received[1].len(), 1);
+
+    world.send(1, 1, 100);
+    world.transmit(1);
+    world.deliver(1, 0, usize::MAX);
+    world.advance(Duration::from_millis(20));
+    assert!(world.transmit(0));
+    world.deliver(0, 0, usize::MAX);
+    assert!(world.ends[1].session.is_drained(&world.ends[1].outbox));
 }
 
 #[derive(Clone, Debug)]
