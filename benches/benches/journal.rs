@@ -113,5 +113,25 @@ fn committer(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, raw, journal, committer);
+/// What a start costs: a log of records only is read, checked and kept in memory.
+fn open_again(criterion: &mut Criterion) {
+    const RECORDS: u64 = (64 << 20) / RECORD as u64;
+    let folder = folder();
+    let mut written = open(folder.path());
+    let payload = Bytes::from(vec![7; RECORD]);
+    for number in 0..RECORDS {
+        let record = Entry::Record(&payload[..]);
+        written.append(number % AGENTS, record).expect("accepted");
+        if number % 1024 == 0 {
+            written.sync().expect("synced");
+        }
+    }
+    written.sync().expect("synced");
+    drop(written);
+    let mut group = criterion.benchmark_group("journal, open 64 MiB");
+    group.throughput(Throughput::Elements(RECORDS)).sample_size(10);
+    group.bench_function("256 B", |bencher| bencher.iter_with_large_drop(|| open(folder.path())));
+}
+
+criterion_group!(benches, raw, journal, committer, open_again);
 criterion_main!(benches);
