@@ -212,10 +212,7 @@ impl<'a> Replay<'a> {
     ) -> Result<(), OpenError> {
         let name = segment_name(number);
         let bytes = window.at(0, SEGMENT_HEAD).map_err(|error| self.io("read", &name, error))?;
-        let head = SegmentHead::decode(bytes).map_err(|why| match why {
-            NoHead::Damaged => self.corrupt(number, 0, Damage::Head),
-            NoHead::Version(found) => OpenError::Version { place: self.disk.place(), name, found },
-        })?;
+        let head = self.decode_head(bytes, number)?;
         if is_first {
             self.log_id = head.log_id;
             self.chain = head.chain;
@@ -227,6 +224,16 @@ impl<'a> Replay<'a> {
             return Err(self.corrupt(number, 0, Damage::Unchained));
         }
         Ok(())
+    }
+
+    fn decode_head(&self, bytes: &[u8], number: u64) -> Result<SegmentHead, OpenError> {
+        SegmentHead::decode(bytes).map_err(|why| match why {
+            NoHead::Damaged => self.corrupt(number, 0, Damage::Head),
+            NoHead::Version(found) => {
+                let (place, name) = (self.disk.place(), segment_name(number));
+                OpenError::Version { place, name, found }
+            }
+        })
     }
 
     /// Takes in the group at `offset`, whole or not at all, and moves behind it.
@@ -325,7 +332,8 @@ impl<'a> Replay<'a> {
         let name = segment_name(number);
         let bytes = self.disk.read(&name, 0, SEGMENT_HEAD + 1);
         let bytes = bytes.map_err(|error| self.io("read", &name, error))?;
-        Ok(bytes.len() == SEGMENT_HEAD && SegmentHead::decode(&bytes).is_ok())
+        self.decode_head(&bytes, number)?;
+        Ok(bytes.len() == SEGMENT_HEAD)
     }
 
     /// The log goes on at `offset` of segment `number`.

@@ -87,9 +87,18 @@ fn a_damaged_head_stops_the_node_even_in_the_last_segment() {
             let mut bytes = disk.bytes(&name);
             bytes[at] ^= 1;
             disk.put(&name, bytes);
-            let found = damage(open(&disk));
-            assert!(matches!(found, Damage::Head | Damage::Unsealed), "{name} {at}: {found:?}");
+            assert_eq!(damage(open(&disk)), Damage::Head, "{name} {at}");
         }
+    }
+}
+
+#[test]
+fn an_empty_file_in_place_of_the_next_segment_is_named() {
+    let (disk, _) = written(2, 3);
+    disk.put("0000000000000002.journal", Vec::new());
+    match open(&disk) {
+        Err(OpenError::Corrupt { segment: 2, offset: 0, damage: Damage::Head, .. }) => {}
+        other => panic!("{other:?}"),
     }
 }
 

@@ -332,3 +332,23 @@ fn a_folder_that_cannot_be_made_is_named() {
     let error = StdDisk::new(&path).err().unwrap().to_string();
     assert!(error.contains(path.to_str().unwrap()), "{error}");
 }
+
+#[test]
+fn recovery_removes_nothing_before_it_has_synced_why() {
+    let disk = Model::default();
+    let (mut journal, _) = open(&disk);
+    write(&mut journal, 1, 3900);
+    write(&mut journal, 1, 100);
+    journal.append(1, Entry::Snapshot(b"new")).unwrap();
+    journal.sync().unwrap();
+    journal.append(1, Entry::Record(b"with the trim")).unwrap();
+    disk.crash_after(1); // the process dies in the sync, and leaves the write in memory
+    journal.sync().unwrap_err();
+    disk.kill();
+    disk.trace();
+    let (_, recovered) = open(&disk);
+    assert_eq!(recovered.agents[&1].records.len(), 1);
+    let trace = disk.trace();
+    let removed = trace.iter().position(|call| call == "remove 0000000000000001.journal").unwrap();
+    assert!(trace[..removed].contains(&"sync".to_owned()), "{trace:?}");
+}
