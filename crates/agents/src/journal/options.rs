@@ -24,7 +24,7 @@ pub struct Options {
     pub agent_bytes: u64,
     /// Bytes of the whole log from which on old segments are emptied, unless more than half of it
     /// is needed: small remains are carried forward, agents with large ones asked for a snapshot.
-    /// 256 MiB, a guess: under a second to read at the start.
+    /// 256 MiB: about a second to read at the start (`benches`, a busy machine).
     pub log_bytes: u64,
     /// What an agent's log may take to be carried forward without asking the agent. 64 KiB, a
     /// guess: much less than a snapshot would cost the agent.
