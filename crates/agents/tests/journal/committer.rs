@@ -212,11 +212,11 @@ fn a_shutdown_on_a_full_disk_ends() {
 fn a_failed_sync_is_told_and_nothing_more_is_accepted() {
     let disk = Model::default();
     let (committer, commits) = spawn(open(disk.clone()), Backlog::default());
-    disk.fail_syncs(true);
+    disk.fail_syncs(Some(io::ErrorKind::Other));
     committer.submit(1, record(b"doubtful")).unwrap();
     let told = commits.recv().unwrap();
     assert!(matches!(told, Commit::Failed(SyncError::Io { verb: "sync", .. })), "{told:?}");
-    disk.fail_syncs(false);
+    disk.fail_syncs(None);
     assert_eq!(committer.submit(1, record(b"more")), Err(Refused::Closed));
     assert!(committer.status().has_failed);
     assert!(commits.recv().is_err(), "nothing follows");

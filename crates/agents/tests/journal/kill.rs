@@ -230,7 +230,7 @@ fn lives(count: u64, prepare: impl Fn(&mut Command, &mut Dice) -> usize) {
     let folder = scratch();
     let mut acknowledged = 0;
     for life in 0..count {
-        if life % 50 == 0 {
+        if life % 10 == 0 {
             fs::remove_dir_all(folder.path()).unwrap();
             acknowledged = 0;
         }
@@ -241,7 +241,7 @@ fn lives(count: u64, prepare: impl Fn(&mut Command, &mut Dice) -> usize) {
         acknowledged = known;
         killed += u64::from(was_killed);
     }
-    assert!(killed > count / 2, "only {killed} of {count} were killed");
+    assert!(killed >= count / 4, "only {killed} of {count} were killed");
 }
 
 #[test]
@@ -255,9 +255,12 @@ fn a_process_killed_in_any_call_loses_nothing_acknowledged() {
 #[test]
 fn a_process_killed_at_any_moment_loses_nothing_acknowledged() {
     lives(800, |command, dice| {
-        command.env(EVENTS, "10000");
         if dice.roll(2) == 0 {
+            command.env(EVENTS, "5000");
             through_thread(command);
+        } else {
+            // More than fits into the pipe: it cannot come to its end before it is killed.
+            command.env(EVENTS, "1000000");
         }
         1 + dice.roll(12)
     });

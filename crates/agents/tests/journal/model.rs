@@ -50,7 +50,7 @@ struct State {
     /// Bytes of all files, at most.
     room: Option<usize>,
     reserves: bool,
-    fail_sync: bool,
+    fail_sync: Option<io::ErrorKind>,
     trace: Vec<String>,
 }
 
@@ -88,7 +88,7 @@ impl Model {
         (state.room, state.reserves) = (room, reserves);
     }
 
-    pub fn fail_syncs(&self, fail: bool) {
+    pub fn fail_syncs(&self, fail: Option<io::ErrorKind>) {
         self.state().fail_sync = fail;
     }
 
@@ -298,8 +298,8 @@ impl DiskFile for ModelFile {
 
     fn sync(&mut self) -> io::Result<()> {
         self.disk.call("sync", |state| {
-            if state.fail_sync {
-                return Err(io::Error::other("input/output error"));
+            if let Some(kind) = state.fail_sync {
+                return Err(kind.into());
             }
             let inode = &mut state.inodes[self.inode];
             inode.synced.clone_from(&inode.now);
