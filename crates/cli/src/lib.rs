@@ -6,6 +6,7 @@
 pub mod bench;
 mod cli;
 mod command;
+pub mod config;
 pub mod control;
 pub mod exit;
 mod hex;

@@ -1,0 +1,92 @@
+//! A cluster as it is to be: nothing in it is left to be looked up or doubted.
+
+use dx_agents::AgentSpec;
+use dx_transport::address::Address;
+use dx_transport::id::{ClusterId, NodeId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::collections::BTreeMap;
+
+use super::file::Role;
+use super::rules;
+use super::settings::{Bounds, Dialing, Timing};
+
+/// A cluster: what its nodes share, and who they and their agents are.
+///
+/// It is also what a node that has no configuration of its own is sent, as JSON. What was read
+/// from there has been checked against the same rules as a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Cluster {
+    /// The name. Nodes of different names refuse each other.
+    pub name: ClusterId,
+    /// The transport of addresses that name none: `tcp`, `tls` or `quic`.
+    pub transport: String,
+    /// Whether plain tcp may leave the machine.
+    pub insecure: bool,
+    /// When a link is silent and a session over.
+    pub timing: Timing,
+    /// When a node dials.
+    pub dialing: Dialing,
+    /// What others may make a node hold.
+    pub bounds: Bounds,
+    /// The nodes, in the order of their ids.
+    pub nodes: Vec<NodeSpec>,
+    /// The agents, in the order of their ids.
+    pub agents: Vec<AgentSpec>,
+}
+
+/// A node of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSpec {
+    /// Its number, which its certificate names.
+    pub id: NodeId,
+    /// Its name for people.
+    pub name: String,
+    /// Where the others reach it.
+    pub address: Address,
+    /// Where it listens; the same as `address` but behind a forwarded port or a name.
+    pub listen: Address,
+    /// What it does beside holding agents.
+    pub roles: Vec<Role>,
+    /// What jobs may ask for.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Cluster {
+    /// The node of this id.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&NodeSpec> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// The node of this name.
+    #[must_use]
+    pub fn node_called(&self, name: &str) -> Option<&NodeSpec> {
+        self.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// The agents on a node, in the order of their ids.
+    pub fn agents_on(&self, node: NodeId) -> impl Iterator<Item = &AgentSpec> {
+        self.agents.iter().filter(move |agent| agent.node == node)
+    }
+}
+
+impl Serialize for Cluster {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cluster {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let cluster = Self::deserialize(from)?;
+        match rules::broken(&cluster).first() {
+            None => Ok(cluster),
+            Some(broken) => Err(serde::de::Error::custom(format!(
+                "{}: {}",
+                broken.path, broken.message
+            ))),
+        }
+    }
+}
