@@ -1,5 +1,7 @@
 //! The grammar of the command line, and nothing else.
 
+mod config;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use dx_transport::id::{ClusterId, NodeId};
 
 use crate::bench::transport::{Options, ScenarioName, TransportName};
 use crate::home::NodeName;
+
+pub use config::{Config, ConfigArgs};
 
 /// Write a distributed program once; run it on threads, over a mesh, and in a simulator.
 #[derive(Debug, Parser)]
@@ -27,6 +31,9 @@ pub enum Command {
     Bench(Box<Bench>),
     /// Make, show and renew the certificates of a cluster's nodes.
     Cert(Cert),
+    /// Show, check and explain configurations.
+    #[command(subcommand)]
+    Config(Config),
     /// Print the completion script of a shell.
     Completions {
         /// The shell that will source it.

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cert;
+mod config;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,6 +18,7 @@ pub fn run(command: Command, laboratory: Option<Laboratory>) -> anyhow::Result<E
     match command {
         Command::Bench(arguments) => bench::run(*arguments, laboratory),
         Command::Cert(arguments) => cert::run(&arguments),
+        Command::Config(command) => config::run(command),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     }

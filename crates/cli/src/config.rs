@@ -14,8 +14,10 @@
 
 mod check;
 pub mod cluster;
+pub mod documented;
 pub mod file;
 pub mod forms;
+pub mod gather;
 pub mod kind;
 mod layers;
 mod load;
@@ -28,10 +30,12 @@ pub mod rules;
 pub mod schema;
 mod secret;
 pub mod settings;
+pub mod show;
 pub mod tree;
 pub mod units;
 
 pub use cluster::{Cluster, NodeSpec};
+pub use gather::{Request, gather};
 pub use kind::Kinds;
 pub use load::{Loaded, load};
 pub use place::{Layer, Source};

@@ -6,8 +6,15 @@ use std::process::ExitCode;
 /// The command did what it was asked. Also when the reader of its output has gone: it was done.
 pub const OK: ExitCode = ExitCode::SUCCESS;
 
-/// It did not; the reason is on standard error. (2 is a usage error, and clap's to return.)
+/// It did not; the reason is on standard error.
 pub const FAILED: ExitCode = ExitCode::FAILURE;
+
+/// It could not begin: the command line or the configuration is wrong. Standard error says where,
+/// and what would be right. (For the command line, clap returns it.)
+#[must_use]
+pub fn usage() -> ExitCode {
+    ExitCode::from(2)
+}
 
 /// Ctrl-C ended it early: 128 + SIGINT. What was printed until then is valid.
 #[must_use]

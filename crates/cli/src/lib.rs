@@ -12,6 +12,7 @@ pub mod exit;
 mod hex;
 pub mod home;
 pub mod join;
+pub mod kinds;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -2,6 +2,8 @@
 //!
 //! What is wrong is reported and taken out, so that the rest can be looked at as well.
 
+use std::net::IpAddr;
+
 use serde_json::Value as Json;
 
 use super::forms::{Form, GREATEST, LEAST};
@@ -97,7 +99,9 @@ impl Check<'_> {
         for (key, mut entry) in std::mem::take(table) {
             self.path.push(key.clone());
             let allowed = match self.below(schema, &key) {
-                Some(below) => self.key(schema, &key, &entry) && self.value(&below, &mut entry.tree),
+                Some(below) => {
+                    self.key(schema, &key, &entry) && self.value(&below, &mut entry.tree)
+                }
                 None if takes_anything(schema) => self.anything(&entry.tree),
                 None => self.unknown(schema, &key, &entry),
             };
@@ -148,7 +152,8 @@ impl Check<'_> {
     fn unknown(&mut self, schema: &Json, key: &str, entry: &Entry) -> bool {
         let keys: Vec<&str> = properties(schema).map(|(name, _)| name.as_str()).collect();
         let above = &self.path[..self.path.len() - 1];
-        let within = if above.is_empty() { String::new() } else { format!(" in `{}`", above.join(".")) };
+        let within =
+            if above.is_empty() { String::new() } else { format!(" in `{}`", above.join(".")) };
         let problem = Problem::new(entry.key.clone(), format!("there is no key `{key}`{within}"));
         let problem = if let Some(meant) = nearest(key, keys.iter().copied()) {
             problem.label(format!("did you mean `{meant}`?"))
@@ -168,6 +173,10 @@ impl Check<'_> {
             (Value::Null, _) => return self.anything(tree),
             (Value::Text(text), Some(Form::Duration)) => in_range(schema, text, duration::parse),
             (Value::Text(text), Some(Form::Size)) => in_range(schema, text, size::parse),
+            (Value::Text(text), Some(form @ Form::Ip)) => match text.parse::<IpAddr>() {
+                Ok(_) => Ok(()),
+                Err(_) => Err(format!("expected {form}")),
+            },
             (Value::Integer(number), Some(form @ Form::Duration)) => {
                 Err(wrong_unit(form, &duration::parse(&number.to_string())))
             }
@@ -194,7 +203,8 @@ impl Check<'_> {
     }
 }
 
-const AGENT_RULE: &str = "the id of an agent: a number from 0 to 4294967295, without leading zeros, is";
+const AGENT_RULE: &str =
+    "the id of an agent: a number from 0 to 4294967295, without leading zeros, is";
 const NAME_RULE: &str = "a name: 1 to 64 letters, digits, `-` or `_` are";
 
 fn is_name(key: &str) -> bool {
@@ -268,7 +278,8 @@ fn in_range<T: PartialOrd>(
 ) -> Result<(), String> {
     let value = parse(text)?;
     let bound = |name: &str| schema.get(name).and_then(Json::as_str);
-    let read = |text: &str| parse(text).expect("the bounds in the schema are tested to be readable");
+    let read =
+        |text: &str| parse(text).expect("the bounds in the schema are tested to be readable");
     let is_less = bound(LEAST).is_some_and(|least| value < read(least));
     let is_more = bound(GREATEST).is_some_and(|greatest| value > read(greatest));
     if is_less || is_more {

@@ -83,10 +83,9 @@ impl<'de> Deserialize<'de> for Cluster {
         let cluster = Self::deserialize(from)?;
         match rules::broken(&cluster).first() {
             None => Ok(cluster),
-            Some(broken) => Err(serde::de::Error::custom(format!(
-                "{}: {}",
-                broken.path, broken.message
-            ))),
+            Some(broken) => {
+                Err(serde::de::Error::custom(format!("{}: {}", broken.path, broken.message)))
+            }
         }
     }
 }

@@ -24,10 +24,16 @@ pub struct File {
     pub cluster: ClusterTable,
     /// A node, one process, by its name for people: `[node.n1]`. 1 to 64 letters, digits, `-` or
     /// `_`.
-    #[schemars(extend("propertyNames" = { "pattern": "^[A-Za-z0-9_-]{1,64}$" }))]
+    #[schemars(extend("propertyNames" = {
+        "pattern": "^[A-Za-z0-9_-]{1,64}$",
+        "examples": ["n1"],
+    }))]
     pub node: BTreeMap<String, NodeTable>,
     /// An agent by its id, 0 to 4294967295: `[agent.1]`.
-    #[schemars(extend("propertyNames" = { "pattern": "^(0|[1-9][0-9]{0,9})$" }))]
+    #[schemars(extend("propertyNames" = {
+        "pattern": "^(0|[1-9][0-9]{0,9})$",
+        "examples": ["1"],
+    }))]
     pub agent: BTreeMap<String, AgentTable>,
 }
 
@@ -37,7 +43,7 @@ pub struct File {
 pub struct ClusterTable {
     /// The name. Nodes of different names refuse each other. 1 to 64 letters, digits, `-`, `_` or
     /// `.`. Default: the name of the first cluster file, without its extension.
-    #[schemars(with = "String")]
+    #[schemars(with = "String", example = &"local")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// How nodes talk where an address does not say otherwise: `tcp`, `tls` or `quic`. `tls` is
@@ -74,15 +80,16 @@ impl Default for ClusterTable {
 #[serde(deny_unknown_fields)]
 pub struct NodeTable {
     /// The node's number, which its certificate names. Unique; 1 to 4294967295.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1), example = 1)]
     pub id: u32,
     /// Where the others reach it, as `host:port` over the cluster's transport, or with one of its
     /// own as in `quic://host:port`. Unique.
+    #[schemars(example = &"127.0.0.1:7001")]
     pub address: String,
     /// Where it listens, if that is not where it is reached, as behind a forwarded port:
     /// `0.0.0.0:7001`. Default: `address`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", example = &"0.0.0.0:7001")]
     pub listen: Option<String>,
     /// What it does beside holding agents. Default: nothing.
     #[serde(default)]
@@ -109,15 +116,16 @@ pub enum Role {
 #[serde(deny_unknown_fields)]
 pub struct AgentTable {
     /// What it is: the name of a kind that the program knows.
+    #[schemars(example = &"echo")]
     pub kind: String,
     /// The name of the node it lives on. Instead: `ip` and `port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(with = "String", example = &"n1")]
     pub node: Option<String>,
     /// The IP address of the node it lives on; with `port`. Agents of equal `ip` and `port` live
     /// on one node, whose id is the lowest of their ids where no `[node]` has that address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "String")]
+    #[schemars(schema_with = "ip")]
     pub ip: Option<IpAddr>,
     /// The port of the node it lives on, 1 to 65535; with `ip`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -159,18 +167,20 @@ fn transport(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "enum": TRANSPORTS })
 }
 
+fn ip(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "x-form": "ip", "examples": ["127.0.0.1"] })
+}
+
 fn port(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer", "minimum": 1, "maximum": u16::MAX })
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": u16::MAX, "examples": [7001] })
 }
 
 fn processor(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer", "minimum": 0, "maximum": 65_535 })
+    json_schema!({ "type": "integer", "minimum": 0, "maximum": 65_535, "examples": [0] })
 }
 
 /// Whose thread an agent runs on.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PlacementName {
     /// One that it shares with other light agents.

@@ -23,6 +23,8 @@ pub enum Form {
     Size,
     /// The id of an agent of the cluster.
     Agent,
+    /// An IP address.
+    Ip,
 }
 
 impl Form {
@@ -33,6 +35,7 @@ impl Form {
             "duration" => Some(Self::Duration),
             "size" => Some(Self::Size),
             "agent" => Some(Self::Agent),
+            "ip" => Some(Self::Ip),
             _ => None,
         }
     }
@@ -44,6 +47,7 @@ impl fmt::Display for Form {
             Self::Duration => "a duration, as in `30s`",
             Self::Size => "a size, as in `64KiB`",
             Self::Agent => "the id of an agent",
+            Self::Ip => "an IP address, as in `127.0.0.1`",
         })
     }
 }

@@ -37,15 +37,14 @@ impl Kinds {
         let mut kinds = Self::new();
         for name in registry.names() {
             let registry = registry.clone();
-            kinds = kinds.check(name, move |spec, directory| {
-                match registry.make(spec, directory) {
+            kinds =
+                kinds.check(name, move |spec, directory| match registry.make(spec, directory) {
                     Ok(_) => Ok(()),
                     Err(MakeError::Attr(error)) => Err(error),
                     Err(error @ MakeError::UnknownKind { .. }) => {
                         Err(AttrError::new("", error.to_string()))
                     }
-                }
-            });
+                });
         }
         kinds
     }

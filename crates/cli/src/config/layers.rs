@@ -71,18 +71,20 @@ impl Layering<'_> {
     }
 
     fn decode_table(&self, map: Map<String, Merged>, path: &[String]) -> Table {
-        map.into_iter().map(|(key, value)| {
-            let path: Vec<String> = path.iter().cloned().chain([key.clone()]).collect();
-            let entry = match value.kind {
-                ValueKind::U64(index) => self.values[index as usize].clone(),
-                ValueKind::Table(map) => {
-                    let place = self.headers[&path].clone();
-                    let value = Value::Table(self.decode_table(map, &path));
-                    Entry { key: place.clone(), tree: Tree { place, value } }
-                }
-                other => unreachable!("only numbers and tables went in, and not {other}"),
-            };
-            (key, entry)
-        }).collect()
+        map.into_iter()
+            .map(|(key, value)| {
+                let path: Vec<String> = path.iter().cloned().chain([key.clone()]).collect();
+                let entry = match value.kind {
+                    ValueKind::U64(index) => self.values[index as usize].clone(),
+                    ValueKind::Table(map) => {
+                        let place = self.headers[&path].clone();
+                        let value = Value::Table(self.decode_table(map, &path));
+                        Entry { key: place.clone(), tree: Tree { place, value } }
+                    }
+                    other => unreachable!("only numbers and tables went in, and not {other}"),
+                };
+                (key, entry)
+            })
+            .collect()
     }
 }

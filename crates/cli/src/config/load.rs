@@ -128,12 +128,17 @@ fn twice(sources: &[Source], trees: &[(usize, Tree)]) -> Vec<Problem> {
             }
             let table = tree.table().and_then(|root| root.get(section)?.tree.table());
             for (name, entry) in table.into_iter().flatten() {
-                let Some(here) = entry.tree.table().and_then(|table| table.get(key)) else { continue };
+                let Some(here) = entry.tree.table().and_then(|table| table.get(key)) else {
+                    continue;
+                };
                 if let Some(earlier) = first.get(name.as_str()) {
                     problems.push(
-                        Problem::new(here.key.clone(), format!("{section} `{name}` is defined twice"))
-                            .other((*earlier).clone(), "it is defined here")
-                            .help(format!("leave out `{key}` here to change the other keys only")),
+                        Problem::new(
+                            here.key.clone(),
+                            format!("{section} `{name}` is defined twice"),
+                        )
+                        .other((*earlier).clone(), "it is defined here")
+                        .help(format!("leave out `{key}` here to change the other keys only")),
                     );
                 } else {
                     first.insert(name, &here.key);

@@ -20,7 +20,11 @@ use super::tree::{Entry, Tree};
 
 /// The cluster that `tree` describes, and all that is wrong with it. There is no cluster only where
 /// what is wrong has been reported already, or is in the list.
-pub fn resolve(tree: &Tree, schema: &Schema, sources: &[Source]) -> (Option<Cluster>, Vec<Problem>) {
+pub fn resolve(
+    tree: &Tree,
+    schema: &Schema,
+    sources: &[Source],
+) -> (Option<Cluster>, Vec<Problem>) {
     let mut resolver = Resolver { tree, broken: Vec::new(), unreadable: BTreeSet::new() };
     let cluster = resolver.cluster(sources);
     if let Some(cluster) = &cluster {
@@ -108,12 +112,22 @@ fn references(tree: &Tree, schema: &Schema, cluster: &Cluster) -> Vec<Broken> {
                 && let super::tree::Value::Integer(target) = entry.tree.value
                 && !exists(target)
             {
-                let message = format!("agent {id} has the {key} {target}, and there is no such agent");
-                let known: Vec<&str> =
-                    agents.into_iter().flatten().map(|(id, _)| id.as_str()).take(MAX_LISTED).collect();
-                let more = if agents.is_some_and(|agents| agents.len() > MAX_LISTED) { ", ..." } else { "" };
+                let message =
+                    format!("agent {id} has the {key} {target}, and there is no such agent");
+                let known: Vec<&str> = agents
+                    .into_iter()
+                    .flatten()
+                    .map(|(id, _)| id.as_str())
+                    .take(MAX_LISTED)
+                    .collect();
+                let more = if agents.is_some_and(|agents| agents.len() > MAX_LISTED) {
+                    ", ..."
+                } else {
+                    ""
+                };
                 broken.push(
-                    Broken::new(path, message).help(format!("there are {}{more}", known.join(", "))),
+                    Broken::new(path, message)
+                        .help(format!("there are {}{more}", known.join(", "))),
                 );
             }
         }
@@ -146,4 +160,3 @@ fn point_at(tree: &Tree, broken: &Broken) -> Problem {
     };
     Problem { help: broken.help.clone(), ..problem }
 }
-

@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use super::file::File;
 use super::forms::{Form, KEYWORD};
 use super::kind::Kinds;
-use super::tree::{Entry, Tree};
 use super::place::Place;
+use super::tree::{Entry, Tree};
 
 /// The schema of a type, without references.
 #[must_use]
 pub fn of<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let settings =
+        SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
     settings.into_generator().into_root_schema_for::<T>().into()
 }
 

@@ -5,9 +5,6 @@ use super::place::Source;
 use super::schema::{Schema, is_secret};
 use super::tree::Tree;
 
-/// What is shown in the place of a secret.
-pub const MASK: &str = "********";
-
 /// `sources` with every secret in them overwritten by asterisks, byte for byte, so that places
 /// stay right.
 #[must_use]

@@ -78,7 +78,7 @@ pub struct Bounds {
     #[serde(with = "units::duration")]
     #[schemars(schema_with = "forms::duration", extend("x-least" = "10ms", "x-greatest" = "10min"))]
     pub handshake_timeout: Duration,
-    /// Connections per second from one address (one /64 of `IPv6`).
+    /// Connections per second from one address (one /64 of IPv6).
     #[schemars(range(min = 1, max = 1_000_000))]
     pub connections_per_second: u32,
     /// Connections from one address that may come at once. Must cover the peers on one host.

@@ -123,9 +123,9 @@ impl Tree {
             Value::Float(value) => Number::from_f64(*value).map_or(Json::Null, Json::Number),
             Value::Text(text) => Json::String(text.clone()),
             Value::List(list) => list.iter().map(Self::to_json).collect(),
-            Value::Table(table) => {
-                Json::Object(table.iter().map(|(k, entry)| (k.clone(), entry.tree.to_json())).collect())
-            }
+            Value::Table(table) => Json::Object(
+                table.iter().map(|(k, entry)| (k.clone(), entry.tree.to_json())).collect(),
+            ),
         }
     }
 

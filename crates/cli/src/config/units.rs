@@ -48,10 +48,11 @@ pub mod size {
         if text.trim().parse::<f64>().is_ok() {
             return Err(format!("a unit is missing: write `{0}KiB` or `{0}B`", text.trim()));
         }
-        let size: ByteSize = text
-            .parse()
-            .map_err(|_| "write a number and a unit, as in `512B`, `64KiB` or `16MiB`".to_owned())?;
-        usize::try_from(size.as_u64()).map_err(|_| "it is more than this machine can address".into())
+        let size: ByteSize = text.parse().map_err(|_| {
+            "write a number and a unit, as in `512B`, `64KiB` or `16MiB`".to_owned()
+        })?;
+        usize::try_from(size.as_u64())
+            .map_err(|_| "it is more than this machine can address".into())
     }
 
     /// `bytes` as [`parse`] reads it, in the largest unit that keeps it whole.
@@ -59,7 +60,10 @@ pub mod size {
     pub fn text(bytes: usize) -> String {
         let units = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
         let whole = units.iter().find(|(_, shift)| bytes > 0 && bytes.trailing_zeros() >= *shift);
-        whole.map_or_else(|| format!("{bytes}B"), |(unit, shift)| format!("{}{unit}", bytes >> shift))
+        whole.map_or_else(
+            || format!("{bytes}B"),
+            |(unit, shift)| format!("{}{unit}", bytes >> shift),
+        )
     }
 
     /// For serde.

@@ -34,7 +34,12 @@ pub fn is_meant(variable: &str) -> bool {
 ///
 /// # Errors
 /// If there is no key, or no value.
-pub fn parse(source: &Source, index: usize, schema: &Schema, known: &[&Tree]) -> Result<Tree, Problem> {
+pub fn parse(
+    source: &Source,
+    index: usize,
+    schema: &Schema,
+    known: &[&Tree],
+) -> Result<Tree, Problem> {
     let text = source.text.as_str();
     let whole = Place::new(index, 0..text.len());
     let Some(equals) = text.find('=') else {
@@ -48,7 +53,9 @@ pub fn parse(source: &Source, index: usize, schema: &Schema, known: &[&Tree]) ->
     if let Some((_, span)) = keys.iter().find(|(key, _)| key.is_empty()) {
         let problem = Problem::new(Place::new(index, span.clone()), "a key is missing here");
         return Err(match source.layer {
-            Layer::Environment => problem.help("keys are set apart by `__`, as in DX_CLUSTER__NAME"),
+            Layer::Environment => {
+                problem.help("keys are set apart by `__`, as in DX_CLUSTER__NAME")
+            }
             _ => problem.help("write `--set cluster.name=a`, for example"),
         });
     }
@@ -70,7 +77,11 @@ fn dotted_keys(text: &str) -> Vec<(String, Range<usize>)> {
 }
 
 /// Where the pieces of `text`, from byte `start` on, are.
-fn pieces<'a>(text: &'a str, start: usize, between: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
+fn pieces<'a>(
+    text: &'a str,
+    start: usize,
+    between: &'a str,
+) -> impl Iterator<Item = Range<usize>> + 'a {
     let mut at = start;
     text[start..].split(between).map(move |piece| {
         let span = at..at + piece.len();

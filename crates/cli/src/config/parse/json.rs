@@ -100,7 +100,8 @@ impl<'a> Reader<'a> {
 }
 
 fn valid<'a, T: Deserialize<'a>>(part: &'a str) -> T {
-    serde_json::from_str(part).expect("the whole text was found to be JSON before its parts are read")
+    serde_json::from_str(part)
+        .expect("the whole text was found to be JSON before its parts are read")
 }
 
 struct List<'a>(Vec<&'a RawValue>);

@@ -56,11 +56,9 @@ impl Reader {
             DeValue::Integer(number) => i128::from_str_radix(number.as_str(), number.radix())
                 .map(Value::Integer)
                 .map_err(|_| "this number is too large"),
-            DeValue::Float(number) => number
-                .as_str()
-                .parse()
-                .map(Value::Float)
-                .map_err(|_| "this number cannot be read"),
+            DeValue::Float(number) => {
+                number.as_str().parse().map(Value::Float).map_err(|_| "this number cannot be read")
+            }
             DeValue::Datetime(_) => Err("no key takes a date or time: write a text"),
             DeValue::Array(list) => Ok(Value::List(self.list(list, depth))),
             DeValue::Table(table) => Ok(Value::Table(self.table(table, depth))),

@@ -26,7 +26,13 @@ impl Resolver<'_> {
             let options = self.options(id, &table);
             if let Some(node) = node {
                 let attr = table.attr.into();
-                agents.push(AgentSpec { id: AgentId(id.into()), kind: table.kind, node, attr, options });
+                agents.push(AgentSpec {
+                    id: AgentId(id.into()),
+                    kind: table.kind,
+                    node,
+                    attr,
+                    options,
+                });
             }
         }
         agents
@@ -47,7 +53,8 @@ impl Resolver<'_> {
             (Some(_), ..) => {
                 let key = if table.ip.is_some() { "ip" } else { "port" };
                 let message = format!("agent {id} has a `node` and an `{key}` as well");
-                let broken = Broken::new(path(key), message).other(path("node"), "the node is here");
+                let broken =
+                    Broken::new(path(key), message).other(path("node"), "the node is here");
                 self.broken.push(broken.help("leave out one of them"));
                 None
             }
@@ -58,7 +65,8 @@ impl Resolver<'_> {
                     _ => format!("agent {id} lives nowhere"),
                 };
                 let broken = Broken::new(KeyPath::new(["agent", &id_text]), message);
-                self.broken.push(broken.help("set `node` to the name of a node, or `ip` and `port`"));
+                self.broken
+                    .push(broken.help("set `node` to the name of a node, or `ip` and `port`"));
                 None
             }
         }
@@ -83,7 +91,8 @@ impl Resolver<'_> {
         let id = id.to_string();
         let path = |key: &str| KeyPath::new(["agent", &id, key]);
         if table.placement == PlacementName::Pool && table.pin.is_some() {
-            let message = format!("agent {id} is bound to a processor, and has no thread of its own");
+            let message =
+                format!("agent {id} is bound to a processor, and has no thread of its own");
             self.broken.push(
                 Broken::new(path("pin"), message)
                     .other(path("placement"), "it runs on the pool")

@@ -30,7 +30,9 @@ impl Resolver<'_> {
     fn node(&mut self, name: &str, table: NodeTable, transport: &str) -> Option<NodeSpec> {
         let mut parse = |key: &str, text: &str| {
             let address = address(text, transport);
-            address.map_err(|broken| self.broken.push(broken(KeyPath::new(["node", name, key])))).ok()
+            address
+                .map_err(|broken| self.broken.push(broken(KeyPath::new(["node", name, key]))))
+                .ok()
         };
         let address = parse("address", &table.address);
         let listen = table.listen.as_deref().map(|listen| parse("listen", listen));
@@ -80,7 +82,8 @@ impl Resolver<'_> {
             );
             return None;
         }
-        let address = Address::new(transport, &endpoint).expect("a socket's address is an endpoint");
+        let address =
+            Address::new(transport, &endpoint).expect("a socket's address is an endpoint");
         nodes.push(NodeSpec {
             id: NodeId(agent),
             name,
@@ -126,8 +129,13 @@ fn why_no_endpoint(endpoint: &str) -> Option<String> {
     let Some((host, port)) = endpoint.rsplit_once(':') else {
         return Some("the port is missing".to_owned());
     };
-    if !port.bytes().all(|byte| byte.is_ascii_digit()) || !port.parse().is_ok_and(|port: u16| port > 0) {
-        return Some(format!("a port is a number from 1 to 65535, and not `{}`", port.escape_debug()));
+    if !port.bytes().all(|byte| byte.is_ascii_digit())
+        || !port.parse().is_ok_and(|port: u16| port > 0)
+    {
+        return Some(format!(
+            "a port is a number from 1 to 65535, and not `{}`",
+            port.escape_debug()
+        ));
     }
     let is_v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     if let Some(host) = is_v6 {
@@ -143,7 +151,9 @@ fn why_no_endpoint(endpoint: &str) -> Option<String> {
     }
     let is_label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
     };
     let is_host = host.strip_suffix('.').unwrap_or(host).split('.').all(is_label);
     (!is_host).then(|| format!("`{}` is no name of a host", host.escape_debug()))

@@ -1,0 +1,113 @@
+//! `dx config`: from arguments to exit code.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::cli::{Config, ConfigArgs};
+use crate::config::documented::documented;
+use crate::config::gather::GatherError;
+use crate::config::schema::Schema;
+use crate::config::{Loaded, Report, gather, load, show};
+use crate::exit;
+use crate::kinds::kinds;
+
+/// Shows, checks or explains a configuration.
+pub fn run(command: Config) -> anyhow::Result<ExitCode> {
+    match command {
+        Config::Show { config, json } => match read(config) {
+            Ok(loaded) => print(&shown(&loaded, json)),
+            Err(failure) => failure.tell(),
+        },
+        Config::Check { config, json } => match read(config) {
+            Ok(loaded) => print(&approved(&loaded, json)),
+            Err(Failure::Report(report)) if json => {
+                print(&format!("{}\n", problems(&report)))?;
+                Ok(exit::usage())
+            }
+            Err(failure) => failure.tell(),
+        },
+        Config::Default => print(&documented(&Schema::new(&kinds()))),
+        Config::Schema => print(&format!("{:#}\n", Schema::new(&kinds()).root())),
+    }
+}
+
+/// Why there is no configuration.
+pub enum Failure {
+    /// A file cannot be read.
+    Gather(GatherError),
+    /// Something is wrong with what was read.
+    Report(Report),
+}
+
+impl Failure {
+    /// Says so on standard error; returns the exit code.
+    pub fn tell(self) -> anyhow::Result<ExitCode> {
+        let mut stderr = io::stderr().lock();
+        let text = match self {
+            Self::Gather(error) => format!("dx: {error}"),
+            Self::Report(report) => {
+                let styled = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+                report.render(styled)
+            }
+        };
+        // If nobody reads standard error, the exit code still tells.
+        drop(writeln!(stderr, "{text}"));
+        Ok(exit::usage())
+    }
+}
+
+/// The configuration that `arguments` ask for.
+pub fn read(arguments: ConfigArgs) -> Result<Loaded, Failure> {
+    let sources = gather(&arguments.into()).map_err(Failure::Gather)?;
+    load(sources, &kinds()).map_err(Failure::Report)
+}
+
+fn shown(loaded: &Loaded, json: bool) -> String {
+    let settings = show::settings(loaded);
+    if json { format!("{:#}\n", json!(settings)) } else { show::text(&settings) }
+}
+
+fn approved(loaded: &Loaded, json: bool) -> String {
+    let cluster = &loaded.cluster;
+    let (nodes, agents) = (cluster.nodes.len(), cluster.agents.len());
+    if json {
+        let name = cluster.name.as_str();
+        let line = json!({ "cluster": name, "nodes": nodes, "agents": agents, "problems": [] });
+        return format!("{line}\n");
+    }
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    format!(
+        "cluster {}: {nodes} node{}, {agents} agent{}; nothing is wrong\n",
+        cluster.name,
+        plural(nodes),
+        plural(agents)
+    )
+}
+
+fn problems(report: &Report) -> Value {
+    let at = |place: &crate::config::place::Place| {
+        let source = &report.sources[place.source];
+        let (line, column) = source.line_and_column(place.start);
+        json!({ "source": source.name, "line": line, "column": column })
+    };
+    let problems: Vec<Value> = report
+        .problems
+        .iter()
+        .map(|problem| {
+            json!({
+                "message": problem.message,
+                "label": problem.label,
+                "help": problem.help,
+                "at": problem.place.as_ref().map(at),
+            })
+        })
+        .collect();
+    json!({ "problems": problems })
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(exit::OK)
+}

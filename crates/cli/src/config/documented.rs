@@ -1,0 +1,90 @@
+//! The built-in defaults as a file that explains itself: `configs/default.toml`.
+
+use serde_json::Value as Json;
+
+use super::forms::{GREATEST, LEAST};
+use super::schema::{Schema, properties, words};
+use super::show::toml_text;
+
+/// Every key of a cluster file with its documentation, range and default. Keys without a default
+/// are commented out, with an example.
+#[must_use]
+pub fn documented(schema: &Schema) -> String {
+    let mut text = HEADER.to_owned();
+    for section in ["cluster", "node", "agent"] {
+        write_section(&mut text, section, &schema.root()["properties"][section], false);
+    }
+    text
+}
+
+const HEADER: &str = "\
+# Everything that can be set, with its default. Written by `dx config default`.
+#
+# Later layers win, key by key: these defaults, /etc/dx/dx.toml, $XDG_CONFIG_HOME/dx/dx.toml,
+# cluster files in the order given, variables as in DX_CLUSTER__TRANSPORT=quic,
+# `--set cluster.transport=quic`, options of their own. `dx config show` says where each value
+# came from.
+#
+# Durations and sizes carry their units: \"250ms\", \"30s\", \"64KiB\", \"16MiB\".
+";
+
+/// Writes the table called `name`; of a map, the table of an example. What has no place in a file
+/// without nodes and agents is commented out.
+fn write_section(text: &mut String, name: &str, schema: &Json, is_comment: bool) {
+    let entry = schema.get("additionalProperties").filter(|entry| entry.is_object());
+    text.push('\n');
+    comment(text, schema);
+    let (name, schema, is_comment) = match entry {
+        Some(entry) => {
+            let example = schema["propertyNames"]["examples"][0].as_str().unwrap_or("NAME");
+            (format!("{name}.{example}"), entry, true)
+        }
+        None => (name.to_owned(), schema, is_comment),
+    };
+    let mark = if is_comment { "#" } else { "" };
+    text.push_str(&format!("{mark}[{name}]\n"));
+    for (key, schema) in in_order(schema).filter(|(_, schema)| !is_section(schema)) {
+        text.push('\n');
+        comment(text, schema);
+        let value = schema.get("default").filter(|default| !default.is_null());
+        let mark = if value.is_none() { "#" } else { mark };
+        let example = schema.get("examples").and_then(|examples| examples.get(0));
+        let value = value.or(example).cloned().unwrap_or_default();
+        text.push_str(&format!("{mark}{key} = {}\n", toml_text(&value)));
+    }
+    for (key, schema) in in_order(schema).filter(|(_, schema)| is_section(schema)) {
+        write_section(text, &format!("{name}.{key}"), schema, is_comment);
+    }
+}
+
+/// Required keys first, then the others.
+fn in_order(schema: &Json) -> impl Iterator<Item = (&String, &Json)> {
+    let required = schema.get("required").and_then(Json::as_array);
+    let is_required = move |key: &str| required.is_some_and(|keys| keys.iter().any(|k| k == key));
+    let first = properties(schema).filter(move |(key, _)| is_required(key));
+    first.chain(properties(schema).filter(move |(key, _)| !is_required(key)))
+}
+
+fn is_section(schema: &Json) -> bool {
+    schema.get("properties").is_some()
+}
+
+fn comment(text: &mut String, schema: &Json) {
+    let description = schema.get("description").and_then(Json::as_str).unwrap_or_default();
+    for line in description.lines() {
+        text.push_str(&format!("# {line}\n"));
+    }
+    if let Some(range) = range(schema) {
+        text.push_str(&format!("# Range: {range}.\n"));
+    }
+}
+
+fn range(schema: &Json) -> Option<String> {
+    let bound = |name: &str| schema.get(name).filter(|bound| !bound.is_null());
+    let text = |bound: &Json| bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
+    match (bound(LEAST).or(bound("minimum")), bound(GREATEST).or(bound("maximum"))) {
+        (Some(least), Some(greatest)) => Some(format!("{} to {}", text(least), text(greatest))),
+        _ if words(schema).is_empty() => None,
+        _ => Some(words(schema).join(", ")),
+    }
+}
