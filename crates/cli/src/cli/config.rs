@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use crate::config::Request;
 
@@ -41,6 +41,7 @@ pub enum Config {
         json: bool,
     },
     /// Find everything that is wrong with cluster files. Exit code 2 if there is anything.
+    #[command(group(ArgGroup::new("what").args(["files"]).required(true)))]
     Check {
         /// What to check.
         #[command(flatten)]

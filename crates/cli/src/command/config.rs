@@ -18,7 +18,7 @@ pub fn run(command: Config) -> anyhow::Result<ExitCode> {
     match command {
         Config::Show { config, json } => match read(config) {
             Ok(loaded) => print(&shown(&loaded, json)),
-            Err(failure) => failure.tell(),
+            Err(failure) => Ok(failure.tell()),
         },
         Config::Check { config, json } => match read(config) {
             Ok(loaded) => print(&approved(&loaded, json)),
@@ -26,9 +26,9 @@ pub fn run(command: Config) -> anyhow::Result<ExitCode> {
                 print(&format!("{}\n", problems(&report)))?;
                 Ok(exit::usage())
             }
-            Err(failure) => failure.tell(),
+            Err(failure) => Ok(failure.tell()),
         },
-        Config::Default => print(&documented(&Schema::new(&kinds()))),
+        Config::Default => print(&documented()),
         Config::Schema => print(&format!("{:#}\n", Schema::new(&kinds()).root())),
     }
 }
@@ -43,18 +43,23 @@ pub enum Failure {
 
 impl Failure {
     /// Says so on standard error; returns the exit code.
-    pub fn tell(self) -> anyhow::Result<ExitCode> {
+    pub fn tell(self) -> ExitCode {
         let mut stderr = io::stderr().lock();
         let text = match self {
             Self::Gather(error) => format!("dx: {error}"),
             Self::Report(report) => {
                 let styled = stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none();
-                report.render(styled)
+                let count = report.problems.len();
+                let plural = if count == 1 { "" } else { "s" };
+                format!(
+                    "{}\n\ndx: {count} problem{plural} in the configuration",
+                    report.render(styled)
+                )
             }
         };
         // If nobody reads standard error, the exit code still tells.
         drop(writeln!(stderr, "{text}"));
-        Ok(exit::usage())
+        exit::usage()
     }
 }
 

@@ -14,48 +14,42 @@ use super::schema::{Schema, below, properties, words};
 use super::tree::{Entry, Table, Tree, Value};
 use super::units::{duration, size};
 
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+    /// Keys that were set, but wrongly, and are now missing for no other reason.
+    pub spoiled: Vec<KeyPath>,
+}
+
 /// Takes out of `tree` what `schema` does not allow, and says why.
-pub fn check(schema: &Schema, tree: &mut Tree) -> Vec<Problem> {
-    let mut check = Check { schema, path: Vec::new(), problems: Vec::new() };
-    if !check.value(schema.root(), tree) {
-        *tree = Tree::empty(tree.place.clone());
-    }
-    check.problems
+pub fn check(schema: &Schema, tree: &mut Tree) -> Findings {
+    let mut check = Check { schema, path: KeyPath::default(), found: Findings::default() };
+    check.value(schema.root(), tree);
+    check.found
 }
 
-/// The keys that the merged `tree` lacks, apart from those in `reported`.
+/// The keys that the merged `tree` lacks, apart from those that were `spoiled`.
 #[must_use]
-pub fn missing(schema: &Schema, tree: &Tree, reported: &[KeyPath]) -> Vec<Problem> {
+pub fn missing(schema: &Schema, tree: &Tree, spoiled: &[KeyPath]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    missing_below(schema, tree, &KeyPath::default(), reported, &mut problems);
-    problems
-}
-
-fn missing_below(
-    schema: &Schema,
-    tree: &Tree,
-    path: &KeyPath,
-    reported: &[KeyPath],
-    problems: &mut Vec<Problem>,
-) {
-    let required = schema.at(&path.0).and_then(|schema| schema.get("required")?.as_array());
-    for (key, entry) in tree.table().into_iter().flatten() {
-        let below = path.join(key);
-        let required = schema.at(&below.0).and_then(|schema| schema.get("required")?.as_array());
+    let mut open = vec![KeyPath::default()];
+    while let Some(path) = open.pop() {
+        let Some(table) = tree.at(&path.0).and_then(Tree::table) else { continue };
+        open.extend(table.keys().map(|key| path.join(key)));
+        let required = schema.at(&path.0).and_then(|schema| schema.get("required")?.as_array());
         for name in required.into_iter().flatten().filter_map(Json::as_str) {
-            let is_set = entry.tree.table().is_some_and(|table| table.contains_key(name));
-            let wanted = below.join(name);
-            if !is_set && !reported.contains(&wanted) {
-                let description = schema.at(&wanted.0).map(first_sentence).unwrap_or_default();
-                problems.push(
-                    Problem::new(entry.key.clone(), format!("`{below}` has no `{name}`"))
-                        .help(format!("`{name}`: {description}")),
-                );
+            let wanted = path.join(name);
+            if !table.contains_key(name) && !spoiled.contains(&wanted) {
+                let help = schema.at(&wanted.0).map(first_sentence).unwrap_or_default();
+                let problem =
+                    Problem::new(tree.nearest(&path), format!("`{path}` has no `{name}`"));
+                problems.push(problem.help(format!("`{name}`: {help}")));
             }
         }
-        missing_below(schema, &entry.tree, &below, reported, problems);
     }
-    debug_assert!(!path.0.is_empty() || required.is_none(), "a file may be empty");
+    problems
 }
 
 /// The first sentence of a key's documentation.
@@ -67,8 +61,8 @@ fn first_sentence(schema: &Json) -> String {
 
 struct Check<'a> {
     schema: &'a Schema,
-    path: Vec<String>,
-    problems: Vec<Problem>,
+    path: KeyPath,
+    found: Findings,
 }
 
 impl Check<'_> {
@@ -86,9 +80,9 @@ impl Check<'_> {
             }
             Value::List(items) if is(schema, "array") => {
                 let items_schema = schema.get("items").cloned().unwrap_or(Json::Bool(true));
-                let count = self.problems.len();
+                let count = self.found.problems.len();
                 items.retain_mut(|item| self.value(&items_schema, item));
-                self.problems.len() == count
+                self.found.problems.len() == count
             }
             _ => self.scalar(schema, tree),
         }
@@ -97,7 +91,7 @@ impl Check<'_> {
     fn table(&mut self, schema: &Json, table: &mut Table) {
         let mut kept = Table::new();
         for (key, mut entry) in std::mem::take(table) {
-            self.path.push(key.clone());
+            self.path.0.push(key.clone());
             let allowed = match self.below(schema, &key) {
                 Some(below) => {
                     self.key(schema, &key, &entry) && self.value(&below, &mut entry.tree)
@@ -105,17 +99,19 @@ impl Check<'_> {
                 None if takes_anything(schema) => self.anything(&entry.tree),
                 None => self.unknown(schema, &key, &entry),
             };
-            self.path.pop();
             if allowed {
                 kept.insert(key, entry);
+            } else {
+                self.found.spoiled.push(self.path.clone());
             }
+            self.path.0.pop();
         }
         *table = kept;
     }
 
     /// The schema of the value at `key`, to which the path leads already.
     fn below(&self, schema: &Json, key: &str) -> Option<Json> {
-        if let [section, id, attr] = &self.path[..]
+        if let [section, id, attr] = &self.path.0[..]
             && section == "agent"
             && attr == "attr"
             && let Some(schema) = self.schema.attr_of(id)
@@ -128,13 +124,13 @@ impl Check<'_> {
     /// Whether `key` is a name that the schema allows for keys that can be chosen freely.
     fn key(&mut self, schema: &Json, key: &str, entry: &Entry) -> bool {
         let is_free = schema.get("propertyNames").is_some();
-        let (fits, rule) = match self.path[0].as_str() {
+        let (fits, rule) = match self.path.0[0].as_str() {
             "agent" => (key.parse::<u32>().is_ok_and(|id| id.to_string() == key), AGENT_RULE),
             _ => (is_name(key), NAME_RULE),
         };
         if is_free && !fits {
-            let problem = Problem::new(entry.key.clone(), format!("`{key}` cannot be {rule}"));
-            self.problems.push(problem);
+            let problem = Problem::new(entry.key.clone(), format!("`{key}` is not {rule}"));
+            self.found.problems.push(problem);
         }
         !is_free || fits
     }
@@ -144,18 +140,20 @@ impl Check<'_> {
         let is_null = tree.value == Value::Null;
         if is_null {
             let problem = Problem::new(tree.place.clone(), format!("{} is null", self.name()));
-            self.problems.push(problem.help("leave out a key that has no value"));
+            self.found.problems.push(problem.help("leave out a key that has no value"));
         }
         !is_null
     }
 
     fn unknown(&mut self, schema: &Json, key: &str, entry: &Entry) -> bool {
         let keys: Vec<&str> = properties(schema).map(|(name, _)| name.as_str()).collect();
-        let above = &self.path[..self.path.len() - 1];
+        let above = &self.path.0[..self.path.0.len() - 1];
         let within =
             if above.is_empty() { String::new() } else { format!(" in `{}`", above.join(".")) };
         let problem = Problem::new(entry.key.clone(), format!("there is no key `{key}`{within}"));
         let problem = if let Some(meant) = nearest(key, keys.iter().copied()) {
+            let above = KeyPath(above.to_vec());
+            self.found.spoiled.push(above.join(meant));
             problem.label(format!("did you mean `{meant}`?"))
         } else if let Some(home) = home_of(self.schema.root(), key, &mut Vec::new()) {
             problem.label(format!("did you mean `{home}`?"))
@@ -164,7 +162,7 @@ impl Check<'_> {
         } else {
             problem.help(format!("the keys here are {}", any_of(keys).replace(" or ", " and ")))
         };
-        self.problems.push(problem);
+        self.found.problems.push(problem);
         false
     }
 
@@ -193,13 +191,13 @@ impl Check<'_> {
         };
         if let Err(label) = &verdict {
             let problem = Problem::new(tree.place.clone(), format!("{} is wrong", self.name()));
-            self.problems.push(problem.label(label));
+            self.found.problems.push(problem.label(label));
         }
         verdict.is_ok()
     }
 
     fn name(&self) -> String {
-        format!("`{}`", self.path.join("."))
+        format!("`{}`", self.path)
     }
 }
 
@@ -320,7 +318,7 @@ fn found(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::Boolean(value) => format!("`{value}`"),
         Value::Integer(number) => format!("the number {number}"),
-        Value::Float(number) => format!("the number {number}"),
+        Value::Float(number) => format!("the number {number:?}"),
         Value::Text(_) => "a text".to_owned(),
         Value::List(_) => "a list".to_owned(),
         Value::Table(_) => "a table".to_owned(),

@@ -81,11 +81,11 @@ impl Serialize for Cluster {
 impl<'de> Deserialize<'de> for Cluster {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let cluster = Self::deserialize(from)?;
-        match rules::broken(&cluster).first() {
+        let broken = rules::broken(&cluster).into_iter();
+        let broken = broken.map(|broken| format!("{}: {}", broken.path, broken.message));
+        match rules::out_of_range(&cluster).into_iter().chain(broken).next() {
             None => Ok(cluster),
-            Some(broken) => {
-                Err(serde::de::Error::custom(format!("{}: {}", broken.path, broken.message)))
-            }
+            Some(reason) => Err(serde::de::Error::custom(reason)),
         }
     }
 }

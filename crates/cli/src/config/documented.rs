@@ -2,19 +2,23 @@
 
 use serde_json::Value as Json;
 
+use super::file::SECTIONS;
 use super::forms::{GREATEST, LEAST};
+use super::kind::Kinds;
 use super::schema::{Schema, properties, words};
 use super::show::toml_text;
 
 /// Every key of a cluster file with its documentation, range and default. Keys without a default
 /// are commented out, with an example.
 #[must_use]
-pub fn documented(schema: &Schema) -> String {
-    let mut text = HEADER.to_owned();
-    for section in ["cluster", "node", "agent"] {
-        write_section(&mut text, section, &schema.root()["properties"][section], false);
+pub fn documented() -> String {
+    let schema = Schema::new(&Kinds::new());
+    let mut lines = Vec::new();
+    for section in SECTIONS {
+        write_section(&mut lines, section, &schema.root()["properties"][section], false);
     }
-    text
+    lines.push(String::new());
+    HEADER.to_owned() + &lines.join("\n")
 }
 
 const HEADER: &str = "\
@@ -30,10 +34,10 @@ const HEADER: &str = "\
 
 /// Writes the table called `name`; of a map, the table of an example. What has no place in a file
 /// without nodes and agents is commented out.
-fn write_section(text: &mut String, name: &str, schema: &Json, is_comment: bool) {
+fn write_section(lines: &mut Vec<String>, name: &str, schema: &Json, is_comment: bool) {
     let entry = schema.get("additionalProperties").filter(|entry| entry.is_object());
-    text.push('\n');
-    comment(text, schema);
+    lines.push(String::new());
+    comment(lines, schema);
     let (name, schema, is_comment) = match entry {
         Some(entry) => {
             let example = schema["propertyNames"]["examples"][0].as_str().unwrap_or("NAME");
@@ -42,18 +46,18 @@ fn write_section(text: &mut String, name: &str, schema: &Json, is_comment: bool)
         None => (name.to_owned(), schema, is_comment),
     };
     let mark = if is_comment { "#" } else { "" };
-    text.push_str(&format!("{mark}[{name}]\n"));
+    lines.push(format!("{mark}[{name}]"));
     for (key, schema) in in_order(schema).filter(|(_, schema)| !is_section(schema)) {
-        text.push('\n');
-        comment(text, schema);
+        lines.push(String::new());
+        comment(lines, schema);
         let value = schema.get("default").filter(|default| !default.is_null());
         let mark = if value.is_none() { "#" } else { mark };
         let example = schema.get("examples").and_then(|examples| examples.get(0));
         let value = value.or(example).cloned().unwrap_or_default();
-        text.push_str(&format!("{mark}{key} = {}\n", toml_text(&value)));
+        lines.push(format!("{mark}{key} = {}", toml_text(&value)));
     }
     for (key, schema) in in_order(schema).filter(|(_, schema)| is_section(schema)) {
-        write_section(text, &format!("{name}.{key}"), schema, is_comment);
+        write_section(lines, &format!("{name}.{key}"), schema, is_comment);
     }
 }
 
@@ -69,13 +73,13 @@ fn is_section(schema: &Json) -> bool {
     schema.get("properties").is_some()
 }
 
-fn comment(text: &mut String, schema: &Json) {
+fn comment(lines: &mut Vec<String>, schema: &Json) {
     let description = schema.get("description").and_then(Json::as_str).unwrap_or_default();
     for line in description.lines() {
-        text.push_str(&format!("# {line}\n"));
+        lines.push(format!("# {line}"));
     }
     if let Some(range) = range(schema) {
-        text.push_str(&format!("# Range: {range}.\n"));
+        lines.push(format!("# {range}."));
     }
 }
 
@@ -83,8 +87,10 @@ fn range(schema: &Json) -> Option<String> {
     let bound = |name: &str| schema.get(name).filter(|bound| !bound.is_null());
     let text = |bound: &Json| bound.as_str().map_or_else(|| bound.to_string(), str::to_owned);
     match (bound(LEAST).or(bound("minimum")), bound(GREATEST).or(bound("maximum"))) {
-        (Some(least), Some(greatest)) => Some(format!("{} to {}", text(least), text(greatest))),
+        (Some(least), Some(greatest)) => {
+            Some(format!("Range: {} to {}", text(least), text(greatest)))
+        }
         _ if words(schema).is_empty() => None,
-        _ => Some(words(schema).join(", ")),
+        _ => Some(format!("One of {}", words(schema).join(", "))),
     }
 }

@@ -37,6 +37,9 @@ pub struct File {
     pub agent: BTreeMap<String, AgentTable>,
 }
 
+/// The sections, in the order in which they are shown.
+pub const SECTIONS: [&str; 3] = ["cluster", "node", "agent"];
+
 /// What all nodes share.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -209,7 +212,8 @@ pub struct MailboxTable {
 
 impl Default for MailboxTable {
     fn default() -> Self {
-        let dx_agents::MailboxBounds { messages, bytes, full } = Default::default();
+        let dx_agents::MailboxBounds { messages, bytes, full } =
+            dx_agents::MailboxBounds::default();
         Self { messages, bytes, full }
     }
 }

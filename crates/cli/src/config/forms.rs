@@ -53,6 +53,7 @@ impl fmt::Display for Form {
 }
 
 /// The schema of a duration.
+#[must_use]
 pub fn duration(_: &mut schemars::SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -62,6 +63,7 @@ pub fn duration(_: &mut schemars::SchemaGenerator) -> Schema {
 }
 
 /// The schema of a size.
+#[must_use]
 pub fn size(_: &mut schemars::SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string",
@@ -71,6 +73,7 @@ pub fn size(_: &mut schemars::SchemaGenerator) -> Schema {
 }
 
 /// The schema of an agent's id.
+#[must_use]
 pub fn agent(_: &mut schemars::SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "minimum": 0, "maximum": u32::MAX, "x-form": "agent" })
 }

@@ -121,6 +121,8 @@ fn read(layer: Layer, path: &Path) -> Result<Source, GatherError> {
     if text.len() as u64 > MAX_FILE_BYTES {
         return Err(GatherError::TooLarge { path: path.to_owned() });
     }
+    // Some editors begin a file with a mark that is no part of its text.
+    let text = text.trim_start_matches('\u{feff}');
     Ok(Source::new(layer, path.display().to_string(), text))
 }
 

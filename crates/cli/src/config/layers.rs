@@ -22,7 +22,7 @@ pub fn merge(schema: &Schema, trees: &[&Tree]) -> Tree {
     }
     let merged = builder.build().expect("a layer in memory is always there");
     let table = merged.cache.into_table().expect("layers are tables, and so is what they merge to");
-    let place = trees.first().map_or(Place::new(0, 0..0), |tree| tree.place.clone());
+    let place = trees.first().map_or_else(Place::of_defaults, |tree| tree.place.clone());
     Tree { place, value: Value::Table(layering.decode_table(table, &[])) }
 }
 
@@ -55,7 +55,7 @@ impl Layering<'_> {
             let kind = match &entry.tree.value {
                 Value::Table(table) if !self.schema.is_atomic(&path) => {
                     let header = self.headers.entry(path.clone()).or_insert(entry.key.clone());
-                    if header.source == 0 {
+                    if header.source == Place::DEFAULTS {
                         *header = entry.key.clone();
                     }
                     ValueKind::Table(self.encode_table(table, &path))

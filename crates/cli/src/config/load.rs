@@ -5,7 +5,7 @@ use super::cluster::Cluster;
 use super::kind::Kinds;
 use super::layers::merge;
 use super::parse::{self, assignment};
-use super::place::{KeyPath, Layer, Place, Source};
+use super::place::{Layer, Place, Source};
 use super::problem::{Problem, Report};
 use super::resolve::resolve;
 use super::schema::Schema;
@@ -49,32 +49,30 @@ struct Loading {
 
 impl Loading {
     fn load(&mut self, sources: &[Source]) -> Option<(Cluster, Tree)> {
-        let mut trees = self.parse(sources);
-        let is_readable = self.problems.is_empty();
+        let (mut trees, is_readable) = self.parse(sources);
         self.schema.learn(trees.iter().map(|(_, tree)| tree));
-        let mut wrong = Vec::new();
+        let mut spoiled = Vec::new();
         for (_, tree) in &mut trees {
-            let before = tree.clone();
-            let problems = check(&self.schema, tree);
-            wrong.extend(if problems.is_empty() { Vec::new() } else { removed(&before, tree) });
-            self.problems.extend(problems);
+            let found = check(&self.schema, tree);
+            self.problems.extend(found.problems);
+            spoiled.extend(found.spoiled);
         }
         self.problems.extend(twice(sources, &trees));
         if !is_readable {
             return None; // What is missing may stand where nothing could be read.
         }
         let layers: Vec<&Tree> = trees.iter().map(|(_, tree)| tree).collect();
-        let defaults = self.schema.defaults(&layers, &Place::new(0, 0..0));
+        let defaults = self.schema.defaults(&layers, &Place::of_defaults());
         let merged = merge(&self.schema, &[vec![&defaults], layers].concat());
-        self.problems.extend(missing(&self.schema, &merged, &wrong));
-        let (cluster, problems) = resolve(&merged, &self.schema, sources);
+        self.problems.extend(missing(&self.schema, &merged, &spoiled));
+        let (cluster, problems) = resolve(&merged, &self.schema, sources, &spoiled);
         self.problems.extend(problems);
         Some((cluster?, merged))
     }
 
-    /// The trees of all sources that can be read: files first, since they name the nodes and agents
-    /// that the others speak of.
-    fn parse(&mut self, sources: &[Source]) -> Vec<(usize, Tree)> {
+    /// The trees of all sources that can be read, and whether all files can: they come first, since
+    /// they name the nodes and agents that the others speak of.
+    fn parse(&mut self, sources: &[Source]) -> (Vec<(usize, Tree)>, bool) {
         let mut trees = Vec::new();
         for (index, source) in sources.iter().enumerate().filter(|(_, s)| s.layer.is_file()) {
             match parse::file(source, index, self.schema.kinds()) {
@@ -82,6 +80,7 @@ impl Loading {
                 Err(problems) => self.problems.extend(problems),
             }
         }
+        let are_files_readable = self.problems.is_empty();
         self.schema.learn(trees.iter().map(|(_, tree)| tree));
         let files = trees.clone();
         let files: Vec<&Tree> = files.iter().map(|(_, tree)| tree).collect();
@@ -91,29 +90,11 @@ impl Loading {
                     self.schema.learn([&tree]);
                     trees.push((index, tree));
                 }
-                Err(problem) => self.problems.push(problem),
+                Err(problem) => self.problems.push(*problem),
             }
         }
-        trees
+        (trees, are_files_readable)
     }
-}
-
-/// The paths that are in `before` and no longer in `after`.
-fn removed(before: &Tree, after: &Tree) -> Vec<KeyPath> {
-    let mut removed = Vec::new();
-    let mut open = vec![KeyPath::default()];
-    while let Some(path) = open.pop() {
-        let Some(table) = before.at(&path.0).and_then(Tree::table) else { continue };
-        for key in table.keys() {
-            let path = path.join(key);
-            if after.entry(&path.0).is_none() {
-                removed.push(path);
-            } else {
-                open.push(path);
-            }
-        }
-    }
-    removed
 }
 
 /// Nodes and agents that two files define. A file may change keys of what another defines; it

@@ -5,6 +5,9 @@ mod json;
 mod seed;
 mod toml;
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 use super::kind::Kinds;
 use super::place::Source;
 use super::problem::Problem;
@@ -16,9 +19,13 @@ use super::tree::Tree;
 /// # Errors
 /// If it cannot be read as such; every mistake is reported that can be.
 pub fn file(source: &Source, index: usize, kinds: &Kinds) -> Result<Tree, Vec<Problem>> {
-    let is_toml = source.name.ends_with(".toml");
-    let is_json = source.name.ends_with(".json") || source.text.trim_start().starts_with('{');
-    if is_json && !is_toml {
+    let extension = Path::new(&source.name).extension().map(OsStr::to_ascii_lowercase);
+    let is_json = match extension.as_ref().and_then(|name| name.to_str()) {
+        Some("json") => true,
+        Some("toml") => false,
+        _ => source.text.trim_start().starts_with('{'),
+    };
+    if is_json {
         json::parse(&source.text, index).map(|tree| seed::to_cluster_file(tree, kinds))
     } else {
         toml::parse(&source.text, index)

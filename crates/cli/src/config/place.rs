@@ -79,6 +79,15 @@ pub struct Place {
 }
 
 impl Place {
+    /// The source of what nobody wrote: the first.
+    pub const DEFAULTS: usize = 0;
+
+    /// The place of all that nobody wrote.
+    #[must_use]
+    pub fn of_defaults() -> Self {
+        Self::new(Self::DEFAULTS, 0..0)
+    }
+
     /// The place of `span` in the `source`th source.
     #[must_use]
     pub fn new(source: usize, span: Range<usize>) -> Self {

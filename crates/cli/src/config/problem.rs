@@ -26,7 +26,7 @@ impl Problem {
     pub fn new(place: Place, message: impl Into<String>) -> Self {
         Self {
             place: Some(place),
-            message: message.into(),
+            message: printable(&message.into()),
             label: String::new(),
             others: Vec::new(),
             help: None,
@@ -53,6 +53,13 @@ impl Problem {
         self.others.push((place, label.into()));
         self
     }
+}
+
+/// `text` without control characters: a key may be any text, and must not write on a terminal.
+fn printable(text: &str) -> String {
+    let escape =
+        |c: char| if c.is_control() { c.escape_default().collect() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 /// Every problem of a configuration, in the order in which they stand in its sources.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod node;
+mod reference;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,10 +13,10 @@ use serde::de::DeserializeOwned;
 
 use super::cluster::Cluster;
 use super::file::ClusterTable;
-use super::place::{KeyPath, Layer, Source};
+use super::place::{KeyPath, Layer, Place, Source};
 use super::problem::Problem;
 use super::rules::{self, Broken};
-use super::schema::{Schema, is_agent};
+use super::schema::Schema;
 use super::tree::{Entry, Tree};
 
 /// The cluster that `tree` describes, and all that is wrong with it. There is no cluster only where
@@ -24,12 +25,13 @@ pub fn resolve(
     tree: &Tree,
     schema: &Schema,
     sources: &[Source],
+    spoiled: &[KeyPath],
 ) -> (Option<Cluster>, Vec<Problem>) {
-    let mut resolver = Resolver { tree, broken: Vec::new(), unreadable: BTreeSet::new() };
+    let mut resolver = Resolver { tree, broken: Vec::new(), spoiled, unreadable: BTreeSet::new() };
     let cluster = resolver.cluster(sources);
     if let Some(cluster) = &cluster {
         resolver.broken.extend(rules::broken(cluster));
-        resolver.broken.extend(references(tree, schema, cluster));
+        resolver.broken.extend(reference::dangling(tree, schema));
         // A kind may take for granted that what its schema says is so.
         if resolver.broken.is_empty() && resolver.unreadable.is_empty() {
             resolver.broken.extend(refused(schema, cluster));
@@ -43,6 +45,8 @@ pub fn resolve(
 struct Resolver<'a> {
     tree: &'a Tree,
     broken: Vec<Broken>,
+    /// Keys that were set, but wrongly.
+    spoiled: &'a [KeyPath],
     /// Names of nodes that are there, but wrong: whoever refers to them is not at fault.
     unreadable: BTreeSet<String>,
 }
@@ -51,12 +55,11 @@ impl Resolver<'_> {
     fn cluster(&mut self, sources: &[Source]) -> Option<Cluster> {
         let entry = self.tree.table()?.get("cluster")?;
         let table: ClusterTable = read(entry)?;
-        let name = self.name(table.name.as_deref(), sources)?;
         let mut nodes = self.nodes(&table.transport);
         let agents = self.agents(&table.transport, &mut nodes);
         nodes.sort_by_key(|node| node.id);
         Some(Cluster {
-            name,
+            name: self.name(table.name.as_deref(), sources)?,
             transport: table.transport,
             insecure: table.insecure,
             timing: table.timing,
@@ -97,47 +100,6 @@ fn read<T: DeserializeOwned>(entry: &Entry) -> Option<T> {
     serde_json::from_value(entry.tree.to_json()).ok()
 }
 
-/// Attributes that name an agent which is not there.
-fn references(tree: &Tree, schema: &Schema, cluster: &Cluster) -> Vec<Broken> {
-    let mut broken = Vec::new();
-    let agents = tree.entry(&["agent".to_owned()]).and_then(|entry| entry.tree.table());
-    let exists = |id: i128| agents.is_some_and(|agents| agents.contains_key(&id.to_string()));
-    for agent in &cluster.agents {
-        let id = agent.id.0.to_string();
-        let path = KeyPath::new(["agent", &id, "attr"]);
-        let attr = tree.at(&path.0).and_then(Tree::table);
-        for (key, entry) in attr.into_iter().flatten() {
-            let path = path.join(key);
-            if schema.at(&path.0).is_some_and(is_agent)
-                && let super::tree::Value::Integer(target) = entry.tree.value
-                && !exists(target)
-            {
-                let message =
-                    format!("agent {id} has the {key} {target}, and there is no such agent");
-                let known: Vec<&str> = agents
-                    .into_iter()
-                    .flatten()
-                    .map(|(id, _)| id.as_str())
-                    .take(MAX_LISTED)
-                    .collect();
-                let more = if agents.is_some_and(|agents| agents.len() > MAX_LISTED) {
-                    ", ..."
-                } else {
-                    ""
-                };
-                broken.push(
-                    Broken::new(path, message)
-                        .help(format!("there are {}{more}", known.join(", "))),
-                );
-            }
-        }
-    }
-    broken
-}
-
-/// How many agents an error lists.
-const MAX_LISTED: usize = 16;
-
 /// Agents that their own kinds do not accept.
 fn refused(schema: &Schema, cluster: &Cluster) -> Vec<Broken> {
     let directory = Directory::new(cluster.agents.iter().cloned());
@@ -146,17 +108,28 @@ fn refused(schema: &Schema, cluster: &Cluster) -> Vec<Broken> {
         if let Err(error) = schema.kinds().accept(spec, &directory) {
             let mut path = KeyPath::new(["agent", &spec.id.0.to_string(), "attr"]);
             path.0.extend(error.key.split('.').filter(|key| !key.is_empty()).map(str::to_owned));
-            broken.push(Broken::new(path, error.message));
+            broken.push(Broken::new(path, format!("agent {}: {}", spec.id.0, error.message)));
         }
     }
     broken
 }
 
+/// The problem, where somebody wrote something that is part of it.
 fn point_at(tree: &Tree, broken: &Broken) -> Problem {
-    let problem = Problem::new(tree.nearest(&broken.path), &broken.message);
-    let problem = match &broken.other {
-        Some((path, label)) => problem.other(tree.nearest(path), *label),
-        None => problem,
+    let is_written = |place: &Place| place.source != Place::DEFAULTS;
+    let place = tree.nearest(&broken.path);
+    let is_exact = tree.entry(&broken.path.0).is_some_and(|entry| is_written(&entry.tree.place));
+    let other = broken.other.as_ref().and_then(|(path, label)| {
+        let entry = tree.entry(&path.0).filter(|entry| is_written(&entry.tree.place))?;
+        Some((entry.tree.place.clone(), *label))
+    });
+    let problem = match other {
+        Some((other, label)) if is_exact => {
+            Problem::new(place, &broken.message).other(other, label)
+        }
+        Some((other, label)) => Problem::new(other, &broken.message).label(label),
+        None => Problem::new(place, &broken.message),
     };
-    Problem { help: broken.help.clone(), ..problem }
+    let place = problem.place.clone().filter(is_written);
+    Problem { help: broken.help.clone(), place, ..problem }
 }

@@ -3,9 +3,15 @@
 use std::collections::BTreeMap;
 
 use dx_agents::{Placement, Restart};
+use serde_json::json;
 
+use super::check::check;
 use super::cluster::{Cluster, NodeSpec};
-use super::place::KeyPath;
+use super::kind::Kinds;
+use super::place::{KeyPath, Place};
+use super::schema::Schema;
+use super::tree::Tree;
+use super::units::duration;
 
 /// A rule that a cluster breaks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,21 +58,47 @@ pub fn broken(cluster: &Cluster) -> Vec<Broken> {
     broken
 }
 
+/// The settings that are out of their ranges: what can be wrong in a cluster that no file said.
+#[must_use]
+pub fn out_of_range(cluster: &Cluster) -> Vec<String> {
+    let settings = json!({ "cluster": {
+        "transport": cluster.transport,
+        "timing": cluster.timing,
+        "dialing": cluster.dialing,
+        "bounds": cluster.bounds,
+    } });
+    let mut tree = Tree::of_json(settings, &Place::of_defaults());
+    let found = check(&Schema::new(&Kinds::new()), &mut tree);
+    found
+        .problems
+        .into_iter()
+        .map(|problem| format!("{}: {}", problem.message, problem.label))
+        .collect()
+}
+
 fn times(cluster: &Cluster) -> Vec<Broken> {
     let mut broken = Vec::new();
     let timing = |key| KeyPath::new(["cluster", "timing", key]);
-    if cluster.timing.silence < cluster.timing.ping_interval * 2 {
+    let (silence, ping) = (cluster.timing.silence, cluster.timing.ping_interval);
+    if silence < ping * 2 {
+        let (silence, ping) = (duration::text(silence), duration::text(ping));
+        let message =
+            format!("a `silence` of {silence} is less than two `ping_interval`s of {ping}");
         broken.push(
-            Broken::new(timing("silence"), "`silence` is less than twice `ping_interval`")
-                .other(timing("ping_interval"), "this long between pings")
+            Broken::new(timing("silence"), message)
+                .other(timing("ping_interval"), "the interval is set here")
                 .help("one ping that is late would break the link"),
         );
     }
     let dialing = |key| KeyPath::new(["cluster", "dialing", key]);
-    if cluster.dialing.backoff_max < cluster.dialing.backoff_min {
+    let (least, most) = (cluster.dialing.backoff_min, cluster.dialing.backoff_max);
+    if most < least {
+        let (least, most) = (duration::text(least), duration::text(most));
+        let message =
+            format!("a `backoff_max` of {most} is less than the `backoff_min` of {least}");
         broken.push(
-            Broken::new(dialing("backoff_max"), "`backoff_max` is less than `backoff_min`")
-                .other(dialing("backoff_min"), "the least is here"),
+            Broken::new(dialing("backoff_max"), message)
+                .other(dialing("backoff_min"), "the least is set here"),
         );
     }
     broken
@@ -107,16 +139,21 @@ fn exposed(cluster: &Cluster) -> Vec<Broken> {
             let is_same = key == "listen" && node.listen == node.address;
             if address.is_exposed() && !is_same {
                 let message = format!("plain tcp to `{}` leaves this machine", address.endpoint());
-                broken.push(
-                    Broken::new(node_path(node, key), message)
-                        .other(KeyPath::new(["cluster", "transport"]), "the transport is set here")
-                        .help("use tls or quic, or set `insecure = true` in `[cluster]` if everybody on the network may read along"),
-                );
+                let rule = Broken::new(node_path(node, key), message).help(EXPOSED_HELP);
+                let is_inherited = address.transport() == cluster.transport;
+                let transport = KeyPath::new(["cluster", "transport"]);
+                broken.push(if is_inherited {
+                    rule.other(transport, "tcp is chosen here")
+                } else {
+                    rule
+                });
             }
         }
     }
     broken
 }
+
+const EXPOSED_HELP: &str = "use tls or quic, or set `insecure = true` in `[cluster]` if everybody on the network may read along";
 
 fn agents(cluster: &Cluster) -> Vec<Broken> {
     let mut broken = Vec::new();

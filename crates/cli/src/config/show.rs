@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use super::file::SECTIONS;
 use super::load::Loaded;
 use super::place::{KeyPath, Layer};
 use super::schema::is_secret;
@@ -45,8 +46,9 @@ pub fn text(settings: &[Setting]) -> String {
         .collect();
     let width = lines.iter().map(|line| line.chars().count()).filter(|w| *w <= MAX_WIDTH).max();
     let width = width.unwrap_or_default();
-    let with_origin = lines.iter().zip(settings);
-    with_origin.map(|(line, setting)| format!("{line:width$}  # {}\n", setting.from)).collect()
+    let from = |(line, setting): (&String, &Setting)| format!("{line:width$}  # {}", setting.from);
+    let lines: Vec<String> = lines.iter().zip(settings).map(from).collect();
+    lines.join("\n") + "\n"
 }
 
 /// Longer lines have their comment after them, and do not push away those of the others.
@@ -61,11 +63,8 @@ pub fn toml_text(value: &Json) -> String {
 /// Numbers by their value, so that agent 10 follows agent 9.
 fn sort_key(key: &str) -> Vec<(u64, String)> {
     let number = |part: &str| part.parse().unwrap_or(u64::MAX);
-    let section = |part: &str| match part {
-        "cluster" => 0,
-        "node" => 1,
-        _ => 2,
-    };
+    let section = |part: &str| SECTIONS.iter().position(|section| *section == part);
+    let section = |part: &str| section(part).map_or(u64::MAX, |position| position as u64);
     let parts = key.split('.').enumerate();
     parts
         .map(|(depth, part)| {

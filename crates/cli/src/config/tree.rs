@@ -96,17 +96,17 @@ impl Tree {
         if rest.is_empty() { Some(entry) } else { entry.tree.entry(rest) }
     }
 
-    /// The place that tells most about `path`: of the value, else of the nearest key above it.
+    /// The place that tells most about `path`: of the value, else of the nearest key above it that
+    /// somebody wrote.
     #[must_use]
     pub fn nearest(&self, path: &KeyPath) -> Place {
         let mut place = &self.place;
         for end in 1..=path.0.len() {
-            match self.entry(&path.0[..end]) {
-                Some(entry) if end == path.0.len() && entry.tree.table().is_none() => {
-                    place = &entry.tree.place;
-                }
-                Some(entry) => place = &entry.key,
-                None => break,
+            let Some(entry) = self.entry(&path.0[..end]) else { break };
+            let is_value = end == path.0.len() && entry.tree.table().is_none();
+            let here = if is_value { &entry.tree.place } else { &entry.key };
+            if here.source != Place::DEFAULTS {
+                place = here;
             }
         }
         place.clone()

@@ -23,12 +23,18 @@ pub mod duration {
         humantime::format_duration(duration).to_string()
     }
 
-    /// For serde.
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// If the serializer fails.
     pub fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&text(*duration))
     }
 
-    /// For serde.
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// As [`parse`].
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
         let text = String::deserialize(from)?;
         parse(&text).map_err(serde::de::Error::custom)
@@ -66,12 +72,18 @@ pub mod size {
         )
     }
 
-    /// For serde.
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// If the serializer fails.
     pub fn serialize<S: Serializer>(bytes: &usize, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&text(*bytes))
     }
 
-    /// For serde.
+    /// For `#[serde(with)]`.
+    ///
+    /// # Errors
+    /// As [`parse`].
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<usize, D::Error> {
         let text = String::deserialize(from)?;
         parse(&text).map_err(serde::de::Error::custom)

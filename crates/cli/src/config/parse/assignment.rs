@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_json::Value as Json;
 
 use super::toml;
+use crate::config::file::SECTIONS;
 use crate::config::place::{Layer, Place, Source};
 use crate::config::problem::Problem;
 use crate::config::schema::{Schema, properties};
@@ -23,7 +24,7 @@ pub const SEPARATOR: &str = "__";
 pub fn is_meant(variable: &str) -> bool {
     variable.strip_prefix(PREFIX).is_some_and(|rest| {
         let section = rest.split('_').next().unwrap_or(rest);
-        rest.contains(SEPARATOR) || ["CLUSTER", "NODE", "AGENT"].contains(&section)
+        rest.contains(SEPARATOR) || SECTIONS.contains(&section.to_lowercase().as_str())
     })
 }
 
@@ -39,25 +40,26 @@ pub fn parse(
     index: usize,
     schema: &Schema,
     known: &[&Tree],
-) -> Result<Tree, Problem> {
+) -> Result<Tree, Box<Problem>> {
     let text = source.text.as_str();
     let whole = Place::new(index, 0..text.len());
     let Some(equals) = text.find('=') else {
-        return Err(Problem::new(whole, "this sets nothing")
-            .help(format!("write `--set {}=VALUE`", text.trim())));
+        let help = format!("write `--set {}=VALUE`", text.trim());
+        return Err(Box::new(Problem::new(whole, "this sets nothing").help(help)));
     };
     let keys = match source.layer {
         Layer::Environment => variable_keys(&text[..equals], schema, known),
         _ => dotted_keys(&text[..equals]),
     };
-    if let Some((_, span)) = keys.iter().find(|(key, _)| key.is_empty()) {
-        let problem = Problem::new(Place::new(index, span.clone()), "a key is missing here");
-        return Err(match source.layer {
-            Layer::Environment => {
-                problem.help("keys are set apart by `__`, as in DX_CLUSTER__NAME")
-            }
-            _ => problem.help("write `--set cluster.name=a`, for example"),
-        });
+    let wrong = match keys.iter().find(|(key, _)| key.is_empty()) {
+        Some((_, span)) => Some((span, "a key is missing here")),
+        None if keys.len() == 1 => Some((&keys[0].1, "this is no key with a value")),
+        None => None,
+    };
+    if let Some((span, message)) = wrong {
+        let is_variable = source.layer == Layer::Environment;
+        let help = if is_variable { VARIABLE_HELP } else { SET_HELP };
+        return Err(Box::new(Problem::new(Place::new(index, span.clone()), message).help(help)));
     }
     let path: Vec<String> = keys.iter().map(|(key, _)| key.clone()).collect();
     let start = equals + 1;
@@ -71,6 +73,9 @@ pub fn parse(
     }
     Ok(tree)
 }
+
+const VARIABLE_HELP: &str = "keys are set apart by `__`, as in DX_CLUSTER__NAME=a";
+const SET_HELP: &str = "write a path and a value, as in `--set cluster.name=a`";
 
 fn dotted_keys(text: &str) -> Vec<(String, Range<usize>)> {
     pieces(text, 0, ".").map(|span| (text[span.clone()].trim().to_owned(), span)).collect()

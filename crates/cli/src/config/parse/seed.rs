@@ -6,6 +6,7 @@
 
 use serde_json::Value as Json;
 
+use crate::config::file::SECTIONS;
 use crate::config::forms::Form;
 use crate::config::kind::Kinds;
 use crate::config::schema::below;
@@ -14,9 +15,8 @@ use crate::config::tree::{Entry, Table, Tree, Value};
 /// `tree` as a cluster file of today, if it is of the older form; else as it is.
 pub fn to_cluster_file(tree: Tree, kinds: &Kinds) -> Tree {
     let is_id = |key: &String| !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit());
-    let sections = ["cluster", "node", "agent"];
     let is_older = tree.table().is_some_and(|table| {
-        table.keys().any(is_id) && !table.keys().any(|key| sections.contains(&key.as_str()))
+        table.keys().any(is_id) && !table.keys().any(|key| SECTIONS.contains(&key.as_str()))
     });
     let place = tree.place.clone();
     match tree.value {

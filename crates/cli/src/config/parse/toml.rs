@@ -13,12 +13,16 @@ use crate::config::tree::{Entry, MAX_DEPTH, Table, Tree, Value};
 /// If it is no TOML (every mistake is reported), has a date or time, or is nested too deeply.
 pub fn parse(text: &str, source: usize) -> Result<Tree, Vec<Problem>> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { source, problems: Vec::new() };
-    for error in errors {
+    let problem = |error: ::toml::de::Error| {
         let span = error.span().unwrap_or(0..0);
         let message = format!("this is no TOML: {}", error.message().replace('\n', ", "));
-        reader.problems.push(Problem::new(Place::new(source, span), message));
+        Problem::new(Place::new(source, span), message)
+    };
+    let problems: Vec<Problem> = errors.into_iter().map(problem).collect();
+    if !problems.is_empty() {
+        return Err(problems); // Values that were mended to go on are not what somebody wrote.
     }
+    let mut reader = Reader { source, problems };
     let place = Place::new(source, document.span());
     let value = Value::Table(reader.table(document.get_ref(), 0));
     if reader.problems.is_empty() { Ok(Tree { place, value }) } else { Err(reader.problems) }

@@ -52,13 +52,16 @@ impl Resolver<'_> {
             (None, Some(ip), Some(port)) => self.node_at((ip, port), id, transport, nodes),
             (Some(_), ..) => {
                 let key = if table.ip.is_some() { "ip" } else { "port" };
-                let message = format!("agent {id} has a `node` and an `{key}` as well");
+                let message = format!("agent {id} has a `node`, and `{key}` as well");
                 let broken =
                     Broken::new(path(key), message).other(path("node"), "the node is here");
                 self.broken.push(broken.help("leave out one of them"));
                 None
             }
             (None, ip, port) => {
+                if ["node", "ip", "port"].iter().any(|key| self.spoiled.contains(&path(key))) {
+                    return None;
+                }
                 let message = match (ip, port) {
                     (Some(_), None) => format!("agent {id} has an `ip` and no `port`"),
                     (None, Some(_)) => format!("agent {id} has a `port` and no `ip`"),
