@@ -129,8 +129,8 @@ impl Report {
 
 /// The bytes to underline: at least one, and no more than the first line of them.
 fn span_within(place: &Place, text: &str) -> std::ops::Range<usize> {
-    let start = place.start.min(text.len());
-    let end = place.end.clamp(start, text.len());
+    let start = text.floor_char_boundary(place.start);
+    let end = text.ceil_char_boundary(place.end.max(start));
     let first_line = text[start..end].find('\n').map_or(end, |newline| start + newline);
     start..first_line.max(start)
 }

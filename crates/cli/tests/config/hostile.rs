@@ -17,9 +17,39 @@ fn shipped(name: &str) -> String {
 /// An edit: where, how many characters go, and what comes instead.
 fn edits() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, String)>> {
     let words = prop::sample::select(vec![
-        "", "\n", "\"", "'", "{", "}", "[", "]", "=", ",", ".", "#", ":", "-1", "0", "1e999", "null",
-        "true", "ü", "\u{1b}[2J", "\u{200f}", "\t", "\r\n", "nan", "\"\"\"", "agent", "node", "[node.n1]",
-        "attr", "{}", "\u{feff}", "99999999999999999999999999999999999999999", "2026-11-20",
+        "",
+        "\n",
+        "\"",
+        "'",
+        "{",
+        "}",
+        "[",
+        "]",
+        "=",
+        ",",
+        ".",
+        "#",
+        ":",
+        "-1",
+        "0",
+        "1e999",
+        "null",
+        "true",
+        "ü",
+        "\u{1b}[2J",
+        "\u{200f}",
+        "\t",
+        "\r\n",
+        "nan",
+        "\"\"\"",
+        "agent",
+        "node",
+        "[node.n1]",
+        "attr",
+        "{}",
+        "\u{feff}",
+        "99999999999999999999999999999999999999999",
+        "2026-11-20",
     ]);
     let edit = (any::<prop::sample::Index>(), 0..6usize, words.prop_map(str::to_owned));
     prop::collection::vec(edit, 1..6)
@@ -48,10 +78,6 @@ fn is_answered(sources: Vec<Source>) {
             assert!(!report.problems.is_empty());
             let is_command = |c: char| c.is_control() && c != '\n';
             assert!(!report.to_string().contains(is_command), "{report:?}");
-            for problem in report.problems {
-                let text = format!("{problem:?}");
-                assert!(!problem.message.is_empty(), "{text}");
-            }
         }
     }
 }
