@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use crate::cli::{Config, ConfigArgs};
 use crate::config::documented::documented;
 use crate::config::gather::GatherError;
+use crate::config::place::Place;
+use crate::config::problem::Problem;
 use crate::config::schema::Schema;
 use crate::config::{Loaded, Report, gather, load, show};
 use crate::exit;
@@ -22,8 +24,8 @@ pub fn run(command: Config) -> anyhow::Result<ExitCode> {
         },
         Config::Check { config, json } => match read(config) {
             Ok(loaded) => print(&approved(&loaded, json)),
-            Err(Failure::Report(report)) if json => {
-                print(&format!("{}\n", problems(&report)))?;
+            Err(failure) if json => {
+                print(&format!("{}\n", failure.to_json()))?;
                 Ok(exit::usage())
             }
             Err(failure) => Ok(failure.tell()),
@@ -42,6 +44,17 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// The problems, for programs.
+    fn to_json(&self) -> Value {
+        let problems: Vec<Value> = match self {
+            Self::Gather(error) => vec![json!({ "message": error.to_string(), "at": null })],
+            Self::Report(report) => {
+                report.problems.iter().map(|one| problem(one, report)).collect()
+            }
+        };
+        json!({ "problems": problems })
+    }
+
     /// Says so on standard error; returns the exit code.
     pub fn tell(self) -> ExitCode {
         let mut stderr = io::stderr().lock();
@@ -91,25 +104,19 @@ fn approved(loaded: &Loaded, json: bool) -> String {
     )
 }
 
-fn problems(report: &Report) -> Value {
-    let at = |place: &crate::config::place::Place| {
+/// A problem, for programs.
+fn problem(problem: &Problem, report: &Report) -> Value {
+    let at = |place: &Place| {
         let source = &report.sources[place.source];
         let (line, column) = source.line_and_column(place.start);
         json!({ "source": source.name, "line": line, "column": column })
     };
-    let problems: Vec<Value> = report
-        .problems
-        .iter()
-        .map(|problem| {
-            json!({
-                "message": problem.message,
-                "label": problem.label,
-                "help": problem.help,
-                "at": problem.place.as_ref().map(at),
-            })
-        })
-        .collect();
-    json!({ "problems": problems })
+    json!({
+        "message": problem.message,
+        "label": problem.label,
+        "help": problem.help,
+        "at": problem.place.as_ref().map(at),
+    })
 }
 
 fn print(text: &str) -> anyhow::Result<ExitCode> {

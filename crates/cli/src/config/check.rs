@@ -2,6 +2,7 @@
 //!
 //! What is wrong is reported and taken out, so that the rest can be looked at as well.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use serde_json::Value as Json;
@@ -20,7 +21,7 @@ pub struct Findings {
     /// What is wrong.
     pub problems: Vec<Problem>,
     /// Keys that were set, but wrongly, and are now missing for no other reason.
-    pub spoiled: Vec<KeyPath>,
+    pub spoiled: BTreeSet<KeyPath>,
 }
 
 /// Takes out of `tree` what `schema` does not allow, and says why.
@@ -32,7 +33,7 @@ pub fn check(schema: &Schema, tree: &mut Tree) -> Findings {
 
 /// The keys that the merged `tree` lacks, apart from those that were `spoiled`.
 #[must_use]
-pub fn missing(schema: &Schema, tree: &Tree, spoiled: &[KeyPath]) -> Vec<Problem> {
+pub fn missing(schema: &Schema, tree: &Tree, spoiled: &BTreeSet<KeyPath>) -> Vec<Problem> {
     let mut problems = Vec::new();
     let mut open = vec![KeyPath::default()];
     while let Some(path) = open.pop() {
@@ -102,7 +103,7 @@ impl Check<'_> {
             if allowed {
                 kept.insert(key, entry);
             } else {
-                self.found.spoiled.push(self.path.clone());
+                self.found.spoiled.insert(self.path.clone());
             }
             self.path.0.pop();
         }
@@ -153,7 +154,7 @@ impl Check<'_> {
         let problem = Problem::new(entry.key.clone(), format!("there is no key `{key}`{within}"));
         let problem = if let Some(meant) = nearest(key, keys.iter().copied()) {
             let above = KeyPath(above.to_vec());
-            self.found.spoiled.push(above.join(meant));
+            self.found.spoiled.insert(above.join(meant));
             problem.label(format!("did you mean `{meant}`?"))
         } else if let Some(home) = home_of(self.schema.root(), key, &mut Vec::new()) {
             problem.label(format!("did you mean `{home}`?"))

@@ -1,5 +1,7 @@
 //! From sources to a cluster, or to everything that is wrong with them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::check::{check, missing};
 use super::cluster::Cluster;
 use super::kind::Kinds;
@@ -51,7 +53,7 @@ impl Loading {
     fn load(&mut self, sources: &[Source]) -> Option<(Cluster, Tree)> {
         let (mut trees, is_readable) = self.parse(sources);
         self.schema.learn(trees.iter().map(|(_, tree)| tree));
-        let mut spoiled = Vec::new();
+        let mut spoiled = BTreeSet::new();
         for (_, tree) in &mut trees {
             let found = check(&self.schema, tree);
             self.problems.extend(found.problems);
@@ -102,7 +104,7 @@ impl Loading {
 fn twice(sources: &[Source], trees: &[(usize, Tree)]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (section, key) in [("node", "id"), ("agent", "kind")] {
-        let mut first: std::collections::BTreeMap<&str, &Place> = std::collections::BTreeMap::new();
+        let mut first: BTreeMap<&str, &Place> = BTreeMap::new();
         for (index, tree) in trees {
             if !sources[*index].layer.is_file() {
                 continue;

@@ -92,8 +92,11 @@ impl Report {
     #[must_use]
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
-        let texts: Vec<String> =
-            self.problems.iter().map(|problem| self.render_one(problem, &renderer)).collect();
+        let shown = self.problems.iter().take(MAX_SHOWN);
+        let mut texts: Vec<String> = shown.map(|one| self.render_one(one, &renderer)).collect();
+        if self.problems.len() > MAX_SHOWN {
+            texts.push(format!("... and {} more", self.problems.len() - MAX_SHOWN));
+        }
         texts.join("\n\n")
     }
 
@@ -126,6 +129,9 @@ impl Report {
         renderer.render(&[group])
     }
 }
+
+/// Problems that are shown to people: whoever has more made one mistake many times.
+pub const MAX_SHOWN: usize = 50;
 
 /// The bytes to underline: at least one, and no more than the first line of them.
 fn span_within(place: &Place, text: &str) -> std::ops::Range<usize> {

@@ -25,7 +25,7 @@ pub fn resolve(
     tree: &Tree,
     schema: &Schema,
     sources: &[Source],
-    spoiled: &[KeyPath],
+    spoiled: &BTreeSet<KeyPath>,
 ) -> (Option<Cluster>, Vec<Problem>) {
     let mut resolver = Resolver { tree, broken: Vec::new(), spoiled, unreadable: BTreeSet::new() };
     let cluster = resolver.cluster(sources);
@@ -46,7 +46,7 @@ struct Resolver<'a> {
     tree: &'a Tree,
     broken: Vec<Broken>,
     /// Keys that were set, but wrongly.
-    spoiled: &'a [KeyPath],
+    spoiled: &'a BTreeSet<KeyPath>,
     /// Names of nodes that are there, but wrong: whoever refers to them is not at fault.
     unreadable: BTreeSet<String>,
 }

@@ -81,6 +81,9 @@ fn json_is_for_programs() {
     let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(checked["problems"][0]["at"]["line"], 2);
     assert_eq!(checked["problems"][0]["at"]["source"], "bad.toml");
+    let output = run(folder.path(), &["check", "none.toml", "--json"]);
+    let checked: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(checked["problems"][0]["message"].as_str().unwrap().contains("none.toml"), "{checked}");
 }
 
 #[test]

@@ -71,6 +71,18 @@ fn one_mistake_is_told_once_and_not_again_by_what_follows_from_it() {
 }
 
 #[test]
+fn one_mistake_made_a_thousand_times_does_not_fill_the_screen() {
+    let agents: Vec<String> =
+        (0..1000).map(|id| format!("[agent.{id}]\nkind = \"pong\"\n")).collect();
+    let text = agents.concat();
+    let report = read(vec![file("a.toml", &text)]).unwrap_err();
+    let shown = report.to_string();
+    assert_eq!(shown.matches("error:").count(), dx::config::problem::MAX_SHOWN);
+    let more = report.problems.len() - dx::config::problem::MAX_SHOWN;
+    assert!(shown.ends_with(&format!("... and {more} more")), "{shown}");
+}
+
+#[test]
 fn nothing_that_a_key_says_reaches_the_terminal_as_a_command() {
     let text = "[\"\\u001b[2J\"]\na = 1\n[agent.1]\nkind = \"\\u001b\"\nnode = \"\\u001b]0;\"\n";
     let shown = read(vec![file("a.toml", text)]).unwrap_err().to_string();

@@ -83,7 +83,7 @@ fn is_answered(sources: Vec<Source>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn a_damaged_file_is_read_or_refused(
