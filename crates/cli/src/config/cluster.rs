@@ -1,14 +1,16 @@
 //! A cluster as it is to be: nothing in it is left to be looked up or doubted.
 
+use std::collections::BTreeMap;
+
 use dx_agents::AgentSpec;
 use dx_transport::address::Address;
 use dx_transport::id::{ClusterId, NodeId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::collections::BTreeMap;
 
 use super::file::Role;
 use super::rules;
 use super::settings::{Bounds, Dialing, Timing};
+use crate::home::NodeName;
 
 /// A cluster: what its nodes share, and who they and their agents are.
 ///
@@ -41,8 +43,8 @@ pub struct Cluster {
 pub struct NodeSpec {
     /// Its number, which its certificate names.
     pub id: NodeId,
-    /// Its name for people.
-    pub name: String,
+    /// Its name for people, and for its folder.
+    pub name: NodeName,
     /// Where the others reach it.
     pub address: Address,
     /// Where it listens; the same as `address` but behind a forwarded port or a name.
@@ -63,7 +65,7 @@ impl Cluster {
     /// The node of this name.
     #[must_use]
     pub fn node_called(&self, name: &str) -> Option<&NodeSpec> {
-        self.nodes.iter().find(|node| node.name == name)
+        self.nodes.iter().find(|node| node.name.as_str() == name)
     }
 
     /// The agents on a node, in the order of their ids.

@@ -157,6 +157,7 @@ mod tests {
     fn variables_that_set_nothing_of_ours_are_left_alone() {
         let all = [
             ("DX_LOG", "debug"),
+            ("DX_CLUSTER", "lab"),
             ("DX_LAB_REQUIRED", "1"),
             ("DXX__A", "1"),
             ("DX_CLUSTER__NAME", "a"),

@@ -105,7 +105,7 @@ fn times(cluster: &Cluster) -> Vec<Broken> {
 }
 
 fn node_path(node: &NodeSpec, key: &str) -> KeyPath {
-    KeyPath::new(["node", &node.name, key])
+    KeyPath::new(["node", node.name.as_str(), key])
 }
 
 /// No two nodes may have the same of what `of` takes from them.

@@ -123,13 +123,13 @@ fn derived(loaded: &Loaded) -> Vec<Setting> {
     let from = file.map_or("default".to_owned(), |file| format!("the name of {}", file.name));
     derive(KeyPath::new(["cluster", "name"]), loaded.cluster.name.as_str().into(), from);
     for node in &loaded.cluster.nodes {
-        if loaded.tree.entry(&KeyPath::new(["node", &node.name]).0).is_some() {
+        if loaded.tree.entry(&KeyPath::new(["node", node.name.as_str()]).0).is_some() {
             continue;
         }
         let from = || format!("ip and port of agent {}", node.id.0);
-        derive(KeyPath::new(["node", &node.name, "id"]), node.id.0.into(), from());
+        derive(KeyPath::new(["node", node.name.as_str(), "id"]), node.id.0.into(), from());
         let address = node.address.to_string();
-        derive(KeyPath::new(["node", &node.name, "address"]), address.into(), from());
+        derive(KeyPath::new(["node", node.name.as_str(), "address"]), address.into(), from());
     }
     settings
 }

@@ -19,12 +19,12 @@ pub const PREFIX: &str = "DX_";
 pub const SEPARATOR: &str = "__";
 
 /// Whether a variable of the environment is meant to set a key: it begins with `DX_` and either
-/// has `__` in it, or names a section. `DX_LOG` is another matter.
+/// has `__` in it, or names a section and more. `DX_LOG` and `DX_CLUSTER` are other matters.
 #[must_use]
 pub fn is_meant(variable: &str) -> bool {
     variable.strip_prefix(PREFIX).is_some_and(|rest| {
-        let section = rest.split('_').next().unwrap_or(rest);
-        rest.contains(SEPARATOR) || SECTIONS.contains(&section.to_lowercase().as_str())
+        let section = rest.split_once('_').map(|(section, _)| section.to_lowercase());
+        rest.contains(SEPARATOR) || section.is_some_and(|name| SECTIONS.contains(&name.as_str()))
     })
 }
 

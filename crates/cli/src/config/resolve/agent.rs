@@ -76,7 +76,7 @@ impl Resolver<'_> {
     }
 
     fn node_called(&mut self, name: &str, path: KeyPath, nodes: &[NodeSpec]) -> Option<NodeId> {
-        if let Some(node) = nodes.iter().find(|node| node.name == name) {
+        if let Some(node) = nodes.iter().find(|node| node.name.as_str() == name) {
             return Some(node.id);
         }
         if !self.unreadable.contains(name) {

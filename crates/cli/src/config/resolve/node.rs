@@ -12,6 +12,7 @@ use crate::config::file::{NodeTable, TRANSPORTS};
 use crate::config::nearest::{any_of, nearest};
 use crate::config::place::KeyPath;
 use crate::config::rules::Broken;
+use crate::home::NodeName;
 
 impl Resolver<'_> {
     /// The nodes that have a table of their own.
@@ -36,11 +37,14 @@ impl Resolver<'_> {
         };
         let address = parse("address", &table.address);
         let listen = table.listen.as_deref().map(|listen| parse("listen", listen));
-        let address = address?;
+        let node_name = name.parse::<NodeName>().map_err(|error| {
+            self.broken.push(Broken::new(KeyPath::new(["node", name]), error.to_string()));
+        });
+        let (node_name, address) = (node_name.ok()?, address?);
         let listen = listen.unwrap_or_else(|| Some(address.clone()))?;
         Some(NodeSpec {
             id: NodeId(table.id),
-            name: name.to_owned(),
+            name: node_name,
             address,
             listen,
             roles: table.roles,
@@ -69,7 +73,8 @@ impl Resolver<'_> {
             self.broken.push(Broken::new(path, message).help("give the node a table of its own"));
             return None;
         }
-        let taken = by_id.get(&agent).copied().or_else(|| nodes.iter().find(|n| n.name == name));
+        let taken =
+            by_id.get(&agent).copied().or_else(|| nodes.iter().find(|n| n.name.as_str() == name));
         if let Some(taken) = taken {
             let message = format!(
                 "agent {agent} makes a node `{name}` of id {agent} at {endpoint}, and there is `{}` of id {} already",
@@ -77,7 +82,7 @@ impl Resolver<'_> {
             );
             self.broken.push(
                 Broken::new(path, message)
-                    .other(KeyPath::new(["node", &taken.name, "id"]), "it is here")
+                    .other(KeyPath::new(["node", taken.name.as_str(), "id"]), "it is here")
                     .help(format!("give the node at {endpoint} a table of its own")),
             );
             return None;
@@ -86,7 +91,7 @@ impl Resolver<'_> {
             Address::new(transport, &endpoint).expect("a socket's address is an endpoint");
         nodes.push(NodeSpec {
             id: NodeId(agent),
-            name,
+            name: name.parse().expect("a letter and digits are a name"),
             listen: address.clone(),
             address,
             roles: Vec::new(),
