@@ -34,14 +34,15 @@ pub struct Cell {
     /// The last number given to a question or a job. It never goes back, so that what comes late
     /// from before a restart is recognised.
     next: u64,
-    timers: Timers,
-    pending: Pending,
+    /// What is under way; most agents have nothing.
+    pending: Option<Box<Pending>>,
     held: Option<Box<Held>>,
 }
 
 /// What is under way and must end.
 #[derive(Default)]
 struct Pending {
+    timers: Timers,
     asks: BTreeSet<AskId>,
     jobs: BTreeSet<u64>,
 }
@@ -63,16 +64,7 @@ impl Cell {
     /// The agent `agent` under the id `id`. Its first event is [`Event::Start`].
     #[must_use]
     pub fn new(id: AgentId, agent: Box<dyn ErasedAgent>) -> Self {
-        Self {
-            id,
-            agent,
-            restarts: 0,
-            steps: 0,
-            next: 0,
-            timers: Timers::default(),
-            pending: Pending::default(),
-            held: None,
-        }
+        Self { id, agent, restarts: 0, steps: 0, next: 0, pending: None, held: None }
     }
 
     /// The agent's id.
@@ -126,13 +118,13 @@ impl Cell {
     /// Whether this setting of a timer still counts.
     #[must_use]
     pub fn has_timer(&self, key: TimerKey, generation: u64) -> bool {
-        self.timers.has(key, generation)
+        self.pending.as_ref().is_some_and(|pending| pending.timers.has(key, generation))
     }
 
     /// Whether this question is open.
     #[must_use]
     pub fn has_asked(&self, ask: AskId) -> bool {
-        self.pending.asks.contains(&ask)
+        self.pending.as_ref().is_some_and(|pending| pending.asks.contains(&ask))
     }
 
     /// Puts a new agent in the place of one that failed. What was under way is forgotten; what
@@ -140,13 +132,16 @@ impl Cell {
     pub fn restart(&mut self, agent: Box<dyn ErasedAgent>, effects: &mut Vec<Effect>) {
         self.agent = agent;
         self.restarts += 1;
-        for (key, generation) in self.timers.clear() {
+        let Some(mut pending) = self.pending.take() else { return };
+        for (key, generation) in pending.timers.clear() {
             effects.push(Effect::ClearTimer { key, generation });
         }
-        for ask in std::mem::take(&mut self.pending.asks) {
+        for ask in pending.asks {
             effects.push(Effect::ClearDeadline { ask });
         }
-        self.pending.jobs.clear();
+        // Generations go on, so that what was set before is not taken for what is set now.
+        let timers = pending.timers;
+        self.pending = Some(Box::new(Pending { timers, ..Pending::default() }));
     }
 
     /// Carries out one event. The effects are then in [`Context::effects`], to be carried out in
@@ -197,19 +192,23 @@ impl Cell {
     /// Whether the event still holds; if so, as the handler is to hear it.
     fn admit(&mut self, event: Event, cx: &mut Context) -> Option<Event> {
         match event {
-            Event::Timer { key, generation } => {
-                self.timers.take(key, generation).then_some(Event::Timer { key, generation })
+            Event::Timer { key, generation } => self
+                .pending()?
+                .timers
+                .take(key, generation)
+                .then_some(Event::Timer { key, generation }),
+            Event::Deadline(ask) => {
+                self.pending()?.asks.remove(&ask).then_some(Event::Deadline(ask))
             }
-            Event::Deadline(ask) => self.pending.asks.remove(&ask).then_some(Event::Deadline(ask)),
             Event::Reply(ask, answer) => {
-                if !self.pending.asks.remove(&ask) {
+                if !self.pending()?.asks.remove(&ask) {
                     return None;
                 }
                 cx.effects.push(Effect::ClearDeadline { ask });
                 Some(Event::Reply(ask, answer))
             }
             Event::Done(job, outcome) => {
-                self.pending.jobs.remove(&job.0).then_some(Event::Done(job, outcome))
+                self.pending()?.jobs.remove(&job.0).then_some(Event::Done(job, outcome))
             }
             Event::Durable { entries } => {
                 if let Some(held) = &mut self.held {
@@ -225,22 +224,27 @@ impl Cell {
         }
     }
 
+    fn pending(&mut self) -> Option<&mut Pending> {
+        self.pending.as_deref_mut()
+    }
+
     /// Numbers timers, notes what is under way, and holds back what the journal must precede.
     fn settle(&mut self, from: usize, cx: &mut Context) {
         let mut entries = Vec::new();
         let mut replaced = Vec::new();
+        let pending = self.pending.get_or_insert_default();
         for effect in &mut cx.effects[from..] {
             match effect {
                 Effect::SetTimer { key, generation, .. } => {
-                    let (current, earlier) = self.timers.set(*key);
+                    let (current, earlier) = pending.timers.set(*key);
                     *generation = current;
                     replaced.extend(earlier.map(|generation| (*key, generation)));
                 }
                 Effect::ClearTimer { key, generation } => {
-                    *generation = self.timers.cancel(*key).unwrap_or(0);
+                    *generation = pending.timers.cancel(*key).unwrap_or(0);
                 }
-                Effect::SetDeadline { ask, .. } => drop(self.pending.asks.insert(*ask)),
-                Effect::Offload { job, .. } => drop(self.pending.jobs.insert(job.0)),
+                Effect::SetDeadline { ask, .. } => drop(pending.asks.insert(*ask)),
+                Effect::Offload { job, .. } => drop(pending.jobs.insert(job.0)),
                 Effect::Persist(entry) => entries.push(entry.payload().len()),
                 _ => {}
             }

@@ -303,7 +303,7 @@ impl Context {
     /// Starts a new agent on this node.
     pub fn spawn(&mut self, spawn: Spawn) -> AgentId {
         let id = self.world.ids.next();
-        self.special(Effect::Spawn { id, spawn: Box::new(spawn) });
+        self.special(Effect::Spawn { id, spawn });
         id
     }
 

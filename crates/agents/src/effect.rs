@@ -84,7 +84,7 @@ pub enum Effect {
         /// Its id.
         id: AgentId,
         /// What it is.
-        spawn: Box<Spawn>,
+        spawn: Spawn,
     },
     /// The agent stops.
     Stop,

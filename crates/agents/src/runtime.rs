@@ -59,7 +59,7 @@ use crate::directory::Directory;
 use crate::event::{Event, Recovered};
 use crate::id::AgentId;
 use crate::registry::{MakeError, Registry};
-use crate::spawn::Spawn;
+use crate::spawn::{Factory, Plan, Spawn};
 use crate::spec::{AgentSpec, MailboxBounds, Placement};
 
 /// How a runtime is to be.
@@ -198,16 +198,12 @@ impl Runtime {
         registry.make(spec, &self.shared.directory)?;
         let (registry, again) = (registry.clone(), spec.clone());
         let directory = Arc::clone(&self.shared.directory);
-        let factory: crate::spawn::Factory = Arc::new(move || {
+        let factory: Factory = Arc::new(move || {
             registry.make(&again, &directory).expect("a spec that was accepted once is accepted")
         });
-        let birth = Birth {
-            id: spec.id,
-            kind: spec.kind.as_str().into(),
-            factory,
-            options: spec.options.clone(),
-            recovered: self.shared.recovered(spec.id),
-        };
+        let plan = Plan { kind: spec.kind.as_str().into(), options: spec.options.clone(), factory };
+        let recovered = self.shared.recovered(spec.id);
+        let birth = Birth { id: spec.id, spawn: Spawn(Arc::new(plan)), recovered };
         self.bear(birth).then_some(()).ok_or(StartAgentError::Taken(spec.id))
     }
 
@@ -215,13 +211,7 @@ impl Runtime {
     #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
     pub fn spawn(&self, spawn: &Spawn) -> AgentId {
         let id = self.shared.ids.next();
-        let birth = Birth {
-            id,
-            kind: Arc::clone(&spawn.kind),
-            factory: Arc::clone(&spawn.factory),
-            options: spawn.options.clone(),
-            recovered: Recovered::default(),
-        };
+        let birth = Birth { id, spawn: spawn.clone(), recovered: Recovered::default() };
         let is_free = self.bear(birth);
         assert!(is_free, "the node has spawned 2^32 agents");
         id
@@ -333,12 +323,12 @@ impl Runtime {
     }
 
     fn bear(&self, birth: Birth) -> bool {
-        if let Placement::Thread { pin } = birth.options.placement {
+        if let Placement::Thread { pin } = birth.spawn.0.options.placement {
             return thread::spawn_own(&self.shared, birth, pin);
         }
         let worker = self.shared.pool_worker();
         let Some(resident) = birth.settle(&self.shared, worker) else { return false };
-        worker.order(|incoming| incoming.arriving.push(resident));
+        worker.order(|incoming| incoming.arriving.push(resident.into()));
         true
     }
 

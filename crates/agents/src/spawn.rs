@@ -10,14 +10,20 @@ use crate::spec::{MailboxBounds, Options, Placement, Restart, WhenFull};
 /// Makes an agent, at its start and at each restart.
 pub type Factory = Arc<dyn Fn() -> Box<dyn ErasedAgent> + Send + Sync>;
 
-/// An agent to be spawned: what it is called, how it is made, how it runs.
+/// An agent to be spawned: what it is called, how it is made, how it runs. Clones share all of it,
+/// and so do the agents that are made of it.
 #[derive(Clone)]
-pub struct Spawn {
-    /// Its kind, for people: in status, logs and the flight recorder.
+pub struct Spawn(pub(crate) Arc<Plan>);
+
+/// What agents that are alike have in common.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    /// For people: in status, logs and the flight recorder.
     pub kind: Arc<str>,
-    /// How it runs.
+    /// How they run.
     pub options: Options,
-    pub(crate) factory: Factory,
+    /// Makes one.
+    pub factory: Factory,
 }
 
 impl Spawn {
@@ -27,53 +33,66 @@ impl Spawn {
         make: impl Fn() -> A + Send + Sync + 'static,
     ) -> Self {
         let factory: Factory = Arc::new(move || Box::new(make()));
-        Self { kind: kind.into(), options: Options::default(), factory }
+        Self(Arc::new(Plan { kind: kind.into(), options: Options::default(), factory }))
+    }
+
+    /// With these options.
+    #[must_use]
+    pub fn options(mut self, options: Options) -> Self {
+        Arc::make_mut(&mut self.0).options = options;
+        self
     }
 
     /// With this placement.
     #[must_use]
     pub fn placement(mut self, placement: Placement) -> Self {
-        self.options.placement = placement;
+        Arc::make_mut(&mut self.0).options.placement = placement;
         self
     }
 
     /// With these bounds of its mailbox.
     #[must_use]
     pub fn mailbox(mut self, mailbox: MailboxBounds) -> Self {
-        self.options.mailbox = mailbox;
+        Arc::make_mut(&mut self.0).options.mailbox = mailbox;
         self
     }
 
     /// With this policy for sends that find no room.
     #[must_use]
     pub fn when_full(mut self, policy: WhenFull) -> Self {
-        self.options.full = policy;
+        Arc::make_mut(&mut self.0).options.full = policy;
         self
     }
 
     /// With this policy for panics.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
-        self.options.restart = restart;
+        Arc::make_mut(&mut self.0).options.restart = restart;
         self
     }
 
     /// With so many threads of its own for its shared state.
     #[must_use]
     pub fn shared(mut self, threads: usize) -> Self {
-        self.options.shared = threads;
+        Arc::make_mut(&mut self.0).options.shared = threads;
         self
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.0.kind
     }
 
     /// Makes the agent.
     #[must_use]
     pub fn make(&self) -> Box<dyn ErasedAgent> {
-        (self.factory)()
+        (self.0.factory)()
     }
 }
 
 impl fmt::Debug for Spawn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spawn").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("Spawn").field("kind", &self.0.kind).finish_non_exhaustive()
     }
 }

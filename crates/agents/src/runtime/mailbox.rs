@@ -5,21 +5,19 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::event::{Envelope, Event, Refusal, RefusedBecause};
+use crate::event::{Envelope, Event, Recovered, Refusal, RefusedBecause};
 use crate::id::AgentId;
 use crate::lane::Lane;
 use crate::runtime::stage::Stage;
 use crate::runtime::worker_handle::WorkerHandle;
+use crate::spawn::Plan;
 use crate::spec::{MailboxBounds, WhenFull};
 
 /// The mailbox of one agent; shared by its worker and all who send to it.
 pub struct Mailbox {
     /// Whose.
     pub id: AgentId,
-    /// Its kind, for people.
-    pub kind: Arc<str>,
-    /// How much may wait.
-    pub bounds: MailboxBounds,
+    plan: Arc<Plan>,
     /// Where messages go first, if the agent's shared state wants to see them.
     pub stage: Option<Arc<Stage>>,
     /// What happened so far.
@@ -53,6 +51,18 @@ struct Queue {
     /// Grows when the agent restarts: what its shared state took in before is not for the new one.
     life: u32,
     system: VecDeque<Event>,
+    /// What the agent begins with, until it has begun.
+    start: Option<Box<Recovered>>,
+    rare: Option<Box<Rare>>,
+    /// Whether its worker knows that there is something.
+    is_scheduled: bool,
+    is_closed: bool,
+    home: Home,
+}
+
+/// What most agents never need.
+#[derive(Default)]
+struct Rare {
     /// Sends of this agent that came back; one entry for each receiver, lane and reason.
     refusals: Vec<Refusal>,
     /// Entries of this agent that the journal holds durably.
@@ -61,10 +71,6 @@ struct Queue {
     waiting: BTreeSet<AgentId>,
     watchers: BTreeSet<AgentId>,
     notes: BTreeMap<Arc<str>, u64>,
-    /// Whether its worker knows that there is something.
-    is_scheduled: bool,
-    is_closed: bool,
-    home: Home,
 }
 
 /// Where an agent runs.
@@ -129,6 +135,8 @@ impl Pushed {
 pub struct Taken {
     /// Entries that became durable.
     pub durable: Option<u64>,
+    /// The agent begins, with this.
+    pub start: Option<Box<Recovered>>,
     /// What comes first.
     pub system: VecDeque<Event>,
     /// Messages, at most a turn's budget.
@@ -141,29 +149,30 @@ pub struct Taken {
 
 impl Mailbox {
     /// An empty mailbox.
-    pub fn new(
-        id: AgentId,
-        kind: Arc<str>,
-        bounds: MailboxBounds,
-        home: Home,
-        stage: Option<Arc<Stage>>,
-    ) -> Self {
+    pub fn new(id: AgentId, plan: Arc<Plan>, home: Home, stage: Option<Arc<Stage>>) -> Self {
         let queue = Queue {
             messages: VecDeque::new(),
             bytes: 0,
             staged: 0,
             life: 0,
             system: VecDeque::new(),
-            refusals: Vec::new(),
-            durable: None,
-            waiting: BTreeSet::new(),
-            watchers: BTreeSet::new(),
-            notes: BTreeMap::new(),
+            start: None,
+            rare: None,
             is_scheduled: false,
             is_closed: false,
             home,
         };
-        Self { id, kind, bounds, stage, counts: Counts::default(), queue: Mutex::new(queue) }
+        Self { id, plan, stage, counts: Counts::default(), queue: Mutex::new(queue) }
+    }
+
+    /// The agent's kind, for people.
+    pub fn kind(&self) -> &str {
+        &self.plan.kind
+    }
+
+    /// How much may wait.
+    pub fn bounds(&self) -> &MailboxBounds {
+        &self.plan.options.mailbox
     }
 
     /// Lets a message in, if there is room or another node has credit for it. Those that it drove
@@ -180,10 +189,10 @@ impl Mailbox {
         if queue.is_closed {
             return Pushed::Closed(envelope.body.lane());
         }
-        if !queue.has_room(weight, &self.bounds) && !envelope.body.has_credit() {
-            match self.bounds.full {
+        if !queue.has_room(weight, self.bounds()) && !envelope.body.has_credit() {
+            match self.bounds().full {
                 WhenFull::Refuse => {
-                    queue.waiting.insert(envelope.from);
+                    queue.rare().waiting.insert(envelope.from);
                     self.counts.refused.fetch_add(1, Ordering::Relaxed);
                     return Pushed::Full(envelope.body.lane());
                 }
@@ -192,9 +201,9 @@ impl Mailbox {
                     return Pushed::Dropped;
                 }
                 WhenFull::DropOldest => {
-                    queue.make_room(weight, &self.bounds, lost);
+                    queue.make_room(weight, self.bounds(), lost);
                     // What its shared state looks at cannot be driven out.
-                    let is_lost = !queue.has_room(weight, &self.bounds);
+                    let is_lost = !queue.has_room(weight, self.bounds());
                     let count = lost.len() as u64 + u64::from(is_lost);
                     self.counts.dropped.fetch_add(count, Ordering::Relaxed);
                     if is_lost {
@@ -226,7 +235,7 @@ impl Mailbox {
         let is_old = queue.life != staged.life;
         let Some(envelope) = envelope.filter(|_| !is_old) else {
             // Whoever waits for room hears of it in a turn, and there may be nothing else to cause one.
-            let hear = !queue.waiting.is_empty() && queue.is_half_empty(&self.bounds);
+            let hear = queue.has_waiting() && queue.is_half_empty(self.bounds());
             let home = if hear { queue.schedule(None).home() } else { None };
             return if is_old { Unstaged::Restarted(home) } else { Unstaged::Filtered(home) };
         };
@@ -258,9 +267,10 @@ impl Mailbox {
             return Pushed::Closed(Lane::Normal);
         }
         let same = |seen: &&mut Refusal| (seen.to, seen.lane, seen.why) == (to, lane, why);
-        match queue.refusals.iter_mut().find(same) {
+        let refusals = &mut queue.rare().refusals;
+        match refusals.iter_mut().find(same) {
             Some(seen) => seen.count += 1,
-            None => queue.refusals.push(Refusal { to, lane, why, count: 1 }),
+            None => refusals.push(Refusal { to, lane, why, count: 1 }),
         }
         queue.schedule(here)
     }
@@ -269,7 +279,8 @@ impl Mailbox {
     /// must still leave.
     pub fn push_durable(&self, entries: u64) -> Pushed {
         let mut queue = self.lock();
-        queue.durable = queue.durable.max(Some(entries));
+        let rare = queue.rare();
+        rare.durable = rare.durable.max(Some(entries));
         queue.schedule(None)
     }
 
@@ -277,30 +288,39 @@ impl Mailbox {
     /// the journal.
     pub fn take(&self, messages: usize, taken: &mut Taken) {
         let mut queue = self.lock();
-        taken.durable = queue.durable.take();
+        taken.durable = queue.rare.as_mut().and_then(|rare| rare.durable.take());
         taken.more = false;
         if messages == 0 {
             // Whatever ends its waiting wakes it.
             queue.is_scheduled = false;
             return;
         }
-        std::mem::swap(&mut queue.system, &mut taken.system);
-        // Before the rest: whoever hears `Writable` after `Refused` goes on, and whoever heard them
-        // the other way round would wait for ever.
-        for refusal in queue.refusals.drain(..).rev() {
-            taken.system.push_front(Event::Refused(refusal));
+        taken.start = queue.start.take();
+        if !queue.system.is_empty() {
+            std::mem::swap(&mut queue.system, &mut taken.system);
+        }
+        if let Some(rare) = &mut queue.rare {
+            // Before the rest: whoever hears `Writable` after `Refused` goes on, and whoever heard
+            // them the other way round would wait for ever.
+            for refusal in rare.refusals.drain(..).rev() {
+                taken.system.push_front(Event::Refused(refusal));
+            }
         }
         let count = messages.min(queue.messages.len());
         if count == queue.messages.len() && queue.staged == 0 {
             queue.bytes = 0;
-            std::mem::swap(&mut queue.messages, &mut taken.messages);
+            if count > FEW {
+                std::mem::swap(&mut queue.messages, &mut taken.messages);
+            } else {
+                taken.messages.append(&mut queue.messages);
+            }
         } else {
             taken.messages.extend(queue.messages.drain(..count));
             let weight: usize = taken.messages.iter().map(|message| message.body.weight()).sum();
             queue.bytes -= weight;
         }
-        if !queue.waiting.is_empty() && queue.is_half_empty(&self.bounds) {
-            taken.writable = std::mem::take(&mut queue.waiting);
+        if queue.has_waiting() && queue.is_half_empty(self.bounds()) {
+            taken.writable = std::mem::take(&mut queue.rare().waiting);
         }
         // What comes from now on wakes the agent anew, also while it has this turn: it is run by
         // one worker only, so that is another turn.
@@ -322,20 +342,20 @@ impl Mailbox {
 
     /// Notes a number under a name.
     pub fn note(&self, name: Arc<str>, value: u64) {
-        self.lock().notes.insert(name, value);
+        self.lock().rare().notes.insert(name, value);
     }
 
     /// What was noted.
     pub fn notes(&self) -> BTreeMap<Arc<str>, u64> {
-        self.lock().notes.clone()
+        self.lock().rare.as_ref().map(|rare| rare.notes.clone()).unwrap_or_default()
     }
 
     /// Wakes the agent if anything waits, as after a wait of its own. True if its worker, which
     /// calls this, must run it.
     pub fn wake(&self) -> bool {
         let mut queue = self.lock();
-        let has_any =
-            !queue.messages.is_empty() || !queue.system.is_empty() || !queue.refusals.is_empty();
+        let has_refusals = queue.rare.as_ref().is_some_and(|rare| !rare.refusals.is_empty());
+        let has_any = !queue.messages.is_empty() || !queue.system.is_empty() || has_refusals;
         has_any && !std::mem::replace(&mut queue.is_scheduled, true)
     }
 
@@ -344,15 +364,17 @@ impl Mailbox {
         let mut queue = self.lock();
         queue.life += 1;
         queue.system.clear();
-        queue.refusals.clear();
+        let (waiting, watchers) = match &mut queue.rare {
+            Some(rare) => {
+                rare.refusals.clear();
+                (std::mem::take(&mut rare.waiting), rare.watchers.clone())
+            }
+            None => Default::default(),
+        };
         let messages = std::mem::take(&mut queue.messages);
         // What the shared state looks at takes its room until it is done.
         queue.bytes -= messages.iter().map(|message| message.body.weight()).sum::<usize>();
-        Discarded {
-            messages,
-            waiting: std::mem::take(&mut queue.waiting),
-            watchers: queue.watchers.clone(),
-        }
+        Discarded { messages, waiting, watchers }
     }
 
     /// Closes it for good.
@@ -368,18 +390,18 @@ impl Mailbox {
             return false;
         }
         if is_on {
-            queue.watchers.insert(who);
-        } else {
-            queue.watchers.remove(&who);
+            queue.rare().watchers.insert(who);
+        } else if let Some(rare) = &mut queue.rare {
+            rare.watchers.remove(&who);
         }
         true
     }
 
     /// Puts the agent's first event in, before all that came since it can be sent to. Its worker
     /// is about to look.
-    pub fn begin(&self, start: Event) {
+    pub fn begin(&self, recovered: Recovered) {
         let mut queue = self.lock();
-        queue.system.push_front(start);
+        queue.start = Some(Box::new(recovered));
         queue.is_scheduled = true;
     }
 
@@ -413,6 +435,14 @@ pub struct Discarded {
 }
 
 impl Queue {
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    fn has_waiting(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.waiting.is_empty())
+    }
+
     fn has_room(&self, weight: usize, bounds: &MailboxBounds) -> bool {
         let count = self.messages.len() + self.staged;
         count == 0 || (count < bounds.messages && self.bytes + weight <= bounds.bytes)
@@ -441,3 +471,6 @@ impl Queue {
         }
     }
 }
+
+/// So few messages are moved, not handed over with their buffer: an idle agent keeps a small one.
+const FEW: usize = 8;

@@ -3,17 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use dx_transport::time::Instant;
-
 use crate::cell::Cell;
-use crate::erased::ErasedAgent;
 use crate::event::Down;
 use crate::id::AgentId;
-use crate::runtime::alarms::Alarm;
 use crate::runtime::mailbox::Mailbox;
 use crate::runtime::stage::Stage;
 use crate::runtime::supervise::Failures;
-use crate::spec::{Restart, WhenFull};
+use crate::spawn::Plan;
 
 /// See the module.
 pub struct Resident {
@@ -27,20 +23,8 @@ pub struct Resident {
     pub condition: Condition,
     /// Whether a turn of it was long: its next one is timed step by step.
     pub is_suspect: bool,
-    /// Whose end it wants to hear of.
-    pub watching: BTreeSet<AgentId>,
-    /// Alarms on the way to another worker.
-    pub alarms: Vec<(Instant, Alarm)>,
-}
-
-/// What does not change while an agent lives; shared by agents that are alike.
-pub struct Plan {
-    /// Makes the agent again.
-    pub factory: Arc<dyn Fn() -> Box<dyn ErasedAgent> + Send + Sync>,
-    /// What happens when it fails.
-    pub restart: Restart,
-    /// What happens to its sends that find no room.
-    pub full: WhenFull,
+    /// Whose end it wants to hear of, if it is anybody's.
+    pub watching: Option<Box<BTreeSet<AgentId>>>,
 }
 
 /// Whether an agent works.
@@ -66,6 +50,13 @@ impl Condition {
 }
 
 impl Resident {
+    /// It wants to hear of the end of `who` no longer.
+    pub fn forget(&mut self, who: AgentId) {
+        if let Some(watching) = &mut self.watching {
+            watching.remove(&who);
+        }
+    }
+
     /// Its id.
     pub fn id(&self) -> AgentId {
         self.cell.id()

@@ -31,7 +31,7 @@ impl Routes {
     #[cfg(feature = "mesh")]
     pub fn bounds(&self, id: AgentId) -> Option<crate::spec::MailboxBounds> {
         match self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id)? {
-            Route::Agent(mailbox) => Some(mailbox.bounds),
+            Route::Agent(mailbox) => Some(*mailbox.bounds()),
             Route::Port(inlet) => Some(inlet.bounds()),
         }
     }

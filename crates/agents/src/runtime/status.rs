@@ -87,11 +87,11 @@ fn agent(mailbox: &Mailbox) -> AgentStatus {
     let notes = mailbox.notes();
     AgentStatus {
         id: mailbox.id,
-        kind: mailbox.kind.to_string(),
+        kind: mailbox.kind().to_owned(),
         steps: count(&counts.steps),
         waiting,
         waiting_bytes,
-        mailbox: mailbox.bounds.messages,
+        mailbox: mailbox.bounds().messages,
         dropped: count(&counts.dropped),
         refused: count(&counts.refused),
         restarts: count(&counts.restarts),

@@ -33,7 +33,7 @@ pub fn spawn_own(node: &Arc<Shared>, birth: Birth, pin: Option<usize>) -> bool {
     let Some(resident) = birth.settle(node, worker.handle()) else { return false };
     let mailbox = Arc::clone(&resident.mailbox);
     worker.handle().order(|incoming| {
-        incoming.arriving.push(resident);
+        incoming.arriving.push(resident.into());
         incoming.ending = Some(Ending::WhenDone);
     });
     match run(&name, worker, pin) {

@@ -26,7 +26,7 @@ use crate::runtime::recorder::{Recorder, What};
 use crate::runtime::resident::{Condition, Resident};
 use crate::runtime::routes::RouteCache;
 use crate::runtime::shared::Shared;
-use crate::runtime::worker_handle::{Ending, Incoming, WorkerHandle};
+use crate::runtime::worker_handle::{Arrival, Ending, Incoming, WorkerHandle};
 
 /// Messages that an agent handles in one turn, at most, before it is the next one's.
 pub const TURN: usize = 64;
@@ -146,8 +146,12 @@ impl Worker {
         let mut is_crowded = false;
         if self.handle.take(&mut incoming) {
             self.ready.extend(incoming.ready.drain(..));
-            for resident in incoming.arriving.drain(..) {
-                self.settle(resident);
+            for Arrival { resident, alarms } in incoming.arriving.drain(..) {
+                let id = resident.id();
+                let slot = self.settle(resident);
+                for (at, alarm) in alarms {
+                    self.alarms.set(at, slot, id, alarm);
+                }
             }
             for (at, port, ask) in incoming.deadlines.drain(..) {
                 self.alarms.set(at, NO_SLOT, port, Alarm::Deadline(ask));
@@ -249,6 +253,10 @@ impl Worker {
         if let Some(entries) = taken.durable.take() {
             self.step(resident, Event::Durable { entries });
         }
+        if let Some(recovered) = taken.start.take() {
+            self.recorder.record(self.now.0, resident.id(), (What::Start, 0));
+            self.step(resident, Event::Start(recovered));
+        }
         if !taken.writable.is_empty() {
             self.shared.tell_writable(std::mem::take(&mut taken.writable), resident.id());
         }
@@ -278,7 +286,7 @@ impl Worker {
     fn step(&mut self, resident: &mut Resident, event: Event) {
         let is_reply = matches!(event, Event::Reply(..));
         if let Event::Down(who, Down::Stopped | Down::Panicked | Down::Unknown) = &event {
-            resident.watching.remove(who);
+            resident.forget(*who);
         }
         match resident.cell.step(event, &mut self.cx) {
             // Of what comes too late only answers are somebody's message.
@@ -314,9 +322,9 @@ impl Worker {
         }
         let is_slow = resident.mailbox.counts.slow_steps.load(Ordering::Relaxed) >= EXILED_AFTER;
         if let Some(exile) = self.exile.clone().filter(|_| is_slow) {
-            resident.alarms = self.alarms.extract(resident.id());
+            let alarms = self.alarms.extract(resident.id());
             self.free.push(slot);
-            exile.order(|incoming| incoming.arriving.push(resident));
+            exile.order(|incoming| incoming.arriving.push(Arrival { resident, alarms }));
             return;
         }
         if more {
@@ -339,19 +347,17 @@ impl Worker {
     }
 
     /// Takes an agent in: a new one, or one from another worker.
-    fn settle(&mut self, mut resident: Box<Resident>) {
+    fn settle(&mut self, mut resident: Box<Resident>) -> u32 {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.residents.push(None);
             u32::try_from(self.residents.len() - 1)
                 .expect("agents of a worker are counted in 32 bits")
         });
         resident.slot = slot;
-        for (at, alarm) in std::mem::take(&mut resident.alarms) {
-            self.alarms.set(at, slot, resident.id(), alarm);
-        }
         resident.mailbox.move_to(Home { worker: Arc::clone(&self.handle), slot });
         self.ready.push_back(slot);
         self.residents[slot as usize] = Some(resident);
+        slot
     }
 }
 

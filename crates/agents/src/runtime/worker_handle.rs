@@ -7,6 +7,7 @@ use std::task::Waker;
 use dx_transport::time::Instant;
 
 use crate::id::{AgentId, AskId};
+use crate::runtime::alarms::Alarm;
 use crate::runtime::resident::Resident;
 
 /// The part of a worker that other threads touch.
@@ -21,14 +22,26 @@ pub struct WorkerHandle {
     pub turn_since: AtomicU64,
 }
 
+/// An agent on its way to a worker, and what it has set its alarms to.
+pub struct Arrival {
+    pub resident: Box<Resident>,
+    pub alarms: Vec<(Instant, Alarm)>,
+}
+
+impl From<Box<Resident>> for Arrival {
+    /// A new one: it has set none.
+    fn from(resident: Box<Resident>) -> Self {
+        Self { resident, alarms: Vec::new() }
+    }
+}
+
 /// What others want of a worker.
 #[derive(Default)]
 pub struct Incoming {
     /// Agents that have something to do.
     pub ready: Vec<u32>,
     /// Agents that move in.
-    #[expect(clippy::vec_box, reason = "an agent's place does not move while it changes hands")]
-    pub arriving: Vec<Box<Resident>>,
+    pub arriving: Vec<Arrival>,
     /// Deadlines of questions that ports asked.
     pub deadlines: Vec<(Instant, AgentId, AskId)>,
     /// Set when the worker is to end.

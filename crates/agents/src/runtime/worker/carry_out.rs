@@ -39,14 +39,15 @@ impl Worker {
     fn send(&mut self, resident: &Resident, to: AgentId, ask: Option<AskId>, body: Body) {
         let letter = Letter { from: resident.id(), to, ask, body };
         let delivered = match &resident.stage {
-            Some(stage) if stage.takes_egress() => match stage.take_out(letter, resident.plan.full)
-            {
-                None => Delivered::Yes,
-                Some(letter) => Delivered::No(letter.body.lane(), RefusedBecause::Full),
-            },
+            Some(stage) if stage.takes_egress() => {
+                match stage.take_out(letter, resident.plan.options.full) {
+                    None => Delivered::Yes,
+                    Some(letter) => Delivered::No(letter.body.lane(), RefusedBecause::Full),
+                }
+            }
             _ => match self.routes.find(to, &self.shared.routes) {
                 Some(route) => self.shared.deliver(route, letter, Some(&self.handle)),
-                None => self.shared.post_elsewhere(letter, resident.plan.full),
+                None => self.shared.post_elsewhere(letter, resident.plan.options.full),
             },
         };
         match delivered {
@@ -85,14 +86,14 @@ impl Worker {
             Effect::Offload { job, source, work } => self.offload(resident, job, source, work),
             Effect::Persist(entry) => match &self.shared.journal {
                 Some(journal) => {
-                    let restarts = resident.plan.restart != Restart::Never;
+                    let restarts = resident.plan.options.restart != Restart::Never;
                     journal.append(&resident.mailbox, entry, restarts);
                 }
                 None => unreachable!("without a journal `persist` panics in the step"),
             },
             Effect::Monitor { who } => self.watch(resident, who),
             Effect::Demonitor { who } => {
-                resident.watching.remove(&who);
+                resident.forget(who);
                 self.shared.watch(resident.id(), who, false);
             }
             Effect::Spawn { id, spawn } => self.spawn(id, &spawn),

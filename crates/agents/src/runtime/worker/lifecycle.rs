@@ -20,15 +20,9 @@ use crate::spec::{Placement, Restart};
 impl Worker {
     /// Starts an agent that another one spawned.
     pub(super) fn spawn(&mut self, id: AgentId, spawn: &Spawn) {
-        let birth = Birth {
-            id,
-            kind: Arc::clone(&spawn.kind),
-            factory: Arc::clone(&spawn.factory),
-            options: spawn.options.clone(),
-            recovered: Recovered::default(),
-        };
+        let birth = Birth { id, spawn: spawn.clone(), recovered: Recovered::default() };
         // What makes it is not this worker's code, and other agents live here.
-        let born = catch_unwind(AssertUnwindSafe(|| match spawn.options.placement {
+        let born = catch_unwind(AssertUnwindSafe(|| match spawn.0.options.placement {
             Placement::Thread { pin } => {
                 thread::spawn_own(&self.shared, birth, pin);
             }
@@ -36,7 +30,7 @@ impl Worker {
             Placement::Pool if self.is_own && !self.shared.is_stopping() => {
                 let worker = self.shared.pool_worker();
                 if let Some(resident) = birth.settle(&self.shared, worker) {
-                    worker.order(|incoming| incoming.arriving.push(resident));
+                    worker.order(|incoming| incoming.arriving.push(resident.into()));
                 }
             }
             Placement::Pool => {
@@ -47,16 +41,16 @@ impl Worker {
         }));
         if let Err(panic) = born {
             let text = panic_text(&*panic);
-            tracing::error!(agent = %id, kind = %spawn.kind, "an agent was not made: {text}");
+            tracing::error!(agent = %id, kind = spawn.kind(), "an agent was not made: {text}");
         }
     }
 
     /// The agent panicked.
     pub(super) fn failed(&mut self, resident: &mut Resident, text: &str) {
-        let (id, kind) = (resident.id(), &resident.mailbox.kind);
+        let (id, kind) = (resident.id(), &resident.plan.kind);
         let now = self.shared.now();
         let failures = resident.failures.get_or_insert_default();
-        let wait = failures.failed(&resident.plan.restart, now);
+        let wait = failures.failed(&resident.plan.options.restart, now);
         // A new one would not know that it is to stop.
         let wait = wait.filter(|_| !self.shared.is_stopping());
         let next = if wait.is_some() { "it starts anew" } else { "it stays down" };
@@ -73,7 +67,7 @@ impl Worker {
             // It said so twice in one step.
             return;
         }
-        match resident.plan.restart {
+        match resident.plan.options.restart {
             Restart::Always { backoff } if !self.shared.is_stopping() => {
                 self.restart_after(resident, backoff);
             }
@@ -151,14 +145,14 @@ impl Worker {
     /// The agent wants to hear of the end of `who`.
     pub(super) fn watch(&self, resident: &mut Resident, who: AgentId) {
         if resident.condition == Condition::Working {
-            resident.watching.insert(who);
+            resident.watching.get_or_insert_default().insert(who);
             self.shared.watch(resident.id(), who, true);
         }
     }
 
     /// It does not any more: it has ended, or a new one takes its place, which asks for itself.
     fn unwatch_all(&self, resident: &mut Resident) {
-        for who in std::mem::take(&mut resident.watching) {
+        for who in resident.watching.take().into_iter().flat_map(|watching| *watching) {
             self.shared.watch(resident.id(), who, false);
         }
     }
