@@ -36,6 +36,17 @@ async fn a_client_that_never_finishes_its_head_is_sent_away() {
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_time_for_a_head_is_the_one_that_was_set() {
+    let root = folder();
+    let limits = Limits { head: Duration::from_hours(1), ..Limits::default() };
+    let node = Served::start(root.path(), "n1", echo(), limits.clone());
+    let start = tokio::time::Instant::now();
+    say(&node, "GET /v1/ver").await;
+    // The clock is the runtime's own, which jumps to the next timer when there is nothing to do.
+    assert!(start.elapsed() >= limits.head, "{:?}", start.elapsed());
+}
+
 #[tokio::test]
 async fn a_client_that_never_finishes_its_body_is_answered_and_sent_away() {
     let root = folder();
@@ -51,7 +62,8 @@ async fn a_client_that_never_finishes_its_body_is_answered_and_sent_away() {
 #[tokio::test]
 async fn a_client_that_reads_nothing_of_its_answer_is_cut_off() {
     let root = folder();
-    let limits = Limits { write_pause: SOON, ..Limits::default() };
+    // Nothing else would end it in the test's time.
+    let limits = Limits { write_pause: SOON, drain: Duration::from_hours(1), ..Limits::default() };
     let large = "x".repeat(8 * 1024 * 1024);
     let length = large.len();
     let routes = Router::new().route("/v1/large", get(async move || large));

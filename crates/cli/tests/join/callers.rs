@@ -1,7 +1,16 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use dx::join::{Bounds, EnrolError, Refusal, WaitError, enrol};
+use dx_transport::identity::NodeKey;
+use rustls::ServerConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+use rustls::server::AlwaysResolvesServerRawPublicKeys;
+use rustls::sign::CertifiedKey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::{Machines, altered, files};
 
@@ -86,10 +95,57 @@ async fn something_else_at_the_address_is_recognised() {
     for words in [&b""[..], b"SSH-2.0-OpenSSH_9.2\r\n", b"HTTP/1.1 400 Bad Request\r\n\r\n"] {
         let answer = async {
             let (mut stream, _) = listener.accept().await.unwrap();
-            tokio::io::AsyncWriteExt::write_all(&mut stream, words).await.unwrap();
+            stream.write_all(words).await.unwrap();
         };
         let (error, ()) = tokio::join!(enrol(&token, machines.enrolment("n2", 2)), answer);
         let error = error.unwrap_err();
         assert!(matches!(error, EnrolError::NotWaiting { .. }), "{error}");
     }
+}
+
+#[tokio::test]
+async fn who_holds_the_key_and_not_the_secret_is_sent_nothing() {
+    let machines = Machines::new();
+    let (token, waiting) = machines.wait(Bounds::default()).await;
+    waiting.abort();
+    let key = NodeKey::generate().unwrap();
+    let acceptor = showing(&key);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let fingerprint = key.public().fingerprint().map(|byte| format!("{byte:02x}")).concat();
+    let token = altered(&token, 2, &fingerprint);
+    let token = altered(&token, 4, &listener.local_addr().unwrap().to_string());
+    let pretend = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        let length = stream.read_u32().await.unwrap();
+        let mut greeting = vec![0; length as usize];
+        stream.read_exact(&mut greeting).await.unwrap();
+        // The caller's own proof, sent back.
+        let answer = format!("{{\"welcome\":{}}}", String::from_utf8(greeting).unwrap());
+        stream.write_u32(answer.len() as u32).await.unwrap();
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        stream.flush().await.unwrap();
+        let mut rest = Vec::new();
+        let _ = stream.read_to_end(&mut rest).await;
+        rest
+    };
+    let (error, rest) = tokio::join!(enrol(&token, machines.enrolment("n2", 2)), pretend);
+    let error = error.unwrap_err();
+    assert!(matches!(error, EnrolError::NoProof(_)), "{error}");
+    assert_eq!(rest, b"");
+}
+
+/// A TLS server that shows this bare key.
+fn showing(key: &NodeKey) -> TlsAcceptor {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let private = PrivatePkcs8KeyDer::from(key.der()).into();
+    let signing = provider.key_provider.load_private_key(private).unwrap();
+    let shown = CertifiedKey::new(vec![CertificateDer::from(key.public().spki())], signing);
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(AlwaysResolvesServerRawPublicKeys::new(Arc::new(shown))));
+    config.alpn_protocols = vec![b"dx-join/1".to_vec()];
+    Arc::new(config).into()
 }
