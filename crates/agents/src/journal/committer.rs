@@ -124,7 +124,7 @@ struct Waiting {
 
 impl Committer {
     /// Starts the thread. `on_commit` is called on it, in order, and holds up the next commit: it
-    /// should only pass on what it is told. It must not drop the committer.
+    /// should only pass on what it is told.
     ///
     /// # Errors
     /// If the operating system has no thread left.
@@ -211,7 +211,9 @@ impl Committer {
 impl Drop for Committer {
     fn drop(&mut self) {
         self.shared.close();
-        if let Some(thread) = self.thread.take() {
+        // The callback may have held the last handle: then the thread ends by itself, after this.
+        let others = self.thread.take().filter(|own| own.thread().id() != thread::current().id());
+        if let Some(thread) = others {
             // A panic of the callback was reported when it happened.
             let _ = thread.join();
         }

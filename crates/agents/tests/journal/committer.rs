@@ -253,3 +253,28 @@ fn a_callback_that_panics_closes_the_committer() {
     }
     assert_eq!(committer.submit(1, record(b"more")), Err(Refused::Closed));
 }
+
+#[test]
+fn a_callback_may_drop_the_committer_and_what_was_accepted_is_still_committed() {
+    let disk = Model::default();
+    let held: Arc<Mutex<Option<Committer>>> = Arc::default();
+    let (sender, commits) = mpsc::channel();
+    let last = Arc::clone(&held);
+    let tell = Box::new(move |commit| {
+        sender.send(commit).unwrap();
+        drop(last.lock().unwrap().take());
+    });
+    let committer = Committer::spawn(open(disk.clone()), Backlog::default(), tell).unwrap();
+    let mut slot = held.lock().unwrap(); // the callback waits here until all is submitted
+    let committer = slot.insert(committer);
+    for _ in 0..100 {
+        committer.submit(1, record(b"word")).unwrap();
+    }
+    drop(slot);
+    let mut told = commits.iter().map(|commit| match commit {
+        Commit::Durable { through, .. } => through,
+        other => panic!("{other:?}"),
+    });
+    assert!(told.any(|through| through == Ticket(100)));
+    assert_eq!(told.count(), 0, "the thread has ended");
+}
