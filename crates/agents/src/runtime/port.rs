@@ -267,12 +267,12 @@ impl Inlet {
         Delivered::Yes
     }
 
-    /// Lets in anything else.
-    pub fn push_system(&self, event: Event) {
+    /// Lets in anything else. False if it is an answer that comes too late, or twice.
+    pub fn push_system(&self, event: Event) -> bool {
         let mut state = self.lock();
         match event {
-            Event::Reply(ask, answer) => state.settle(ask, answer),
-            Event::Deadline(ask) => state.settle(ask, Err(AskError::Timeout)),
+            Event::Reply(ask, answer) => return state.settle(ask, answer),
+            Event::Deadline(ask) => drop(state.settle(ask, Err(AskError::Timeout))),
             Event::Down(who, why) => {
                 if matches!(why, Down::Stopped | Down::Panicked | Down::Unknown) {
                     state.watching.remove(&who);
@@ -290,6 +290,7 @@ impl Inlet {
             | Event::SnapshotWanted
             | Event::Stopping { .. } => {}
         }
+        true
     }
 
     /// Adds or removes one who is told of the port's end. False if it has ended.
@@ -402,13 +403,17 @@ impl State {
         }
     }
 
-    fn settle(&mut self, ask: AskId, answer: Result<Answer, AskError>) {
-        // Who is not waiting any more has given up: the answer is late.
-        if let Some(awaited) = self.answers.get_mut(&ask) {
-            awaited.answer.get_or_insert(answer);
-            if let Some(waker) = awaited.waker.take() {
-                waker.wake();
+    /// False if it is settled already, or nobody waits any more.
+    fn settle(&mut self, ask: AskId, answer: Result<Answer, AskError>) -> bool {
+        match self.answers.get_mut(&ask) {
+            Some(awaited) if awaited.answer.is_none() => {
+                awaited.answer = Some(answer);
+                if let Some(waker) = awaited.waker.take() {
+                    waker.wake();
+                }
+                true
             }
+            _ => false,
         }
     }
 }

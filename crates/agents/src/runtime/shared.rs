@@ -228,10 +228,7 @@ impl Shared {
     pub fn tell(&self, to: AgentId, event: Event) -> bool {
         match self.routes.find(to) {
             Some(Route::Agent(mailbox)) => wake(mailbox.push_system(event, None)),
-            Some(Route::Port(inlet)) => {
-                inlet.push_system(event);
-                true
-            }
+            Some(Route::Port(inlet)) => inlet.push_system(event),
             None => false,
         }
     }

@@ -129,7 +129,10 @@ impl Worker {
     /// The time to stop is over: whoever is still there ends.
     pub(super) fn kill_all(&mut self) {
         for at in 0..self.residents.len() {
-            if let Some(mut resident) = self.residents[at].take() {
+            // One that only waits for the journal has ended, and its watchers know.
+            if let Some(mut resident) = self.residents[at].take()
+                && !matches!(resident.condition, Condition::Lingering(_))
+            {
                 tracing::warn!(agent = %resident.id(), "an agent did not stop in time");
                 self.end(&mut resident, Down::Stopped);
             }
