@@ -1,0 +1,16 @@
+//! The kernel, step by step: no thread, no clock.
+
+#[path = "kernel/answers.rs"]
+mod answers;
+#[path = "kernel/desk.rs"]
+mod desk;
+#[path = "kernel/durability.rs"]
+mod durability;
+#[path = "kernel/inputs.rs"]
+mod inputs;
+#[path = "kernel/messages.rs"]
+mod messages;
+#[path = "kernel/steps.rs"]
+mod steps;
+#[path = "kernel/timers.rs"]
+mod timers;
