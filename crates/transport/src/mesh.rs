@@ -207,8 +207,9 @@ impl Mesh {
     }
 
     /// Leaves in good order: stops listening, refuses new messages, tells the peers, waits until
-    /// they have acknowledged everything, and closes. What has not been done `within` the time is
-    /// given up and reported.
+    /// they have acknowledged everything, and closes. A peer that drains at the same time is heard
+    /// out for as long as it sends. What has not been done `within` the time is given up and
+    /// reported.
     ///
     /// What was received can still be taken afterwards; nothing more will come, so that a task
     /// which waits in [`recv`](Self::recv) then waits for ever.
