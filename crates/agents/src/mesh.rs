@@ -32,13 +32,13 @@ pub mod wire;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use dx_transport::address::Address;
 use dx_transport::id::{Incarnation, NodeId};
 use dx_transport::lane::LaneConfig;
 use dx_transport::mesh::{AddPeerError, DrainReport, MeshConfig, StartError};
+use tokio::sync::oneshot;
 
 pub use self::asks::MAX_ASKS;
 pub use self::event::{NodeEvent, NodeEvents};
@@ -123,7 +123,7 @@ pub struct Node {
     links: Arc<Links>,
     news: Arc<News>,
     expected: BTreeSet<NodeId>,
-    ended: mpsc::Receiver<()>,
+    ended: oneshot::Receiver<()>,
     io: IoThread,
 }
 
@@ -143,7 +143,7 @@ impl Node {
         let agents = Arc::clone(runtime.shared());
         let links = Links::new(&agents);
         let news = Arc::new(News::default());
-        let (running, ended) = mpsc::channel();
+        let (running, ended) = oneshot::channel();
         let mut started = Self { runtime, links, news, expected: BTreeSet::new(), ended, io };
         // Before the agents: they may send as soon as they are there.
         for (node, addresses) in config.peers {
@@ -237,7 +237,7 @@ impl Node {
         // The I/O worker has no thread of its own; this one ends when it does.
         runtime.wait_also_for(move || {
             // The sender is dropped, never used.
-            let _ = ended.recv();
+            let _ = ended.blocking_recv();
         });
         let late = runtime.stop(within);
         let mesh = io.mesh.clone();

@@ -69,3 +69,61 @@ impl Asks {
 
 /// Answered questions that are left in the order before it is cleaned up.
 const MIN_ANSWERED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+
+    fn question(number: u64) -> ReplyTo {
+        ReplyTo { agent: AgentId(1), ask: AskId(NonZeroU64::new(number).unwrap()) }
+    }
+
+    fn ask(asks: &mut Asks, number: u64, node: u32) -> Option<ReplyTo> {
+        let ReplyTo { agent, ask } = question(number);
+        asks.ask(agent, ask, NodeId(node))
+    }
+
+    #[test]
+    fn a_question_is_answered_once() {
+        let mut asks = Asks::default();
+        assert_eq!(ask(&mut asks, 1, 2), None);
+        assert!(!asks.answer(question(2)));
+        assert!(asks.answer(question(1)));
+        assert!(!asks.answer(question(1)));
+    }
+
+    #[test]
+    fn questions_fail_with_their_node_and_in_their_order() {
+        let mut asks = Asks::default();
+        for number in 1..=6 {
+            assert_eq!(ask(&mut asks, number, 2 + u32::from(number % 2 == 0)), None);
+        }
+        assert!(asks.answer(question(3)));
+        assert_eq!(asks.fail(NodeId(2)), [question(1), question(5)]);
+        assert_eq!(asks.len(), 3);
+    }
+
+    #[test]
+    fn beyond_the_bound_the_oldest_is_given_up() {
+        let mut asks = Asks::default();
+        for number in 1..=MAX_ASKS as u64 {
+            assert_eq!(ask(&mut asks, number, 2), None);
+        }
+        assert!(asks.answer(question(1)));
+        assert_eq!(ask(&mut asks, 70_000, 2), None);
+        assert_eq!(ask(&mut asks, 70_001, 2), Some(question(2)));
+        assert_eq!(asks.len(), MAX_ASKS);
+    }
+
+    #[test]
+    fn answered_questions_take_no_memory() {
+        let mut asks = Asks::default();
+        for number in 1..=10_000 {
+            assert_eq!(ask(&mut asks, number, 2), None);
+            assert!(asks.answer(question(number)));
+        }
+        assert!(asks.order.len() <= MIN_ANSWERED + 2);
+    }
+}

@@ -203,3 +203,6 @@ pub fn share(bounds: &MailboxBounds, nodes: usize) -> Amount {
         bytes: (bounds.bytes as u64 / nodes).max(opening.bytes),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,7 +36,7 @@ pub struct Loop {
     pub intake: Intake,
     pub peers: Peers,
     /// Dropped when the worker's agents have ended.
-    pub ended: Option<mpsc::Sender<()>>,
+    pub ended: Option<oneshot::Sender<()>>,
 }
 
 impl IoThread {

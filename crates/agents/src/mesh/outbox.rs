@@ -113,3 +113,65 @@ impl Outbox {
         lanes.into_iter().find_map(|lane| self.pop(lane))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting(from: u64, bytes: usize) -> Waiting {
+        let frame = Bytes::from(vec![0; bytes]);
+        Waiting { frame, cost: bytes as u64, from: AgentId(from), ask: None }
+    }
+
+    fn full() -> Outbox {
+        let mut outbox = Outbox::default();
+        for from in 0..MAX_WAITING as u64 {
+            let offered = outbox.offer(Lane::Normal, waiting(from, 1), WhenFull::Refuse);
+            assert_eq!(offered, Offered::Kept(Vec::new()));
+        }
+        outbox
+    }
+
+    #[test]
+    fn a_full_outbox_refuses_and_tells_of_room_at_half() {
+        let mut outbox = full();
+        for _ in 0..2 {
+            let offered = outbox.offer(Lane::Normal, waiting(7, 1), WhenFull::Refuse);
+            assert_eq!(offered, Offered::Refused);
+        }
+        assert!(outbox.writable().is_empty());
+        while outbox.depth().0 > MAX_WAITING / 2 {
+            outbox.pop(Lane::Normal).unwrap();
+        }
+        assert_eq!(outbox.writable(), [AgentId(7)]);
+        assert!(outbox.writable().is_empty());
+    }
+
+    #[test]
+    fn a_full_outbox_drops_the_newest_or_the_oldest_by_policy() {
+        let mut outbox = full();
+        let dropped = outbox.offer(Lane::Normal, waiting(900, 1), WhenFull::DropNewest);
+        assert_eq!(dropped, Offered::Dropped);
+        let kept = outbox.offer(Lane::Normal, waiting(901, 1), WhenFull::DropOldest);
+        assert_eq!(kept, Offered::Kept(vec![waiting(0, 1)]));
+        assert_eq!(outbox.front(Lane::Normal).map(|first| first.from), Some(AgentId(1)));
+    }
+
+    #[test]
+    fn room_for_an_urgent_message_is_made_among_the_least_urgent() {
+        let mut outbox = full();
+        outbox.pop(Lane::Normal).unwrap();
+        outbox.offer(Lane::Bulk, waiting(500, 1), WhenFull::Refuse);
+        let kept = outbox.offer(Lane::Urgent, waiting(501, 1), WhenFull::DropOldest);
+        assert_eq!(kept, Offered::Kept(vec![waiting(500, 1)]));
+    }
+
+    #[test]
+    fn one_message_may_wait_however_large() {
+        let mut outbox = Outbox::default();
+        let large = waiting(1, MAX_WAITING_BYTES + 1);
+        assert_eq!(outbox.offer(Lane::Bulk, large, WhenFull::Refuse), Offered::Kept(Vec::new()));
+        let next = outbox.offer(Lane::Bulk, waiting(2, 1), WhenFull::Refuse);
+        assert_eq!(next, Offered::Refused);
+    }
+}

@@ -369,3 +369,6 @@ fn put_error(out: &mut Vec<u8>, error: AskError) {
         put_number(out, number);
     }
 }
+
+#[cfg(test)]
+mod tests;

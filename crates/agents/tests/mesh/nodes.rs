@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dx_agents::mesh::{Node, NodeConfig};
 use dx_agents::runtime::{Heard, Port, RuntimeConfig};
-use dx_agents::{AgentId, AgentSpec, Directory, Incarnation, NodeId, Options};
+use dx_agents::{AgentId, AgentSpec, Directory, Incarnation, NodeId, Options, Registry};
 use dx_transport::address::Address;
 use dx_transport::credentials::Credentials;
 use dx_transport::identity::Authority;
@@ -61,18 +61,28 @@ pub fn config(transport: &str, node: u32, life: u64, specs: &[AgentSpec]) -> Nod
     }
 }
 
+/// A mesh like a node's, for whoever speaks its protocol by hand.
+pub fn bare(node: u32) -> MeshConfig {
+    config("memory", node, 1, &[]).mesh
+}
+
 pub fn start(config: NodeConfig) -> Node {
     Node::start(config, &registry().0).unwrap()
 }
 
 /// Nodes 1 and 2 with the agents `specs`, both up.
 pub fn pair(transport: &str, specs: &[AgentSpec]) -> (Node, Node) {
+    pair_with(transport, specs, &registry().0)
+}
+
+/// The same with other kinds.
+pub fn pair_with(transport: &str, specs: &[AgentSpec], kinds: &Registry) -> (Node, Node) {
     let mut one = config(transport, 1, 1, specs);
     one.peers = vec![(NodeId(2), Vec::new())];
-    let one = start(one);
+    let one = Node::start(one, kinds).unwrap();
     let mut two = config(transport, 2, 1, specs);
     two.peers = vec![(NodeId(1), one.endpoints().to_vec())];
-    let two = start(two);
+    let two = Node::start(two, kinds).unwrap();
     soon(async {
         one.ready().await;
         two.ready().await;

@@ -1,0 +1,189 @@
+use std::collections::VecDeque;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What is on its way to the receiver, in one lane.
+#[derive(Debug)]
+enum Forth {
+    Message(u64),
+    Probe(u64),
+}
+
+/// What is on its way back.
+#[derive(Debug)]
+enum Back {
+    Grant(Amount),
+    Held(u64, Amount),
+}
+
+/// Both sides, and the session between them.
+struct World {
+    allowance: Allowance,
+    quota: Quota,
+    lanes: [VecDeque<Forth>; 3],
+    back: VecDeque<Back>,
+    mailbox: VecDeque<u64>,
+    round: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Send(usize, u64),
+    Arrive(usize),
+    Handle,
+    Return,
+    /// The session ends: so many of each lane, and of what comes back, are lost. What is behind
+    /// them was not sent, and leaves in the next one.
+    Lose([usize; 3], usize),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..3_usize, 0..2000_u64).prop_map(|(lane, bytes)| Op::Send(lane, bytes)),
+        4 => (0..3_usize).prop_map(Op::Arrive),
+        3 => Just(Op::Handle),
+        2 => Just(Op::Return),
+        1 => ([0..5_usize, 0..5_usize, 0..5_usize], 0..5_usize)
+            .prop_map(|(lanes, back)| Op::Lose(lanes, back)),
+    ]
+}
+
+impl World {
+    fn new(bounds: &MailboxBounds, nodes: usize) -> Self {
+        let share = share(bounds, nodes);
+        let mut world = Self {
+            allowance: Allowance::new(bounds),
+            quota: Quota::new(share),
+            lanes: Default::default(),
+            back: VecDeque::new(),
+            mailbox: VecDeque::new(),
+            round: 0,
+        };
+        world.back.push_back(Back::Grant(Amount::default()));
+        world
+    }
+
+    fn apply(&mut self, op: &Op) {
+        match *op {
+            Op::Send(lane, bytes) => {
+                if self.allowance.may_take(bytes) {
+                    self.allowance.take(bytes);
+                    self.lanes[lane].push_back(Forth::Message(bytes));
+                }
+            }
+            Op::Arrive(lane) => self.arrive(lane),
+            Op::Handle => {
+                if let Some(bytes) = self.mailbox.pop_front() {
+                    self.back.extend(self.quota.free(bytes).map(Back::Grant));
+                }
+            }
+            Op::Return => match self.back.pop_front() {
+                Some(Back::Grant(freed)) => self.allowance.granted(freed, self.quota.share()),
+                Some(Back::Held(round, held)) => self.allowance.settle(round, held),
+                None => {}
+            },
+            Op::Lose(lanes, back) => {
+                for (lane, lost) in self.lanes.iter_mut().zip(lanes) {
+                    lane.drain(..lost.min(lane.len()));
+                }
+                self.back.drain(..back.min(self.back.len()));
+                self.round += 1;
+                if self.allowance.probe(self.round) {
+                    for lane in &mut self.lanes {
+                        lane.push_back(Forth::Probe(self.round));
+                    }
+                }
+            }
+        }
+    }
+
+    fn arrive(&mut self, lane: usize) {
+        match self.lanes[lane].pop_front() {
+            Some(Forth::Message(bytes)) => {
+                assert!(self.quota.admit(bytes), "an honest sender is never refused");
+                self.mailbox.push_back(bytes);
+            }
+            Some(Forth::Probe(round)) => {
+                let held = self.quota.probe(round, lane);
+                self.back.extend(held.map(|held| Back::Held(round, held)));
+            }
+            None => {}
+        }
+    }
+
+    /// Everything that is under way arrives, and all is handled.
+    fn settle(&mut self) {
+        while !self.back.is_empty()
+            || !self.mailbox.is_empty()
+            || self.lanes.iter().any(|lane| !lane.is_empty())
+        {
+            (0..3).for_each(|lane| self.arrive(lane));
+            self.apply(&Op::Handle);
+            self.apply(&Op::Return);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_honest_sender_is_never_refused_and_never_stuck(
+        messages in 1..200_usize,
+        bytes in 0..100_000_usize,
+        nodes in 1..10_usize,
+        ops in prop::collection::vec(op(), 0..400),
+    ) {
+        let bounds = MailboxBounds { messages, bytes, ..MailboxBounds::DEFAULT };
+        let mut world = World::new(&bounds, nodes);
+        for op in &ops {
+            world.apply(op);
+            prop_assert!(world.quota.held().messages <= world.quota.share().messages.max(64));
+        }
+        world.settle();
+        prop_assert!(world.allowance.may_take(1 << 40), "{:?} {:?}", world.allowance, world.quota);
+        prop_assert!(world.quota.is_idle());
+    }
+
+    #[test]
+    fn whatever_a_sender_does_no_more_is_held_than_its_share(
+        sizes in prop::collection::vec(0..5000_u64, 0..500),
+    ) {
+        let share = Amount { messages: 100, bytes: 300_000 };
+        let mut quota = Quota::new(share);
+        let admitted = sizes.iter().filter(|bytes| quota.admit(**bytes)).count();
+        prop_assert!(admitted <= 100);
+        prop_assert!(quota.held().bytes <= share.bytes);
+    }
+}
+
+#[test]
+fn a_message_larger_than_the_share_has_its_turn() {
+    let bounds = MailboxBounds { messages: 10, bytes: 100, ..MailboxBounds::DEFAULT };
+    let mut allowance = Allowance::new(&bounds);
+    assert!(allowance.may_take(1000));
+    allowance.take(1000);
+    assert!(!allowance.may_take(0));
+}
+
+#[test]
+fn places_are_given_back_by_halves() {
+    let mut quota = Quota::new(Amount { messages: 100, bytes: 1 << 20 });
+    let granted: Vec<_> = (0..100)
+        .map(|_| quota.admit(1))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .filter_map(|admitted| admitted.then(|| quota.free(1)).flatten())
+        .map(|freed| freed.messages)
+        .collect();
+    assert_eq!(granted, [50, 50]);
+}
+
+#[test]
+fn nodes_share_a_mailbox_and_none_gets_less_than_the_opening() {
+    let bounds = MailboxBounds { messages: 1000, bytes: 1 << 20, ..MailboxBounds::DEFAULT };
+    assert_eq!(share(&bounds, 4).messages, 250);
+    assert_eq!(share(&bounds, 1000), OPENING);
+    let small = MailboxBounds { messages: 3, bytes: 10, ..MailboxBounds::DEFAULT };
+    assert_eq!(share(&small, 4), Amount { messages: 3, bytes: 10 });
+}

@@ -1,0 +1,64 @@
+//! Nodes that stop.
+
+use std::time::Duration;
+
+use dx_agents::mesh::NodeStatus;
+use dx_agents::runtime::Heard;
+use dx_agents::{AgentId, Down};
+
+use crate::kinds::{Gate, Say, number, registry_with};
+use crate::nodes::{ALL, HANG, heard, pair, pair_with, said, spec};
+
+#[test]
+fn what_agents_said_before_they_stopped_is_delivered() {
+    for transport in ALL {
+        let (one, two) = pair(transport, &[spec(10, "farewell"), spec(20, "echo")]);
+        let port = two.runtime().port();
+        port.send(AgentId(10), Say::Monitor(port.id())).unwrap();
+        assert!(matches!(said(&port).1, Say::Heard(..)));
+        let report = one.stop(HANG);
+        assert!(report.is_complete(), "{transport}: {report:?}");
+        for n in 0..500 {
+            assert_eq!(said(&port).1, number(n), "{transport}");
+        }
+        assert!(two.stop(HANG).is_complete());
+    }
+}
+
+#[test]
+fn what_could_not_be_done_in_time_is_reported() {
+    let gate = Gate::default();
+    let mut stalled = spec(20, "gate");
+    stalled.options.placement = dx_agents::Placement::Thread { pin: None };
+    let (one, _two) = pair_with("tcp", &[stalled], &registry_with(&gate));
+    let port = one.runtime().port();
+    while port.send(AgentId(20), number(1)).is_ok() {}
+    let waiting = one.status().links[0].outboxes[0].waiting;
+    drop(port);
+    let report = one.stop(Duration::from_millis(200));
+    assert_eq!(report.unsent, [(dx_agents::NodeId(2), waiting)]);
+    assert!(!report.is_complete());
+    gate.open();
+}
+
+#[test]
+fn monitors_hear_that_a_node_cannot_be_reached() {
+    let (one, two) = pair("tcp", &[spec(20, "echo")]);
+    let port = one.runtime().port();
+    port.monitor(AgentId(20));
+    port.ask_blocking(AgentId(20), number(1), HANG).unwrap();
+    drop(two);
+    assert!(matches!(heard(&port), Heard::Down(AgentId(20), Down::NoConnection)));
+    assert_eq!(one.status().missing, [dx_agents::NodeId(2)]);
+}
+
+#[test]
+fn a_status_can_be_sent_and_read_again() {
+    let (one, _two) = pair("memory", &[spec(10, "echo"), spec(20, "echo")]);
+    let port = one.runtime().port();
+    port.ask_blocking(AgentId(20), number(1), HANG).unwrap();
+    let status = one.status();
+    assert!(status.missing.is_empty() && status.links[0].lanes.len() == 3);
+    let json = serde_json::to_string(&status).unwrap();
+    assert_eq!(serde_json::from_str::<NodeStatus>(&json).unwrap(), status);
+}
