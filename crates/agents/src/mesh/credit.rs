@@ -144,15 +144,19 @@ impl Quota {
     }
 
     /// A probe came in a lane. Once all of a round have come, all that can come of the sessions
-    /// before has: returns what is held, and nothing is owed.
+    /// before has: returns what is held, and nothing is owed. Rounds grow; a probe of an older one
+    /// may come late, after one of a newer round in another lane.
     #[must_use]
     pub fn probe(&mut self, round: u64, lane: usize) -> Option<Amount> {
-        if self.probed.0 != round {
+        if round > self.probed.0 {
             self.probed = (round, 0);
+        }
+        if round < self.probed.0 {
+            return None;
         }
         self.probed.1 |= 1 << lane;
         (self.probed.1 == ALL_LANES).then(|| {
-            self.probed = (0, 0);
+            self.probed.1 = 0;
             self.freed = Amount::default();
             self.held
         })

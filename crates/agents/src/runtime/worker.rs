@@ -32,6 +32,9 @@ use crate::runtime::worker_handle::{Arrival, Ending, Incoming, WorkerHandle};
 pub const TURN: usize = 64;
 /// Steps between two looks at the clock and at what others left, at least.
 const CHECK_EVERY: usize = 64;
+/// Messages of a turn between two looks at the clock where I/O is done: a turn of slow steps ends
+/// after as many.
+const LOOK_EVERY: u32 = 8;
 /// A step that takes longer is slow: its agent has no place on a thread that does I/O.
 pub const SLOW_STEP: Duration = Duration::from_millis(1);
 
@@ -234,9 +237,9 @@ impl Worker {
         resident.mailbox.take(resident.budget(TURN), &mut taken);
         let steps = resident.cell.steps();
         let was_blocked = resident.cell.is_blocked();
-        self.hear(&mut resident, &mut taken);
-        let more =
-            taken.more || (was_blocked && !resident.cell.is_blocked() && resident.mailbox.wake());
+        let was_cut = self.hear(&mut resident, &mut taken);
+        let may_go_on = was_cut || (was_blocked && !resident.cell.is_blocked());
+        let more = taken.more || (may_go_on && resident.mailbox.wake());
         self.taken = Some(taken);
         self.handle.turn_since.store(0, Ordering::Relaxed);
         let steps = resident.cell.steps() - steps;
@@ -248,8 +251,9 @@ impl Worker {
         self.end_turn(slot, resident, more);
     }
 
-    /// Handles what was taken for one turn.
-    fn hear(&mut self, resident: &mut Resident, taken: &mut Taken) {
+    /// Handles what was taken for one turn. True if the turn was cut short, since it takes long and
+    /// this worker does I/O: the agent is timed from now on.
+    fn hear(&mut self, resident: &mut Resident, taken: &mut Taken) -> bool {
         if let Some(entries) = taken.durable.take() {
             self.step(resident, Event::Durable { entries });
         }
@@ -268,6 +272,7 @@ impl Worker {
             self.recorder.record(self.now.0, resident.id(), What::of(&event));
             self.step(resident, event);
         }
+        let mut heard = 0;
         while let Some(envelope) = taken.messages.pop_front() {
             if !may_go_on(resident) {
                 taken.messages.push_front(envelope);
@@ -275,10 +280,22 @@ impl Worker {
             }
             self.recorder.record(self.now.0, resident.id(), (What::Message, envelope.from.0));
             self.step(resident, Event::Message(envelope));
+            heard += 1;
+            if self.exile.is_some() && heard % LOOK_EVERY == 0 && self.is_late() {
+                resident.is_suspect = true;
+                break;
+            }
         }
+        let was_cut = resident.is_suspect && !taken.messages.is_empty();
         if !taken.system.is_empty() || !taken.messages.is_empty() {
             self.leave_unheard(resident, taken);
         }
+        was_cut
+    }
+
+    /// Whether somebody's step since the last look at the clock was slow.
+    fn is_late(&self) -> bool {
+        self.shared.now().since(self.now) > SLOW_STEP
     }
 
     /// One step, and its effects.
@@ -354,6 +371,8 @@ impl Worker {
                 .expect("agents of a worker are counted in 32 bits")
         });
         resident.slot = slot;
+        // Where I/O is done nobody's first step is trusted.
+        resident.is_suspect |= self.exile.is_some() && resident.cell.steps() == 0;
         resident.mailbox.move_to(Home { worker: Arc::clone(&self.handle), slot });
         self.ready.push_back(slot);
         self.residents[slot as usize] = Some(resident);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dx_agents::mesh::NodeStatus;
+use dx_agents::mesh::{MAX_WAITING, Node, NodeStatus};
 use dx_agents::runtime::Heard;
 use dx_agents::{AgentId, Down};
 
@@ -32,11 +32,18 @@ fn what_could_not_be_done_in_time_is_reported() {
     stalled.options.placement = dx_agents::Placement::Thread { pin: None };
     let (one, _two) = pair_with("tcp", &[stalled], &registry_with(&gate));
     let port = one.runtime().port();
-    while port.send(AgentId(20), number(1)).is_ok() {}
-    let waiting = one.status().links[0].outboxes[0].waiting;
+    // Until its share is announced, used up, and the outbox is full.
+    let full = |one: &Node| {
+        let outboxes = &one.status().links[0].outboxes;
+        outboxes.iter().any(|outbox| outbox.share == 1024 && outbox.waiting == MAX_WAITING)
+    };
+    while !full(&one) {
+        // Refused, it is tried again.
+        let _ = port.send(AgentId(20), number(1));
+    }
     drop(port);
     let report = one.stop(Duration::from_millis(200));
-    assert_eq!(report.unsent, [(dx_agents::NodeId(2), waiting)]);
+    assert_eq!(report.unsent, [(dx_agents::NodeId(2), MAX_WAITING)]);
     assert!(!report.is_complete());
     gate.open();
 }

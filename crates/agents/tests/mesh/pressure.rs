@@ -105,7 +105,7 @@ fn a_message_that_is_too_long_is_refused_with_its_length() {
 
 #[test]
 fn a_flood_stays_within_its_bounds_and_every_message_is_accounted_for() {
-    const FLOOD: u64 = 1_000_000;
+    const FLOOD: u64 = 400_000;
     for policy in [WhenFull::DropNewest, WhenFull::DropOldest, WhenFull::Refuse] {
         let mut flood = spec(10, "flood");
         flood.attr = serde_json::json!({ "to": 20, "count": FLOOD });
