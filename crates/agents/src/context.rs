@@ -12,7 +12,7 @@ use dx_transport::time::Instant;
 use crate::directory::Directory;
 use crate::effect::Effect;
 use crate::event::{Envelope, Recovered};
-use crate::id::{AgentId, AskId, JobId, ReplyTo, TimerKey};
+use crate::id::{AgentId, AskId, JobId, ReplyTo, TimerKey, WELL_KNOWN};
 use crate::journal::Entry;
 use crate::message::{Body, Message};
 use crate::rng::Rng;
@@ -96,7 +96,12 @@ impl DynamicIds {
     }
 
     pub(crate) fn next(&self) -> AgentId {
-        AgentId::dynamic(self.node, self.next.fetch_add(1, Ordering::Relaxed))
+        loop {
+            let count = self.next.fetch_add(1, Ordering::Relaxed);
+            if count >= WELL_KNOWN {
+                return AgentId::dynamic(self.node, count);
+            }
+        }
     }
 }
 

@@ -18,6 +18,10 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct AgentId(pub u64);
 
+/// Counts below it are never given to agents that a node spawns: they are for ports that others
+/// must find without being told of them, such as those of a program's own services.
+pub const WELL_KNOWN: u32 = 256;
+
 impl AgentId {
     /// The `count`th agent that `node` spawns at run time.
     #[must_use]
