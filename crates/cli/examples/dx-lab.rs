@@ -11,7 +11,7 @@ use dx::bench::laboratory::{Hosts, Network};
 use dx_lab::{Host, Lab, Shape};
 
 fn main() -> ExitCode {
-    dx::run_with(Some(hosts))
+    dx::Program::new().laboratory(hosts).run()
 }
 
 fn hosts(network: Network) -> anyhow::Result<Hosts> {

@@ -1,5 +1,6 @@
 //! The grammar of the command line, and nothing else.
 
+mod cluster;
 mod config;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use dx_transport::id::{ClusterId, NodeId};
 use crate::bench::transport::{Options, ScenarioName, TransportName};
 use crate::home::NodeName;
 
+pub use cluster::{Agent, AgentAction, Down, Node, Status, Up, Which};
 pub use config::{Config, ConfigArgs};
 
 /// Write a distributed program once; run it on threads, over a mesh, and in a simulator.
@@ -27,6 +29,16 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Start a cluster's nodes on this machine, and watch over them.
+    Up(Up),
+    /// Stop them.
+    Down(Down),
+    /// Show how a cluster stands.
+    Status(Status),
+    /// Run one node of a cluster, or wait to become one.
+    Node(Node),
+    /// List agents, and measure the way to them.
+    Agent(Agent),
     /// Measure dx on this machine: `dx bench` alone measures the transports.
     Bench(Box<Bench>),
     /// Make, show and renew the certificates of a cluster's nodes.

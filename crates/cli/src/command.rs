@@ -1,24 +1,36 @@
 //! One file per command: from its arguments to its exit code.
 
+mod agent;
 mod bench;
 mod cert;
+mod choose;
 mod config;
+mod down;
+mod node;
+mod signals;
+mod status;
+mod up;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use crate::bench::laboratory::Laboratory;
 use crate::cli::{Cli, Command};
 use crate::exit;
+use crate::program::Program;
 
 /// Runs `command`.
-pub fn run(command: Command, laboratory: Option<Laboratory>) -> anyhow::Result<ExitCode> {
+pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Bench(arguments) => bench::run(*arguments, laboratory),
+        Command::Up(arguments) => up::run(arguments, program),
+        Command::Down(arguments) => down::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Node(arguments) => node::run(arguments, program),
+        Command::Agent(arguments) => agent::run(&arguments),
+        Command::Bench(arguments) => bench::run(*arguments, program.laboratory),
         Command::Cert(arguments) => cert::run(&arguments),
-        Command::Config(command) => config::run(command),
+        Command::Config(command) => config::run(command, program.kinds()),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),
     }

@@ -25,6 +25,17 @@ pub fn interrupted() -> ExitCode {
 /// The number behind [`interrupted`].
 pub const INTERRUPTED: u8 = 130;
 
+/// The exit code of a command that ended with `error`.
+#[must_use]
+pub fn of(error: &anyhow::Error) -> ExitCode {
+    if error.chain().any(|cause| cause.is::<Usage>()) { usage() } else { FAILED }
+}
+
+/// The command could not begin, since something is wrong with what it was told.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
 /// Whether `error` only says that nobody reads our output any more (`dx bench | head`).
 #[must_use]
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {

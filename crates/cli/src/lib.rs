@@ -5,14 +5,17 @@
 
 pub mod bench;
 mod cli;
+pub mod cluster;
 mod command;
 pub mod config;
+pub mod console;
 pub mod control;
 pub mod exit;
 mod hex;
 pub mod home;
 pub mod join;
 pub mod kinds;
+mod program;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -20,28 +23,27 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::bench::laboratory::Laboratory;
 use crate::cli::Cli;
+
+pub use program::Program;
 
 /// Runs the program on the process's own arguments.
 #[must_use]
 pub fn run() -> ExitCode {
-    run_with(None)
+    Program::new().run()
 }
 
-/// The same, with something that makes networks for the benches.
-#[must_use]
-pub fn run_with(laboratory: Option<Laboratory>) -> ExitCode {
+fn run_program(program: &Program) -> ExitCode {
     // An unknown argument, a wrong value or `--help` ends here, with clap's text and exit code.
     let cli = Cli::parse();
     start_log();
-    match command::run(cli.command, laboratory) {
+    match command::run(cli.command, program) {
         Ok(code) => code,
         Err(error) if exit::is_closed_pipe(&error) => exit::OK,
         Err(error) => {
             // If nobody reads standard error, the exit code still tells.
             drop(writeln!(io::stderr(), "dx: {error:#}"));
-            exit::FAILED
+            exit::of(&error)
         }
     }
 }

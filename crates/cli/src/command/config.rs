@@ -11,18 +11,17 @@ use crate::config::gather::GatherError;
 use crate::config::place::Place;
 use crate::config::problem::Problem;
 use crate::config::schema::Schema;
-use crate::config::{Loaded, Report, gather, load, show};
+use crate::config::{Kinds, Loaded, Report, gather, load, show};
 use crate::exit;
-use crate::kinds::kinds;
 
 /// Shows, checks or explains a configuration.
-pub fn run(command: Config) -> anyhow::Result<ExitCode> {
+pub fn run(command: Config, kinds: &Kinds) -> anyhow::Result<ExitCode> {
     match command {
-        Config::Show { config, json } => match read(config) {
+        Config::Show { config, json } => match read(config, kinds) {
             Ok(loaded) => print(&shown(&loaded, json)),
             Err(failure) => Ok(failure.tell()),
         },
-        Config::Check { config, json } => match read(config) {
+        Config::Check { config, json } => match read(config, kinds) {
             Ok(loaded) => print(&approved(&loaded, json)),
             Err(failure) if json => {
                 print(&format!("{}\n", failure.to_json()))?;
@@ -31,7 +30,7 @@ pub fn run(command: Config) -> anyhow::Result<ExitCode> {
             Err(failure) => Ok(failure.tell()),
         },
         Config::Default => print(&documented()),
-        Config::Schema => print(&format!("{:#}\n", Schema::new(&kinds()).root())),
+        Config::Schema => print(&format!("{:#}\n", Schema::new(kinds).root())),
     }
 }
 
@@ -77,9 +76,9 @@ impl Failure {
 }
 
 /// The configuration that `arguments` ask for.
-pub fn read(arguments: ConfigArgs) -> Result<Loaded, Failure> {
+pub fn read(arguments: ConfigArgs, kinds: &Kinds) -> Result<Loaded, Failure> {
     let sources = gather(&arguments.into()).map_err(Failure::Gather)?;
-    load(sources, &kinds()).map_err(Failure::Report)
+    load(sources, kinds).map_err(Failure::Report)
 }
 
 fn shown(loaded: &Loaded, json: bool) -> String {

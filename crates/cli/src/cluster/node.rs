@@ -1,0 +1,231 @@
+//! One node, in this process.
+
+mod blame;
+mod failure;
+mod metrics;
+mod output;
+mod routes;
+mod service;
+mod words;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use dx_agents::mesh::{self, NodeConfig, StopReport};
+use dx_agents::runtime::{Port, RuntimeConfig};
+use dx_agents::{Directory, NodeId, Registry};
+use dx_transport::mesh::MeshConfig;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{oneshot, watch};
+
+use self::output::Output;
+use self::service::Service;
+use crate::config;
+use crate::console;
+use crate::control::{About, Limits, Socket};
+use crate::home::{Home, Running};
+
+pub use failure::StartError;
+
+/// How long a node takes at most to leave in good order.
+pub const DRAIN: Duration = Duration::from_secs(10);
+
+/// A node that runs: its folder is locked, it listens, its agents have started, and its control
+/// socket answers once it is [run](Self::run). Dropped, it ends at once.
+pub struct Node {
+    inside: Arc<Inside>,
+    socket: Socket,
+    console: Port,
+    runtime: Runtime,
+    // The last to go: while it is held, no other process runs this node.
+    running: Running,
+}
+
+/// What the parts of a node have in common.
+struct Inside {
+    mesh: mesh::Node,
+    service: Service,
+    about: About,
+    cluster: config::Cluster,
+    started: Instant,
+    /// Whether it was asked to stop.
+    stop: watch::Sender<bool>,
+}
+
+/// How a node ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// In good order, or with what the report names left undone.
+    Stopped(StopReport),
+    /// At once: it was killed while it stopped.
+    Killed,
+}
+
+impl Node {
+    /// Starts node `id` of `cluster` in `home`. Certificate, key and the cluster's secret are made
+    /// if there are none yet. Must not be called within an asynchronous task: it blocks.
+    ///
+    /// # Errors
+    /// See [`StartError`]; then nothing of it runs.
+    pub fn start(
+        cluster: &config::Cluster,
+        id: NodeId,
+        home: &Home,
+        registry: &Registry,
+    ) -> Result<Self, StartError> {
+        let spec = cluster.node(id).ok_or(StartError::NoSuchNode(id))?;
+        let folder = home.open_or_create(&cluster.name)?.node(&spec.name.parse()?);
+        let running = folder.start(id, SystemTime::now())?;
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(StartError::Runtime)?;
+        let socket = {
+            let _within = runtime.enter();
+            Socket::bind(&running.node.control_socket())?
+        };
+        let mesh = mesh::Node::start(node_config(cluster, spec, &running), registry)
+            .map_err(|error| failure::of_mesh(error, cluster, home, &runtime))?;
+        let own = |id| mesh.runtime().port_as(id).expect("the id is kept free for it");
+        let console = own(console::console(id));
+        let service = Service::new(own(service::service(id)), mesh.runtime().port());
+        let about = About::this_process(
+            cluster.name.clone(),
+            running.node.name().clone(),
+            id,
+            running.incarnation,
+        );
+        let (stop, _) = watch::channel(false);
+        let (cluster, started) = (cluster.clone(), Instant::now());
+        let inside = Arc::new(Inside { mesh, service, about, cluster, started, stop });
+        Ok(Self { inside, socket, console, runtime, running })
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn about(&self) -> &About {
+        &self.inside.about
+    }
+
+    /// What was done about its certificate, and where its folder is.
+    #[must_use]
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Serves until `until` is ready or it is asked to stop through its control socket; then leaves
+    /// in good order, unless `kill` is ready before that is done. What its agents print goes to
+    /// standard output, what happens to it to standard error.
+    pub fn run(
+        self,
+        until: impl Future<Output = ()>,
+        kill: impl Future<Output = ()>,
+    ) -> Ended {
+        let Self { inside, socket, console, runtime, running } = self;
+        let ended = runtime.block_on(serve(inside, socket, console, until, kill));
+        // A task that still waits for something, waits for nothing that matters.
+        runtime.shutdown_background();
+        drop(running);
+        ended
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("about", self.about()).finish_non_exhaustive()
+    }
+}
+
+impl Inside {
+    /// The name of a node, or its number if the configuration does not know it.
+    fn name(&self, id: NodeId) -> String {
+        self.cluster.node(id).map_or_else(|| id.to_string(), |node| node.name.clone())
+    }
+
+    /// The nodes beside this one.
+    fn others(&self) -> impl Iterator<Item = &config::NodeSpec> {
+        self.cluster.nodes.iter().filter(|node| node.id != self.about.id)
+    }
+
+    /// Ready when the node was asked to stop.
+    async fn stopping(&self) {
+        // The sender is in `self`.
+        let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
+    }
+}
+
+async fn serve(
+    inside: Arc<Inside>,
+    socket: Socket,
+    console: Port,
+    until: impl Future<Output = ()>,
+    kill: impl Future<Output = ()>,
+) -> Ended {
+    let (output, printing) = Output::start();
+    let words = tokio::spawn(words::tell(Arc::clone(&inside), output.clone()));
+    let (finish, finished) = oneshot::channel();
+    let printed = tokio::spawn(output::print(console, output, finished));
+    let answering = tokio::spawn(service::answer(Arc::clone(&inside)));
+    let shutdown = {
+        let inside = Arc::clone(&inside);
+        async move { inside.stopping().await }
+    };
+    let router = routes::router(&inside);
+    let mut serving = pin!(socket.serve(router, Limits::default(), shutdown));
+    tokio::select! {
+        () = until => {}
+        () = inside.stopping() => {}
+        () = &mut serving => {}
+    }
+    inside.stop.send_replace(true);
+    serving.await;
+    let stopped = async {
+        for task in [words, answering] {
+            task.abort();
+            // What it was doing is not needed any more.
+            let _ = task.await;
+        }
+        let report = stop(inside).await;
+        // The agents have ended, so the console has all their lines.
+        drop(finish);
+        // They end by returning; neither is aborted.
+        let _ = (printed.await, printing.await);
+        report
+    };
+    tokio::select! {
+        report = stopped => Ended::Stopped(report),
+        () = kill => Ended::Killed,
+    }
+}
+
+/// Stops the mesh on a thread of its own, since that blocks.
+async fn stop(inside: Arc<Inside>) -> StopReport {
+    let Some(inside) = Arc::into_inner(inside) else {
+        // A request of the control socket outlived its time; the mesh ends with it.
+        return StopReport::default();
+    };
+    let (done, report) = oneshot::channel();
+    std::thread::spawn(move || done.send(inside.mesh.stop(DRAIN)));
+    report.await.expect("stopping a mesh neither panics nor is cancelled")
+}
+
+fn node_config(
+    cluster: &config::Cluster,
+    spec: &config::NodeSpec,
+    running: &Running,
+) -> NodeConfig {
+    let (name, credentials) = (cluster.name.clone(), running.credentials.clone());
+    let mesh = MeshConfig::new(name, spec.id, running.incarnation, credentials)
+        .listen(spec.listen.clone())
+        .timing(cluster.timing.clone().into())
+        .dialing(cluster.dialing.clone().into())
+        .bounds(cluster.bounds.clone().into())
+        .insecure(cluster.insecure);
+    let directory = Arc::new(Directory::new(cluster.agents.iter().cloned()));
+    let others = cluster.nodes.iter().filter(|node| node.id != spec.id);
+    NodeConfig {
+        mesh,
+        runtime: RuntimeConfig { directory, ..RuntimeConfig::default() },
+        peers: others.map(|node| (node.id, vec![node.address.clone()])).collect(),
+    }
+}

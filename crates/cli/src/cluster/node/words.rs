@@ -1,0 +1,95 @@
+//! What happens to a node, in words.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dx_agents::NodeId;
+use dx_agents::mesh::NodeEvent;
+
+use super::Inside;
+use super::output::Output;
+
+/// Tells what happens, for as long as the node runs.
+pub async fn tell(inside: Arc<Inside>, output: Output) {
+    let mut events = inside.mesh.events();
+    let mut words = Words::default();
+    let mut is_ready = false;
+    loop {
+        tokio::select! {
+            () = inside.mesh.ready(), if !is_ready => {
+                is_ready = true;
+                output.tell(ready(&inside, inside.started.elapsed())).await;
+            }
+            event = events.next() => {
+                let Some(event) = event else { return };
+                for line in words.of(event, |id| inside.name(id)) {
+                    output.tell(line).await;
+                }
+            }
+        }
+    }
+}
+
+fn ready(inside: &Inside, after: Duration) -> String {
+    let about = &inside.about;
+    let links = inside.others().count();
+    let agents = inside.cluster.agents_on(about.id).count();
+    format!(
+        "node {} of cluster {} is ready: {}, {}, in {:.2} s",
+        about.node,
+        about.cluster,
+        counted(links, "link"),
+        counted(agents, "agent"),
+        after.as_secs_f64()
+    )
+}
+
+/// `1 node`, `2 nodes`.
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+/// What was said already: a peer that is away is dialed again and again, for the same reason.
+#[derive(Debug, Default)]
+struct Words {
+    refused: BTreeMap<Option<NodeId>, String>,
+}
+
+impl Words {
+    fn of(&mut self, event: NodeEvent, name: impl Fn(NodeId) -> String) -> Option<String> {
+        Some(match event {
+            NodeEvent::Up { node, resumed, transport, .. } => {
+                self.refused.remove(&Some(node));
+                let node = name(node);
+                if resumed {
+                    format!("the link to {node} is back ({transport}); nothing was lost")
+                } else {
+                    format!("{node} is up ({transport})")
+                }
+            }
+            NodeEvent::Down { node, reason } => {
+                format!("{} cannot be reached: {reason}", name(node))
+            }
+            NodeEvent::Restarted { node, .. } => format!("{} restarted", name(node)),
+            NodeEvent::Lost { node, count, inbound } => {
+                let way = if inbound { "from" } else { "to" };
+                let what = counted(usize::try_from(count).unwrap_or(usize::MAX), "message");
+                format!("{what} {way} {} may be lost", name(node))
+            }
+            NodeEvent::Refused { node, address, error } => {
+                if self.refused.insert(node, error.clone()).is_some_and(|said| said == error) {
+                    return None;
+                }
+                match node {
+                    Some(node) => format!("no link to {} at {address} yet: {error}", name(node)),
+                    None => format!("refused a link from {address}: {error}"),
+                }
+            }
+            NodeEvent::Slow { node } => format!("{} takes messages slower than they come", name(node)),
+            NodeEvent::GoingAway { node } => format!("{} is stopping", name(node)),
+            NodeEvent::Missed(count) => format!("{count} events were too many to tell"),
+            event => format!("{event:?}"),
+        })
+    }
+}
