@@ -10,10 +10,10 @@
 //! process of its own and hears of it by its control socket and its log only, so it can find it
 //! again when it was killed itself.
 
-
+mod interfaces;
 pub mod node;
 pub mod report;
-
+pub mod up;
 
 pub use node::{Ended, Node, StartError};
 pub use report::{AgentPing, ClusterReport, NodeReport, Silent};

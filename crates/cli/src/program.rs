@@ -81,9 +81,8 @@ impl Program {
             .kinds
             .attr::<T>(name)
             .check(name, move |spec, directory| check(spec.attr()?, spec, directory).map(drop));
-        self.registry = self
-            .registry
-            .kind(name, move |spec, directory| make(spec.attr()?, spec, directory));
+        self.registry =
+            self.registry.kind(name, move |spec, directory| make(spec.attr()?, spec, directory));
         self
     }
 

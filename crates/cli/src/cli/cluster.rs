@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Subcommand};
 use dx_transport::id::{ClusterId, NodeId};
 
 use super::{ConfigArgs, node_id};
-use crate::home::NodeName;
+use crate::home::{InvalidName, NodeName};
 
 /// `dx up`.
 #[derive(Debug, Args)]
@@ -21,10 +21,16 @@ pub struct Up {
     /// Print one JSON object per line: what nodes print, and what happens to them.
     #[arg(long, action = ArgAction::SetTrue)]
     pub json: bool,
-    /// Tokens of nodes on other machines, one per line: each a node's name and what
-    /// `dx node --listen` printed there.
-    #[arg(long, value_name = "FILE")]
-    pub join_file: Option<PathBuf>,
+    /// The file with the token that `dx node --listen` printed on the machine that is to be this
+    /// node. Without it, a terminal is asked.
+    #[arg(long, value_name = "NODE=FILE", value_parser = join_file)]
+    pub join_file: Vec<(NodeName, PathBuf)>,
+}
+
+fn join_file(text: &str) -> Result<(NodeName, PathBuf), String> {
+    let (node, file) = text.split_once('=').ok_or("write the node's name, `=`, and the file")?;
+    let node: NodeName = node.parse().map_err(|error: InvalidName| error.to_string())?;
+    Ok((node, file.into()))
 }
 
 /// `dx node`.

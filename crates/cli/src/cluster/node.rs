@@ -116,11 +116,7 @@ impl Node {
     /// Serves until `until` is ready or it is asked to stop through its control socket; then leaves
     /// in good order, unless `kill` is ready before that is done. What its agents print goes to
     /// standard output, what happens to it to standard error.
-    pub fn run(
-        self,
-        until: impl Future<Output = ()>,
-        kill: impl Future<Output = ()>,
-    ) -> Ended {
+    pub fn run(self, until: impl Future<Output = ()>, kill: impl Future<Output = ()>) -> Ended {
         let Self { inside, socket, console, runtime, running } = self;
         let ended = runtime.block_on(serve(inside, socket, console, until, kill));
         // A task that still waits for something, waits for nothing that matters.

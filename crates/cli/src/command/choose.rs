@@ -31,7 +31,8 @@ pub async fn any(which: &Which, home: &Home) -> anyhow::Result<Client> {
             let names: Vec<&ClusterId> = running.iter().map(|c| &c.about().cluster).collect();
             let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
             let names = names.join(", ");
-            Err(Usage(format!("several clusters run here: choose with `--cluster`: {names}")).into())
+            Err(Usage(format!("several clusters run here: choose with `--cluster`: {names}"))
+                .into())
         }
     }
 }

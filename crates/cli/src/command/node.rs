@@ -9,7 +9,7 @@ use dx_agents::NodeId;
 use tokio::runtime::Builder;
 
 use super::config::read;
-use super::signals::told_to_stop;
+use super::signals::{self, told_to_stop};
 use crate::cli::Node as Arguments;
 use crate::cluster::{Ended, Node};
 use crate::config::Cluster;
@@ -103,8 +103,7 @@ fn start(
     note(&format!("node {} of cluster {} listens at {listen}", about.node, about.cluster));
     let interrupted = Cell::new(false);
     let until = async { interrupted.set(told_to_stop().await) };
-    let kill = async { drop(told_to_stop().await) };
-    let ended = node.run(until, kill);
+    let ended = node.run(until, signals::interrupted());
     match ended {
         Ended::Killed => {
             note(&format!("node {} ended at once", about.node));

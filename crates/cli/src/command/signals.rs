@@ -13,6 +13,11 @@ pub async fn told_to_stop() -> bool {
     }
 }
 
+/// Ready when Ctrl-C is pressed (again).
+pub async fn interrupted() {
+    listen(SignalKind::interrupt()).recv().await;
+}
+
 fn listen(kind: SignalKind) -> Signal {
     signal(kind).expect("these two can be listened to")
 }

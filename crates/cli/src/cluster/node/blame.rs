@@ -2,8 +2,8 @@
 
 use dx_transport::address::Address;
 
-use crate::control::{About, Client};
 use crate::cluster::report::NodeReport;
+use crate::control::{About, Client};
 use crate::home::Home;
 
 /// The node of this user, of whatever cluster, that listens at the port of `address`.
@@ -14,7 +14,12 @@ pub async fn holder(home: &Home, address: &Address) -> Option<About> {
         for node in nodes.unwrap_or_default() {
             let Ok(client) = Client::node(home, &cluster, node.name()).await else { continue };
             let Ok(report) = client.get::<NodeReport>("/v1/node").await else { continue };
-            if report.status.endpoints.iter().any(|endpoint| port(endpoint) == port(address.endpoint())) {
+            if report
+                .status
+                .endpoints
+                .iter()
+                .any(|endpoint| port(endpoint) == port(address.endpoint()))
+            {
                 return Some(report.about);
             }
         }

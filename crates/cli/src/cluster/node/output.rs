@@ -97,7 +97,9 @@ impl<W: Write> Sink<W> {
     }
 
     fn line(&mut self, line: &str) {
-        if self.lost > 0 && writeln!(self.to, "dx: {} lines could not be written", self.lost).is_ok() {
+        if self.lost > 0
+            && writeln!(self.to, "dx: {} lines could not be written", self.lost).is_ok()
+        {
             self.lost = 0;
         }
         if writeln!(self.to, "{line}").is_err() {

@@ -23,7 +23,7 @@ pub async fn tell(inside: Arc<Inside>, output: Output) {
             }
             event = events.next() => {
                 let Some(event) = event else { return };
-                for line in words.of(event, |id| inside.name(id)) {
+                if let Some(line) = words.of(event, |id| inside.name(id)) {
                     output.tell(line).await;
                 }
             }
@@ -86,7 +86,9 @@ impl Words {
                     None => format!("refused a link from {address}: {error}"),
                 }
             }
-            NodeEvent::Slow { node } => format!("{} takes messages slower than they come", name(node)),
+            NodeEvent::Slow { node } => {
+                format!("{} takes messages slower than they come", name(node))
+            }
             NodeEvent::GoingAway { node } => format!("{} is stopping", name(node)),
             NodeEvent::Missed(count) => format!("{count} events were too many to tell"),
             event => format!("{event:?}"),
