@@ -76,7 +76,7 @@ impl Node {
         registry: &Registry,
     ) -> Result<Self, StartError> {
         let spec = cluster.node(id).ok_or(StartError::NoSuchNode(id))?;
-        let folder = home.open_or_create(&cluster.name)?.node(&spec.name.parse()?);
+        let folder = home.open_or_create(&cluster.name)?.node(&spec.name);
         let running = folder.start(id, SystemTime::now())?;
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(StartError::Runtime)?;
@@ -135,7 +135,7 @@ impl std::fmt::Debug for Node {
 impl Inside {
     /// The name of a node, or its number if the configuration does not know it.
     fn name(&self, id: NodeId) -> String {
-        self.cluster.node(id).map_or_else(|| id.to_string(), |node| node.name.clone())
+        self.cluster.node(id).map_or_else(|| id.to_string(), |node| node.name.to_string())
     }
 
     /// The nodes beside this one.
@@ -221,7 +221,11 @@ fn node_config(
     let others = cluster.nodes.iter().filter(|node| node.id != spec.id);
     NodeConfig {
         mesh,
-        runtime: RuntimeConfig { directory, ..RuntimeConfig::default() },
+        runtime: RuntimeConfig {
+            directory,
+            journal: Some(running.node.journal()),
+            ..RuntimeConfig::default()
+        },
         peers: others.map(|node| (node.id, vec![node.address.clone()])).collect(),
     }
 }

@@ -6,6 +6,7 @@ use dx_transport::id::ClusterId;
 use serde::{Deserialize, Serialize};
 
 use crate::control::About;
+use crate::home::NodeName;
 
 /// A node that answered.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ pub struct Silent {
     /// Its number.
     pub id: NodeId,
     /// Its name.
-    pub node: String,
+    pub node: NodeName,
     /// Why, as far as is known.
     pub reason: String,
 }

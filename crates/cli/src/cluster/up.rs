@@ -28,7 +28,7 @@ use self::warden::{Order, Warden};
 use super::interfaces;
 use crate::config::{self, NodeSpec};
 use crate::control::{About, CallError, Client, Unreachable};
-use crate::home::{self, Home, InvalidName, LockError, NodeError, NodeLock};
+use crate::home::{self, Home, LockError, NodeError, NodeLock};
 
 pub use process::How;
 pub use warden::News;
@@ -84,9 +84,6 @@ pub enum UpError {
     /// A node that runs does not answer.
     #[error(transparent)]
     Silent(#[from] CallError),
-    /// A node's name cannot be that of a folder.
-    #[error(transparent)]
-    Name(#[from] InvalidName),
     /// A folder cannot be used.
     #[error(transparent)]
     Folder(#[from] home::FolderError),
@@ -151,7 +148,7 @@ impl Up {
         }
         let mut nodes = Vec::new();
         for spec in local {
-            let node = folder.node(&spec.name.parse()?);
+            let node = folder.node(&spec.name);
             let found = find(&cluster, home, &node).await?;
             if found.is_none() && node.certificate().is_err() {
                 // One that is damaged is told about by the node itself.

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use super::blame;
 use crate::config;
 use crate::control::BindError;
-use crate::home::{ClusterError, Home, InvalidName, NodeError};
+use crate::home::{ClusterError, Home, NodeError};
 
 /// Why a node did not start. Nothing of it is left.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +20,6 @@ pub enum StartError {
     /// The cluster has no such node.
     #[error("the cluster has no node of id {0}")]
     NoSuchNode(NodeId),
-    /// Its name cannot be that of a folder.
-    #[error(transparent)]
-    Name(#[from] InvalidName),
     /// The cluster's folder cannot be used.
     #[error(transparent)]
     Cluster(#[from] ClusterError),

@@ -14,11 +14,10 @@ use super::output::Output;
 pub async fn tell(inside: Arc<Inside>, output: Output) {
     let mut events = inside.mesh.events();
     let mut words = Words::default();
-    let mut is_ready = false;
     loop {
         tokio::select! {
-            () = inside.mesh.ready(), if !is_ready => {
-                is_ready = true;
+            () = inside.mesh.ready(), if !words.is_ready => {
+                words.is_ready = true;
                 output.tell(ready(&inside, inside.started.elapsed())).await;
             }
             event = events.next() => {
@@ -50,18 +49,28 @@ pub fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
-/// What was said already: a peer that is away is dialed again and again, for the same reason.
+/// What was said already. A peer that is away is dialed again and again for the same reason, and
+/// peers that start at the same time miss each other once: neither is worth a word.
 #[derive(Debug, Default)]
 struct Words {
-    refused: BTreeMap<Option<NodeId>, String>,
+    is_ready: bool,
+    /// The last reason, by peer, and how often it came in a row.
+    refused: BTreeMap<Option<NodeId>, (String, u32)>,
 }
+
+/// How often a link is refused for one reason until that is told.
+const TOLD_AT: u32 = 3;
 
 impl Words {
     fn of(&mut self, event: NodeEvent, name: impl Fn(NodeId) -> String) -> Option<String> {
         Some(match event {
             NodeEvent::Up { node, resumed, transport, .. } => {
-                self.refused.remove(&Some(node));
+                let refused = self.refused.remove(&Some(node));
+                let was_told = refused.is_some_and(|(_, times)| times >= TOLD_AT);
                 let node = name(node);
+                if !self.is_ready && !was_told {
+                    return None;
+                }
                 if resumed {
                     format!("the link to {node} is back ({transport}); nothing was lost")
                 } else {
@@ -78,7 +87,10 @@ impl Words {
                 format!("{what} {way} {} may be lost", name(node))
             }
             NodeEvent::Refused { node, address, error } => {
-                if self.refused.insert(node, error.clone()).is_some_and(|said| said == error) {
+                let (last, times) = self.refused.entry(node).or_default();
+                *times = if *last == error { *times + 1 } else { 1 };
+                last.clone_from(&error);
+                if *times != TOLD_AT {
                     return None;
                 }
                 match node {

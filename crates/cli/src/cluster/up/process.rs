@@ -73,12 +73,18 @@ impl fmt::Display for How {
             how if how.was_told() => f.write_str("stopped"),
             Self::Exited(code) => write!(f, "ended with exit code {code}"),
             Self::Killed(signal) => match Signal::from_named_raw(*signal) {
-                Some(signal) => write!(f, "was killed by {signal:?}"),
+                Some(signal) => write!(f, "was killed by SIG{}", name(signal)),
                 None => write!(f, "was killed by signal {signal}"),
             },
             Self::InOrder | Self::Gone => f.write_str("ended, and nobody saw how"),
         }
     }
+}
+
+/// `KILL` for SIGKILL.
+fn name(signal: Signal) -> String {
+    let shown = format!("{signal:?}");
+    shown.trim_matches('"').trim_start_matches("Signal::").to_owned()
 }
 
 impl From<ExitStatus> for How {

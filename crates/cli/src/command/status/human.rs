@@ -176,7 +176,7 @@ fn name(report: &ClusterReport, id: NodeId) -> String {
     let silent = report.silent.iter().find(|silent| silent.id == id);
     found
         .map(|node| node.about.node.to_string())
-        .or_else(|| silent.map(|silent| silent.node.clone()))
+        .or_else(|| silent.map(|silent| silent.node.to_string()))
         .unwrap_or_else(|| id.to_string())
 }
 

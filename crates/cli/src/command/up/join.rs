@@ -15,17 +15,17 @@ use crate::join::{self, Enrolment, InvalidToken, PromptError, read_token};
 /// is waited for: it may be part of the cluster already.
 pub async fn enrol(up: &Up, files: &[(NodeName, PathBuf)]) -> anyhow::Result<()> {
     for (name, _) in files {
-        if !up.remote().iter().any(|node| node.name == name.as_str()) {
+        if !up.remote().iter().any(|node| node.name == *name) {
             let names = up.remote().iter().map(|node| node.name.as_str());
             let hint = home::suggestion(name.as_str(), names);
             bail!(Usage(format!("no node `{name}` of this cluster is on another machine{hint}")));
         }
     }
     for node in up.remote() {
-        let name: NodeName = node.name.parse()?;
-        let token = match files.iter().find(|(named, _)| *named == name) {
+        let name = &node.name;
+        let token = match files.iter().find(|(named, _)| named == name) {
             Some((_, file)) => Some(read_token(Some(file))?),
-            None if io::stdin().is_terminal() => ask(&node.name, &node.address.to_string())?,
+            None if io::stdin().is_terminal() => ask(name, &node.address.to_string())?,
             None => None,
         };
         let Some(token) = token else {
@@ -37,7 +37,7 @@ pub async fn enrol(up: &Up, files: &[(NodeName, PathBuf)]) -> anyhow::Result<()>
             continue;
         };
         let enrolment = Enrolment {
-            node: up.folder().node(&name),
+            node: up.folder().node(name),
             id: node.id,
             configuration: json!(up.cluster()),
         };
@@ -47,7 +47,7 @@ pub async fn enrol(up: &Up, files: &[(NodeName, PathBuf)]) -> anyhow::Result<()>
     Ok(())
 }
 
-fn ask(name: &str, address: &str) -> anyhow::Result<Option<join::Token>> {
+fn ask(name: &NodeName, address: &str) -> anyhow::Result<Option<join::Token>> {
     note(&format!(
         "node {name} ({address}) is of another machine: run `dx node --listen HOST:PORT` there, \
          and paste its token here; or press Enter if it has joined before"

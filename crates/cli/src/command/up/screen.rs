@@ -35,7 +35,7 @@ impl Screen {
             agents: cluster.agents.len(),
             json,
             colour: stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none(),
-            width: cluster.nodes.iter().map(|node| node.name.len()).max().unwrap_or(0),
+            width: cluster.nodes.iter().map(|node| node.name.as_str().len()).max().unwrap_or(0),
             stopping: None,
             was_ready: false,
         }
@@ -57,7 +57,7 @@ impl Screen {
                 print(&format!("{tag} {line}\n"));
             }
             Event::Node(node, news) => {
-                if let Some(text) = self.words(&node.name, news) {
+                if let Some(text) = self.words(node.name.as_str(), news) {
                     note(&text);
                 }
             }
@@ -134,7 +134,7 @@ impl Screen {
     }
 
     fn tag(&self, node: &NodeSpec) -> String {
-        let (name, width) = (&node.name, self.width);
+        let (name, width) = (node.name.as_str(), self.width);
         if self.colour {
             let colour = COLOURS[node.id.0 as usize % COLOURS.len()];
             format!("\x1b[{colour}m{name:width$} |\x1b[0m")
