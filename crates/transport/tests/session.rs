@@ -21,7 +21,7 @@ fn two_reliable() -> Vec<LaneConfig> {
 }
 
 fn two_with_wide_windows() -> Vec<LaneConfig> {
-    let wide = |lane| LaneConfig { window_bytes: 1 << 20, ..lane };
+    let wide = |lane| LaneConfig { window_bytes: 1 << 20, replay_bytes: 1 << 20, ..lane };
     two_reliable().into_iter().map(wide).collect()
 }
 
