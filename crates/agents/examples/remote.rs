@@ -2,7 +2,7 @@
 //! the same over the bare transport.
 //!
 //! ```text
-//! cargo run --release -p dx-agents --example remote --features dx-transport/tcp [transport] [rounds]
+//! cargo run --release -p dx-agents --example remote [transport] [rounds] [mailbox]
 //! ```
 
 use std::error::Error;
@@ -16,8 +16,8 @@ use bytes::Bytes;
 use dx_agents::mesh::{Node, NodeConfig};
 use dx_agents::runtime::RuntimeConfig;
 use dx_agents::{
-    Agent, AgentId, AgentSpec, Answer, AskError, AskId, Context, Directory, Incarnation, Message,
-    NodeId, Options, Placement, Refusal, Registry,
+    Agent, AgentId, AgentSpec, Answer, AskError, AskId, Context, Directory, Incarnation,
+    MailboxBounds, Message, NodeId, Options, Placement, Refusal, Registry,
 };
 use dx_transport::address::Address;
 use dx_transport::credentials::Credentials;
@@ -160,6 +160,8 @@ struct Cluster {
     authority: Authority,
     secret: ClusterSecret,
     lives: AtomicU64,
+    /// Messages that a mailbox may hold.
+    mailbox: usize,
 }
 
 impl Cluster {
@@ -190,7 +192,11 @@ impl Cluster {
             kind: kind.to_owned(),
             node: NodeId(node),
             attr: serde_json::Value::Null,
-            options: Options { placement, ..Options::default() },
+            options: Options {
+                placement,
+                mailbox: MailboxBounds { messages: self.mailbox, ..MailboxBounds::DEFAULT },
+                ..Options::default()
+            },
         };
         let directory = Directory::new([spec(1, "sender", 1), spec(2, "receiver", 2)]);
         let config = NodeConfig {
@@ -308,6 +314,7 @@ fn main() -> Anyhow<()> {
         authority: Authority::create()?,
         secret: ClusterSecret::generate()?,
         lives: AtomicU64::new(1),
+        mailbox: args.next().map_or(Ok(1024), |text| text.parse())?,
     };
     let own = Placement::Thread { pin: None };
     let million = |took: Duration| TELLS as f64 / took.as_secs_f64() / 1e6;

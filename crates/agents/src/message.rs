@@ -217,6 +217,8 @@ pub trait AnyMessage: Any + Send {
     fn any_lane(&self) -> Lane;
     /// Bytes of the value itself and of its body.
     fn weight(&self) -> usize;
+    /// [`tag`] of its name.
+    fn any_tag(&self) -> u32;
     /// [`Message::body`].
     fn any_body(&self) -> Bytes;
     /// Its encoding.
@@ -242,6 +244,10 @@ impl<M: Message> AnyMessage for M {
 
     fn weight(&self) -> usize {
         size_of::<M>() + self.body().len()
+    }
+
+    fn any_tag(&self) -> u32 {
+        const { tag(M::NAME) }
     }
 
     fn any_body(&self) -> Bytes {

@@ -98,14 +98,17 @@ impl Source {
     }
 
     /// The seat for one more message to `agent`; `None` if the node has no place for it.
+    #[inline]
     fn admit(
         &mut self,
         agents: &Shared,
+        links: &Links,
         agent: AgentId,
         bytes: u64,
-        nodes: usize,
     ) -> Option<Arc<Seat>> {
-        self.open(agents, agent, nodes);
+        if !self.places.contains_key(&agent) {
+            self.open(agents, links, agent);
+        }
         let place = self.places.get_mut(&agent)?;
         if !place.former.is_empty() {
             place.former.retain(|seat| seat.held().messages > 0);
@@ -120,7 +123,7 @@ impl Source {
     }
 
     /// Makes a seat with an agent, if it exists, there is none, and the node has not too many.
-    fn open(&mut self, agents: &Shared, agent: AgentId, nodes: usize) {
+    fn open(&mut self, agents: &Shared, links: &Links, agent: AgentId) {
         if self.places.contains_key(&agent) {
             return;
         }
@@ -133,7 +136,8 @@ impl Source {
             self.kept = self.places.len();
         }
         if self.places.len() < MAX_SEATS {
-            let seat = Seat::new(agent, Arc::clone(&self.link), credit::share(&bounds, nodes));
+            let share = credit::share(&bounds, links.len());
+            let seat = Seat::new(agent, Arc::clone(&self.link), share);
             self.places.insert(agent, Place { seat, former: Vec::new() });
         }
     }
@@ -218,7 +222,7 @@ impl Desk<'_> {
         content: Content<'_>,
         message: Received<'_>,
     ) -> Result<(), RefusedBecause> {
-        let Some(seat) = self.source.admit(self.agents, to, bytes as u64, self.links.len()) else {
+        let Some(seat) = self.source.admit(self.agents, self.links, to, bytes as u64) else {
             return Err(self.turn_away(to, bytes));
         };
         let wire = Wire {
@@ -281,7 +285,7 @@ impl Desk<'_> {
     fn probe(&mut self, to: AgentId, round: u64) {
         let lane = self.lane as usize;
         // What comes in the other lanes before their probes must be counted.
-        self.source.open(self.agents, to, self.links.len());
+        self.source.open(self.agents, self.links, to);
         let held = match self.source.places.get(&to) {
             Some(place) => place.seat.probe(round, lane),
             // Where there is no agent nothing is ever held. One answer is enough.

@@ -17,8 +17,6 @@ use crate::runtime::worker::{Progress, Worker};
 
 /// Steps of agents between two looks at the links.
 const STRETCH: usize = 256;
-/// Batches, and stretches, before the links have their turn.
-const ROUNDS: usize = 4;
 
 /// The I/O thread. Dropped, it ends at once.
 pub struct IoThread {
@@ -103,32 +101,27 @@ impl Loop {
                 event.set(mesh.event());
                 peers.hear(happened, &mesh);
             }
-            for _ in 0..ROUNDS {
-                let received = batch.as_mut().poll(cx);
-                if let Poll::Ready(received) = &received {
-                    batch.set(mesh.recv_any());
-                    intake.take(received, &mut worker);
-                }
-                let progress = match &ended {
-                    Some(_) => worker.run(STRETCH),
-                    None => Progress::Ended,
-                };
-                if progress == Progress::Ended {
-                    ended = None;
-                }
-                if received.is_pending() && progress != Progress::Again {
-                    if let Progress::Idle(Some(at)) = progress {
-                        let due = Tokio::now() + at.since(worker.clock());
-                        if armed != Some(at) {
-                            armed = Some(at);
-                            alarm.as_mut().reset(due);
-                        }
-                        poll_alarm(alarm.as_mut(), cx, &mut armed);
-                    }
-                    return Poll::Pending;
-                }
+            let received = batch.as_mut().poll(cx);
+            if let Poll::Ready(received) = &received {
+                batch.set(mesh.recv_any());
+                intake.take(received, &mut worker);
             }
-            cx.waker().wake_by_ref();
+            let progress = match &ended {
+                Some(_) => worker.run(STRETCH),
+                None => Progress::Ended,
+            };
+            if progress == Progress::Ended {
+                ended = None;
+            }
+            if received.is_ready() || progress == Progress::Again {
+                cx.waker().wake_by_ref();
+            } else if let Progress::Idle(Some(at)) = progress {
+                if armed != Some(at) {
+                    armed = Some(at);
+                    alarm.as_mut().reset(Tokio::now() + at.since(worker.clock()));
+                }
+                poll_alarm(alarm.as_mut(), cx, &mut armed);
+            }
             Poll::<()>::Pending
         })
         .await;

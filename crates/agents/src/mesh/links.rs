@@ -18,7 +18,7 @@ use crate::mesh::asks::Asks;
 use crate::mesh::link::{Link, Parcel, Sent};
 use crate::mesh::outbox::Waiting;
 use crate::mesh::wire::{Frame, Head};
-use crate::message::{Body, MAX_MESSAGE, tag};
+use crate::message::{Body, MAX_MESSAGE};
 use crate::runtime::Reason;
 use crate::runtime::shared::{Letter, Remote, Shared};
 use crate::spec::{MailboxBounds, WhenFull};
@@ -315,7 +315,7 @@ fn write(head: Head, body: &Body, out: &mut Vec<u8>) -> Result<u64, EncodeError>
             let room = MAX_MESSAGE
                 .checked_sub(len)
                 .ok_or(EncodeError::TooLarge { len, limit: MAX_MESSAGE })?;
-            head.write(tag(message.name()), len, out);
+            head.write(message.any_tag(), len, out);
             let start = out.len();
             message.encode_into(room, out)?;
             (start, beside)
