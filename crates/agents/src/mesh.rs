@@ -24,6 +24,7 @@ mod intake;
 mod io;
 mod link;
 mod links;
+mod metrics;
 mod outbox;
 mod peers;
 mod seat;
@@ -225,6 +226,12 @@ impl Node {
     pub fn status(&self) -> NodeStatus {
         let missing = self.news.missing(&self.expected);
         status::of(&self.io.mesh.status(), &self.links, missing, self.runtime.status())
+    }
+
+    /// The same as text for Prometheus.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        metrics::prometheus(self.io.mesh.metrics(), &self.status())
     }
 
     /// Leaves in good order: its agents stop, what they sent is delivered, and the other nodes are

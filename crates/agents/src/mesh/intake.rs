@@ -10,7 +10,7 @@ use dx_transport::{Batch, Message as Received};
 use rustc_hash::FxHashMap;
 
 use crate::event::{Answer, AskError, Credit, Down, Event, RefusedBecause};
-use crate::id::{AgentId, ReplyTo};
+use crate::id::{AgentId, AskId, ReplyTo};
 use crate::lane::Lane;
 use crate::mesh::credit::{self, OPENING};
 use crate::mesh::link::Link;
@@ -203,12 +203,9 @@ impl Desk<'_> {
         if !self.vouch(from) {
             return;
         }
-        let bytes = content.value.len() + content.body.len();
-        let question = ask.map(|ask| ReplyTo { agent: from, ask });
-        if let Err(why) = self.deliver(from, to, question, bytes, content, message)
-            && let Some(question) = question
-        {
-            let error = AskError::Refused(why);
+        let delivered = self.deliver(from, to, ask, content, message);
+        if let (Err(why), Some(ask)) = (delivered, ask) {
+            let (question, error) = (ReplyTo { agent: from, ask }, AskError::Refused(why));
             self.source.link.say(&Frame::Failed { to: question, from: to, error });
         }
     }
@@ -217,11 +214,11 @@ impl Desk<'_> {
         &mut self,
         from: AgentId,
         to: AgentId,
-        question: Option<ReplyTo>,
-        bytes: usize,
+        ask: Option<AskId>,
         content: Content<'_>,
         message: Received<'_>,
     ) -> Result<(), RefusedBecause> {
+        let bytes = content.value.len() + content.body.len();
         let Some(seat) = self.source.admit(self.agents, self.links, to, bytes as u64) else {
             return Err(self.turn_away(to, bytes));
         };
@@ -230,7 +227,6 @@ impl Desk<'_> {
             credit: Some(Credit::new(seat, bytes)),
         };
         let body = Body::Wire(Box::new(wire));
-        let ask = question.map(|question| question.ask);
         self.worker.deliver(Letter { from, to, ask, body })
     }
 

@@ -326,8 +326,8 @@ impl Link {
         while let Some(to) = state.stuck[lane as usize].pop_front() {
             let Some(account) = state.accounts.get_mut(&to) else { continue };
             let Some(outbox) = &mut account.outbox else { continue };
-            let may_take = |waiting: &&Waiting| account.allowance.may_take(waiting.cost);
-            if outbox.front(lane).filter(may_take).is_none() {
+            let allowance = &account.allowance;
+            if outbox.front(lane).is_none_or(|waiting| !allowance.may_take(waiting.cost)) {
                 continue;
             }
             let waiting = outbox.pop(lane).expect("there is a first one");

@@ -26,7 +26,7 @@ use crate::spec::{MailboxBounds, WhenFull};
 /// See the module.
 pub struct Links {
     agents: Weak<Shared>,
-    links: RwLock<FxHashMap<NodeId, Arc<Link>>>,
+    nodes: RwLock<FxHashMap<NodeId, Arc<Link>>>,
     asks: Mutex<Asks>,
     watches: Mutex<Watches>,
     /// Told when something that waited has left.
@@ -48,7 +48,7 @@ impl Links {
     pub fn new(agents: &Arc<Shared>) -> Arc<Self> {
         Arc::new(Self {
             agents: Arc::downgrade(agents),
-            links: RwLock::default(),
+            nodes: RwLock::default(),
             asks: Mutex::default(),
             watches: Mutex::default(),
             progress: Arc::default(),
@@ -58,17 +58,17 @@ impl Links {
     /// Adds the way to a node; one that is known stays.
     pub fn add(&self, peer: Peer, io: Handle) {
         let link = Link::new(peer, io, Weak::clone(&self.agents), Arc::clone(&self.progress));
-        let mut links = self.links.write().unwrap_or_else(PoisonError::into_inner);
+        let mut links = self.nodes.write().unwrap_or_else(PoisonError::into_inner);
         links.entry(link.node).or_insert(link);
     }
 
     pub fn find(&self, node: NodeId) -> Option<Arc<Link>> {
-        self.links.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).get(&node).cloned()
     }
 
     /// All of them, in the order of their nodes.
     pub fn all(&self) -> Vec<Arc<Link>> {
-        let links = self.links.read().unwrap_or_else(PoisonError::into_inner);
+        let links = self.nodes.read().unwrap_or_else(PoisonError::into_inner);
         let mut links: Vec<_> = links.values().cloned().collect();
         links.sort_by_key(|link| link.node);
         links
@@ -89,7 +89,7 @@ impl Links {
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.links.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.nodes.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Who is to be told that an agent of another node is down. After its end there is nothing

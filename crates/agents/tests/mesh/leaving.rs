@@ -66,6 +66,15 @@ fn a_status_can_be_sent_and_read_again() {
     port.ask_blocking(AgentId(20), number(1), HANG).unwrap();
     let status = one.status();
     assert!(status.missing.is_empty() && status.links[0].lanes.len() == 3);
+    let metrics = one.metrics();
+    for wanted in [
+        "dx_peer_up{node=\"n1\",peer=\"n2\"} 1",
+        "dx_agent_restarts_total{node=\"n1\",agent=\"a10\",kind=\"echo\"} 0",
+        "dx_outbox_waiting_messages{node=\"n1\",peer=\"n2\",agent=\"a20\"} 0",
+        "dx_node_open_asks{node=\"n1\"} 0",
+    ] {
+        assert!(metrics.lines().any(|line| line == wanted), "{wanted} is missing in\n{metrics}");
+    }
     let json = serde_json::to_string(&status).unwrap();
     assert_eq!(serde_json::from_str::<NodeStatus>(&json).unwrap(), status);
 }
