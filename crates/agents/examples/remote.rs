@@ -234,7 +234,7 @@ impl Cluster {
         wait(one.ready())?;
         let setup = start.elapsed();
         is_done.recv()?;
-        let took = start.elapsed() - setup;
+        let took = start.elapsed().saturating_sub(setup);
         if std::env::var_os("STATUS").is_some() {
             writeln!(std::io::stderr(), "{:#?}", one.status())?;
         }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
+use dx_agents::AgentId;
 use dx_agents::mesh::{MAX_WAITING, Node, NodeStatus};
-use dx_agents::runtime::Heard;
-use dx_agents::{AgentId, Down};
 
 use crate::kinds::{Gate, Say, number, registry_with};
-use crate::nodes::{ALL, HANG, heard, pair, pair_with, said, spec};
+use crate::nodes::{ALL, HANG, pair, pair_with, said, spec};
 
 #[test]
 fn what_agents_said_before_they_stopped_is_delivered() {
@@ -46,17 +45,6 @@ fn what_could_not_be_done_in_time_is_reported() {
     assert_eq!(report.unsent, [(dx_agents::NodeId(2), MAX_WAITING)]);
     assert!(!report.is_complete());
     gate.open();
-}
-
-#[test]
-fn monitors_hear_that_a_node_cannot_be_reached() {
-    let (one, two) = pair("tcp", &[spec(20, "echo")]);
-    let port = one.runtime().port();
-    port.monitor(AgentId(20));
-    port.ask_blocking(AgentId(20), number(1), HANG).unwrap();
-    drop(two);
-    assert!(matches!(heard(&port), Heard::Down(AgentId(20), Down::NoConnection)));
-    assert_eq!(one.status().missing, [dx_agents::NodeId(2)]);
 }
 
 #[test]

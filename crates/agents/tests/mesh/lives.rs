@@ -20,18 +20,58 @@ fn event(node: &mut dx_agents::mesh::NodeEvents, pick: impl Fn(&NodeEvent) -> bo
     });
 }
 
+/// Nodes 1 and 2, both up, over links that break when the test says so.
+fn fragile_pair(transport: &str) -> (Node, Node, Cables) {
+    let cables = Cables::default();
+    let specs = [spec(20, "echo")];
+    let mut one = config(transport, 1, 1, &specs);
+    let inner = dx_transport::transport::create(transport, &credentials(1)).unwrap();
+    one.mesh = one.mesh.transport(cables.wrap(inner));
+    let two = start(config(transport, 2, 1, &specs));
+    one.peers = vec![(NodeId(2), two.endpoints().to_vec())];
+    two.add_node(NodeId(1), Vec::new()).unwrap();
+    let one = start(one);
+    soon(one.ready());
+    (one, two, cables)
+}
+
+#[test]
+fn monitors_hear_that_a_node_cannot_be_reached() {
+    let (one, _two, cables) = fragile_pair("tcp");
+    let port = one.runtime().port();
+    port.monitor(AgentId(20));
+    port.ask_blocking(AgentId(20), number(1), HANG).unwrap();
+    cables.forbid();
+    cables.break_all();
+    assert!(matches!(heard(&port), Heard::Down(AgentId(20), Down::NoConnection)));
+    assert_eq!(one.status().missing, [NodeId(2)]);
+}
+
+#[test]
+fn what_was_said_while_a_cable_was_cut_arrives_once_it_is_mended() {
+    let (one, two, cables) = fragile_pair("tcp");
+    let mut events = one.events();
+    let (from, to) = (one.runtime().port(), two.runtime().port());
+    from.monitor(to.id());
+    cables.cut();
+    for n in 0..200 {
+        from.send(to.id(), number(n)).unwrap();
+    }
+    event(&mut events, |event| matches!(event, NodeEvent::Down { .. }));
+    assert!(matches!(heard(&from), Heard::Down(_, Down::NoConnection)));
+    cables.heal();
+    for n in 0..200 {
+        assert_eq!(said(&to), (from.id(), number(n)));
+    }
+    event(&mut events, |event| matches!(event, NodeEvent::Up { resumed: true, .. }));
+    assert!(from.try_recv().is_none());
+    assert!(to.try_recv().is_none());
+}
+
 #[test]
 fn a_link_that_breaks_again_and_again_loses_and_repeats_nothing() {
     for transport in ["memory", "tcp", "tls", "quic"] {
-        let cables = Cables::default();
-        let mut one = config(transport, 1, 1, &[]);
-        let inner = dx_transport::transport::create(transport, &credentials(1)).unwrap();
-        one.mesh = one.mesh.transport(cables.wrap(inner));
-        let two = start(config(transport, 2, 1, &[]));
-        one.peers = vec![(NodeId(2), two.endpoints().to_vec())];
-        two.add_node(NodeId(1), Vec::new()).unwrap();
-        let one = start(one);
-        soon(one.ready());
+        let (one, two, cables) = fragile_pair(transport);
         let mut events = one.events();
         let (from, to) = (one.runtime().port(), two.runtime().port());
         from.monitor(to.id());
