@@ -232,6 +232,9 @@ impl Agent for Flooder {
     }
 }
 
+/// What a farewell says: no more than may leave without hearing of the receiver, and wait.
+pub const FAREWELLS: u64 = 64 + dx_agents::mesh::MAX_WAITING as u64;
+
 /// Says much when it is stopped.
 #[derive(Default)]
 struct Farewell(AgentId);
@@ -239,13 +242,15 @@ struct Farewell(AgentId);
 impl Agent for Farewell {
     type Message = Say;
 
-    fn message(&mut self, from: AgentId, _: Say, cx: &mut Context) {
-        self.0 = from;
-        cx.send(from, Say::Heard(from, "ready".to_owned()));
+    fn message(&mut self, from: AgentId, message: Say, cx: &mut Context) {
+        if let Say::Monitor(friend) = message {
+            self.0 = friend;
+            cx.send(from, Say::Heard(friend, "ready".to_owned()));
+        }
     }
 
     fn stopping(&mut self, cx: &mut Context) -> Stopping {
-        for n in 0..500 {
+        for n in 0..FAREWELLS {
             cx.send(self.0, number(n));
         }
         Stopping::Now

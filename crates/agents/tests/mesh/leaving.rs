@@ -5,19 +5,20 @@ use std::time::Duration;
 use dx_agents::AgentId;
 use dx_agents::mesh::{MAX_WAITING, Node, NodeStatus};
 
-use crate::kinds::{Gate, Say, number, registry_with};
+use crate::kinds::{FAREWELLS, Gate, Say, number, registry_with};
 use crate::nodes::{ALL, HANG, pair, pair_with, said, spec};
 
 #[test]
 fn what_agents_said_before_they_stopped_is_delivered() {
     for transport in ALL {
         let (one, two) = pair(transport, &[spec(10, "farewell"), spec(20, "echo")]);
-        let port = two.runtime().port();
-        port.send(AgentId(10), Say::Monitor(port.id())).unwrap();
-        assert!(matches!(said(&port).1, Say::Heard(..)));
+        // It hears of another one first: to this one nothing was sent yet.
+        let (greeting, port) = (two.runtime().port(), two.runtime().port());
+        greeting.send(AgentId(10), Say::Monitor(port.id())).unwrap();
+        assert!(matches!(said(&greeting).1, Say::Heard(..)));
         let report = one.stop(HANG);
         assert!(report.is_complete(), "{transport}: {report:?}");
-        for n in 0..500 {
+        for n in 0..FAREWELLS {
             assert_eq!(said(&port).1, number(n), "{transport}");
         }
         assert!(two.stop(HANG).is_complete());
