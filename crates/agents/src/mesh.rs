@@ -120,12 +120,14 @@ impl StopReport {
 
 /// A running node. Dropped, it ends at once; to let its agents finish, [`stop`](Self::stop) it.
 pub struct Node {
+    /// First, so that it is dropped first: a node that ends at once looks like one that crashed, and
+    /// does not tell some of the others that its agents stopped.
+    io: IoThread,
     runtime: Runtime,
     links: Arc<Links>,
     news: Arc<News>,
     expected: BTreeSet<NodeId>,
     ended: oneshot::Receiver<()>,
-    io: IoThread,
 }
 
 impl Node {
