@@ -76,6 +76,7 @@ pub mod runtime;
 pub mod shared;
 pub mod spawn;
 pub mod spec;
+mod sync;
 
 pub use dx_transport::id::{Incarnation, NodeId};
 pub use dx_transport::time::Instant;

@@ -1,10 +1,9 @@
 //! The flight recorder: the last steps of each worker, always on, to be read after a crash or on
 //! demand.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::event::Event;
 use crate::id::AgentId;
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// Steps that are kept per worker: 256 KiB.
 pub const RECORDED_STEPS: usize = 8192;
@@ -83,24 +82,26 @@ impl What {
 /// A ring of the last steps: one thread writes, any may read.
 ///
 /// The fields of a step are written one by one; a reader leaves out the one that is being written.
-pub struct Recorder {
+pub struct Recorder<const STEPS: usize = RECORDED_STEPS> {
     ring: Box<[[AtomicU64; 4]]>,
     next: AtomicU64,
 }
 
-impl Default for Recorder {
+impl<const STEPS: usize> Default for Recorder<STEPS> {
     fn default() -> Self {
-        let ring = (0..RECORDED_STEPS).map(|_| Default::default()).collect();
+        let ring = (0..STEPS).map(|_| Default::default()).collect();
         Self { ring, next: AtomicU64::new(0) }
     }
 }
 
-impl Recorder {
+impl<const STEPS: usize> Recorder<STEPS> {
     /// Records a step.
     #[inline]
     pub fn record(&self, at: u64, agent: AgentId, (what, about): (What, u64)) {
         let next = self.next.load(Ordering::Relaxed);
-        let entry = &self.ring[next as usize % RECORDED_STEPS];
+        let entry = &self.ring[next as usize % STEPS];
+        // Who sees any of what follows sees the count before it, if it looks at that afterwards.
+        fence(Ordering::Release);
         entry[0].store(at, Ordering::Relaxed);
         entry[1].store(agent.0, Ordering::Relaxed);
         entry[2].store(what as u64, Ordering::Relaxed);
@@ -114,29 +115,31 @@ impl Recorder {
     #[must_use]
     pub fn last(&self) -> Vec<Recorded> {
         let end = self.next.load(Ordering::Acquire);
-        let first = end.saturating_sub(RECORDED_STEPS as u64);
+        let first = end.saturating_sub(STEPS as u64);
         let read: Vec<_> = (first..end).map(|number| self.read(number)).collect();
-        // Whatever was begun meanwhile may have touched the same place of the ring.
-        let begun = self.next.load(Ordering::Acquire) + 1;
-        let kept = begun.saturating_sub(RECORDED_STEPS as u64).saturating_sub(first);
+        // Whatever was begun meanwhile may have touched the same place of the ring. The fence
+        // pairs with the one in `record`.
+        fence(Ordering::Acquire);
+        let begun = self.next.load(Ordering::Relaxed) + 1;
+        let kept = begun.saturating_sub(STEPS as u64).saturating_sub(first);
         read.into_iter().skip(kept as usize).collect()
     }
 
     fn read(&self, number: u64) -> Recorded {
-        let entry = &self.ring[number as usize % RECORDED_STEPS];
+        let entry = &self.ring[number as usize % STEPS];
         let field = |at: usize| entry[at].load(Ordering::Relaxed);
         let what = WHATS[field(2) as usize % WHATS.len()];
         Recorded { at: field(0), agent: AgentId(field(1)), what, about: field(3) }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "loom")))]
 mod tests {
     use super::*;
 
     #[test]
     fn the_last_steps_are_kept_and_older_ones_go() {
-        let recorder = Recorder::default();
+        let recorder: Recorder = Recorder::default();
         let steps = RECORDED_STEPS as u64 + 10;
         for step in 0..steps {
             recorder.record(step, AgentId(1), (What::Timer, step));
@@ -145,5 +148,35 @@ mod tests {
         assert_eq!(last.last().map(|step| step.about), Some(steps - 1));
         assert_eq!(last.len(), RECORDED_STEPS - 1);
         assert!(last.windows(2).all(|pair| pair[1].about == pair[0].about + 1));
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod interleavings {
+    use std::sync::Arc;
+
+    use loom::thread;
+
+    use super::*;
+
+    #[test]
+    fn a_reader_gets_whole_steps_in_order_while_they_are_overwritten() {
+        loom::model(|| {
+            let recorder: Arc<Recorder<2>> = Arc::default();
+            let writer = Arc::clone(&recorder);
+            let writer = thread::spawn(move || {
+                for step in 0..3 {
+                    writer.record(step, AgentId(step), (What::Timer, step));
+                }
+            });
+            let read = recorder.last();
+            for step in &read {
+                let fields = (step.at, step.agent, step.about);
+                assert_eq!(fields, (step.at, AgentId(step.at), step.at));
+                assert_eq!(step.what, What::Timer);
+            }
+            assert!(read.windows(2).all(|pair| pair[1].at == pair[0].at + 1));
+            writer.join().unwrap();
+        });
     }
 }

@@ -1,7 +1,6 @@
 //! How others reach a worker.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::task::Waker;
 
 use dx_transport::time::Instant;
@@ -9,6 +8,8 @@ use dx_transport::time::Instant;
 use crate::id::{AgentId, AskId};
 use crate::runtime::alarms::Alarm;
 use crate::runtime::resident::Resident;
+use crate::sync::Mutex;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// The part of a worker that other threads touch.
 #[derive(Default)]
@@ -99,5 +100,98 @@ impl WorkerHandle {
         if current.as_ref().is_none_or(|current| !current.will_wake(waker)) {
             *current = Some(waker.clone());
         }
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod interleavings {
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use loom::sync::{Condvar, Mutex};
+    use loom::thread;
+
+    use super::*;
+
+    /// What parks a thread and lets it go on: a token, as that of the standard library. (Loom's own
+    /// cannot bear one that is left for a thread which waits for another's end.)
+    #[derive(Default)]
+    struct Parker {
+        token: Mutex<bool>,
+        is_left: Condvar,
+    }
+
+    impl Parker {
+        fn park(&self) {
+            let mut token = self.token.lock().unwrap();
+            while !std::mem::take(&mut *token) {
+                token = self.is_left.wait(token).unwrap();
+            }
+        }
+    }
+
+    impl Wake for Parker {
+        fn wake(self: Arc<Self>) {
+            *self.token.lock().unwrap() = true;
+            self.is_left.notify_one();
+        }
+    }
+
+    /// Takes what is left as a worker's thread does, until it has had `count` orders.
+    fn work(handle: &WorkerHandle, count: usize) -> Vec<u32> {
+        let parker = Arc::new(Parker::default());
+        handle.wake_with(&Waker::from(Arc::clone(&parker)));
+        let mut got = Vec::new();
+        let mut incoming = Incoming::default();
+        while got.len() < count {
+            if handle.take(&mut incoming) {
+                got.append(&mut incoming.ready);
+            } else if !handle.has_incoming() {
+                // Nobody would wake it if an order were lost: loom finds that deadlock.
+                parker.park();
+            }
+        }
+        got
+    }
+
+    #[test]
+    fn no_order_and_no_wake_up_is_lost() {
+        loom::model(|| {
+            let handle = Arc::new(WorkerHandle::default());
+            let others: Vec<_> = [1, 2]
+                .map(|slot| {
+                    let handle = Arc::clone(&handle);
+                    thread::spawn(move || handle.schedule(slot))
+                })
+                .into();
+            let mut got = work(&handle, 2);
+            got.sort_unstable();
+            assert_eq!(got, [1, 2]);
+            others.into_iter().for_each(|other| other.join().unwrap());
+        });
+    }
+
+    #[test]
+    fn orders_of_one_thread_are_taken_in_order() {
+        loom::model(|| {
+            let handle = Arc::new(WorkerHandle::default());
+            let other = Arc::clone(&handle);
+            let other = thread::spawn(move || (1..=3).for_each(|slot| other.schedule(slot)));
+            assert_eq!(work(&handle, 3), [1, 2, 3]);
+            other.join().unwrap();
+        });
+    }
+
+    /// A driver whose waker changes sets it and then looks once more.
+    #[test]
+    fn a_change_of_the_waker_loses_no_wake_up() {
+        loom::model(|| {
+            let handle = Arc::new(WorkerHandle::default());
+            handle.wake_with(Waker::noop());
+            let other = Arc::clone(&handle);
+            let other = thread::spawn(move || other.schedule(1));
+            assert_eq!(work(&handle, 1), [1]);
+            other.join().unwrap();
+        });
     }
 }
