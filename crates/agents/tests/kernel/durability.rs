@@ -30,7 +30,11 @@ fn what_leaves_waits_for_the_journal_and_what_stays_does_not() {
     assert_eq!(words(&effects), [""; 0]);
     let (step, effects) = desk.event(Event::Durable { entries: 1 });
     assert!(matches!(step, Step::Stale));
-    let child = AgentId((1 << 32) | 3);
+    let spawned = effects.iter().find_map(|effect| match effect {
+        Effect::Spawn { id, .. } => Some(*id),
+        _ => None,
+    });
+    let child = spawned.expect("the child is spawned now");
     let monitor = format!("monitor {child}");
     assert_eq!(words(&effects), ["send a2", "spawn", &monitor, "ask a2 2", "send a3"]);
     assert!(!desk.cell.is_behind());
