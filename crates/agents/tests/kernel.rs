@@ -1,4 +1,5 @@
 //! The kernel, step by step: no thread, no clock.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 #[path = "kernel/answers.rs"]
 mod answers;

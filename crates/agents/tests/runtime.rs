@@ -1,4 +1,5 @@
 //! Agents on real threads: every promise of the runtime, and every bound.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 #[path = "runtime/actors.rs"]
 mod actors;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use dx_agents::cell::Step;
+use dx_agents::cell::{Cell, Step};
 use dx_agents::event::{Event, Recovered};
-use dx_agents::{AskError, Outcome, Spawn, TimerKey};
+use dx_agents::{Agent, AgentId, AskError, AskId, Context, JobId, Outcome, Spawn, TimerKey};
 
-use crate::desk::{Desk, Obeys, PEER, nothing, told, words};
+use crate::desk::{Desk, Do, Obeys, PEER, nothing, told, words};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,7 @@ fn a_step_that_panics_takes_nothing_of_earlier_ones() {
         cx.set_timer(TimerKey(1), SECOND);
         cx.ask(PEER, nothing(), SECOND);
     });
-    let panics = |cx: &mut dx_agents::Context| {
+    let panics = |cx: &mut Context| {
         cx.cancel(TimerKey(1));
         panic!("as it is told");
     };
@@ -85,12 +85,12 @@ fn a_restart_forgets_timers_questions_and_jobs() {
         assert_eq!((ask.0.get(), job.0), (1, 2));
     });
     assert_eq!(words(&desk.restart()), ["no timer 1 1", "no deadline 1"]);
-    let ask = dx_agents::AskId(std::num::NonZeroU64::MIN);
+    let ask = AskId(std::num::NonZeroU64::MIN);
     for old in [
         Event::Timer { key: TimerKey(1), generation: 1 },
         Event::Deadline(ask),
         Event::Reply(ask, Err(AskError::Timeout)),
-        Event::Done(dx_agents::JobId(2), Outcome::Failed),
+        Event::Done(JobId(2), Outcome::Failed),
     ] {
         assert!(matches!(desk.event(old).0, Step::Stale));
     }
@@ -104,6 +104,15 @@ fn a_restart_forgets_timers_questions_and_jobs() {
     assert_eq!(desk.heard(), [""; 0]);
 }
 
+/// Asks for nothing.
+struct Ignores;
+
+impl Agent for Ignores {
+    type Message = Do;
+
+    fn message(&mut self, _: AgentId, _: Do, _: &mut Context) {}
+}
+
 #[test]
 fn what_the_journal_holds_is_given_to_its_agent_and_to_nobody_else() {
     let mut desk = Desk::new();
@@ -112,18 +121,7 @@ fn what_the_journal_holds_is_given_to_its_agent_and_to_nobody_else() {
     desk.event(Event::Start(Box::new(recovered.clone())));
     assert_eq!(desk.heard(), ["start true 2"]);
     // An agent that does not ask for it: another one of the same driver must not get it.
-    struct Ignores;
-    impl dx_agents::Agent for Ignores {
-        type Message = crate::desk::Do;
-        fn message(
-            &mut self,
-            _: dx_agents::AgentId,
-            _: crate::desk::Do,
-            _: &mut dx_agents::Context,
-        ) {
-        }
-    }
-    let mut other = dx_agents::cell::Cell::new(PEER, Box::new(Ignores));
+    let mut other = Cell::new(PEER, Box::new(Ignores));
     other.step(Event::Start(Box::new(recovered)), &mut desk.cx);
     desk.run(|cx| assert!(cx.recovered().is_empty()));
 }

@@ -36,9 +36,10 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 fn order(changes: Vec<(bool, u64)>) -> impl FnOnce(&mut dx_agents::Context) + Send + 'static {
     move |cx| {
         for (is_set, key) in changes {
-            match is_set {
-                true => cx.set_timer(TimerKey(key), Duration::from_secs(1)),
-                false => cx.cancel(TimerKey(key)),
+            if is_set {
+                cx.set_timer(TimerKey(key), Duration::from_secs(1));
+            } else {
+                cx.cancel(TimerKey(key));
             }
         }
     }

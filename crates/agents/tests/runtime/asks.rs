@@ -33,6 +33,7 @@ const STOPS: u64 = 3;
 const PANICS: u64 = 4;
 const TWICE: u64 = 5;
 
+#[expect(clippy::needless_pass_by_value, reason = "scripts own what they hear")]
 fn answers(hears: Hears, cx: &mut Context) {
     let Hears::Message(_, number) = hears else { return };
     let to = cx.asked();

@@ -81,7 +81,7 @@ fn an_agent_that_panics_while_its_node_stops_is_not_made_anew() {
 fn an_agent_that_waits_for_its_restart_stops_with_its_node() {
     let runtime = runtime(1);
     let port = runtime.port();
-    let day = Duration::from_secs(86_400);
+    let day = Duration::from_hours(24);
     let policy = Restart::Always { backoff: day };
     let id = runtime.spawn(&agent(|_, _| panic!("as it is told")).restart(policy));
     port.monitor(id);
@@ -137,7 +137,9 @@ fn a_dropped_runtime_stops_everybody_at_once() {
     let port = runtime.port();
     let ids = [Placement::Pool, OWN]
         .map(|placement| runtime.spawn(&reluctant(|_, _| {}).placement(placement)));
-    ids.iter().for_each(|&id| port.monitor(id));
+    for id in ids {
+        port.monitor(id);
+    }
     drop(runtime);
     let mut ends = [down(&port), down(&port)];
     ends.sort_by_key(|(id, _)| *id);

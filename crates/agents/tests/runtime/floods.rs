@@ -30,24 +30,18 @@ fn flood(full: WhenFull, count: u64) {
                 (0..BATCH).for_each(|number| cx.send(receiver, Number(number)));
                 cx.send(cx.me(), Number(sent + BATCH));
             }
-            Hears::Refused(refusal) => (0..refusal.count).for_each(|_| drop(came_back.count())),
+            Hears::Refused(refusal) => came_back.add(refusal.count),
             _ => {}
         }));
     }
     gate.await_waiting(2);
     let before = resident_bytes();
     gate.open();
-    let mut deepest = 0;
-    let is_over = || {
+    let status = loop {
         let status = runtime.status().agents.into_iter().find(|agent| agent.id == receiver);
         let status = status.expect("the receiver lives");
         assert!(status.waiting <= 64 && status.waiting_bytes <= 4096, "{status:?}");
-        (status.waiting, handled.now() + status.dropped + status.refused == 2 * count, status)
-    };
-    let status = loop {
-        let (waiting, is_all, status) = is_over();
-        deepest = deepest.max(waiting);
-        if is_all {
+        if handled.now() + status.dropped + status.refused == 2 * count {
             break status;
         }
         std::thread::yield_now();
@@ -57,8 +51,7 @@ fn flood(full: WhenFull, count: u64) {
     until(|| came_back.now() == status.refused);
     assert_eq!(dead(&runtime, "mailbox-full"), status.dropped);
     assert_eq!(dead(&runtime, "refused"), status.refused);
-    let lost = status.dropped + status.refused;
-    println!("{full:?}: {} handled, {lost} lost, {deepest} deep", handled.now());
+    assert!(handled.now() > 0, "{full:?}");
 }
 
 /// Memory of this process that is in use.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dx_agents::{Down, Restart, Spawn, TimerKey};
+use dx_agents::{Agent, AgentId, Context, Down, Restart, Spawn, TimerKey};
 
 use crate::actors::{
     Counter, Hears, Number, agent, dead, down, number, numbers, runtime, teller, until,
 };
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 const ALWAYS: Restart = Restart::Always { backoff: Duration::ZERO };
 
 #[test]
@@ -54,7 +54,7 @@ fn an_agent_that_stops_by_itself_starts_anew_only_under_always() {
     ] {
         let runtime = runtime(1);
         let port = runtime.port();
-        let stops = |hears, cx: &mut dx_agents::Context| {
+        let stops = |hears, cx: &mut Context| {
             if let Hears::Message(..) = hears {
                 cx.stop();
             }
@@ -129,10 +129,10 @@ fn a_step_that_panics_leaves_no_effect() {
 
 struct NeverBorn;
 
-impl dx_agents::Agent for NeverBorn {
+impl Agent for NeverBorn {
     type Message = Number;
 
-    fn message(&mut self, _: dx_agents::AgentId, _: Number, _: &mut dx_agents::Context) {}
+    fn message(&mut self, _: AgentId, _: Number, _: &mut Context) {}
 }
 
 /// The old life's timer would come first.
@@ -196,7 +196,7 @@ fn a_restart_discards_what_waits() {
 fn an_agent_that_stops_twice_in_a_step_ends_once() {
     let runtime = runtime(1);
     let port = runtime.port();
-    let twice = |hears, cx: &mut dx_agents::Context| {
+    let twice = |hears, cx: &mut Context| {
         if let Hears::Message(..) = hears {
             cx.stop();
             cx.stop();
@@ -239,6 +239,16 @@ fn an_agent_that_stops_twice_under_always_starts_anew_once() {
     assert_eq!(number(&port), 2);
 }
 
+struct Fails;
+
+impl Agent for Fails {
+    type Message = Number;
+
+    fn message(&mut self, _: AgentId, _: Number, _: &mut Context) {
+        panic!("as it is told");
+    }
+}
+
 #[test]
 fn a_factory_that_panics_at_a_restart_harms_nobody_else() {
     let runtime = runtime(1);
@@ -246,13 +256,6 @@ fn a_factory_that_panics_at_a_restart_harms_nobody_else() {
     let to = port.id();
     let is_made = Arc::new(AtomicBool::new(false));
     let again = Arc::clone(&is_made);
-    struct Fails;
-    impl dx_agents::Agent for Fails {
-        type Message = Number;
-        fn message(&mut self, _: dx_agents::AgentId, _: Number, _: &mut dx_agents::Context) {
-            panic!("as it is told");
-        }
-    }
     let policy = Restart::OnFailure { max: 2, within: DAY, backoff: Duration::ZERO };
     let make = move || {
         assert!(!again.swap(true, Ordering::SeqCst), "it is made once only");

@@ -9,6 +9,7 @@ use crate::actors::{Hears, Number, agent, down, number, runtime, teller, until};
 const STOPS: u64 = 1;
 const PANICS: u64 = 2;
 
+#[expect(clippy::needless_pass_by_value, reason = "scripts own what they hear")]
 fn ends(hears: Hears, cx: &mut dx_agents::Context) {
     match hears {
         Hears::Message(_, STOPS) => cx.stop(),
@@ -42,7 +43,7 @@ fn a_monitor_lasts_over_restarts_and_tells_of_each_end_once() {
     let runtime = runtime(1);
     let port = runtime.port();
     let policy =
-        Restart::OnFailure { max: 3, within: Duration::from_secs(86_400), backoff: Duration::ZERO };
+        Restart::OnFailure { max: 3, within: Duration::from_hours(24), backoff: Duration::ZERO };
     let id = runtime.spawn(&agent(ends).restart(policy));
     (0..3).for_each(|_| port.monitor(id));
     for restarts in 1..=3 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dx_agents::event::Envelope;
 use dx_agents::message::Body;
-use dx_agents::runtime::Heard;
+use dx_agents::runtime::{Heard, Port};
 use dx_agents::shared::Job;
 use dx_agents::{
     AgentId, Context, Down, MailboxBounds, Outcome, RefusedBecause, Restart, SharedState, WhenFull,
@@ -187,7 +187,11 @@ fn jobs_beyond_the_bound_are_refused_and_their_agent_hears_of_each() {
     let mut ends = (0, 0);
     let state = Arc::new(Works(gate.clone()));
     runtime.spawn(&with_shared(state, move |hears, cx| match hears {
-        Hears::Start => (0..BOUND + 10).for_each(|_| drop(cx.offload(HOLDS))),
+        Hears::Start => {
+            for _ in 0..BOUND + 10 {
+                cx.offload(HOLDS);
+            }
+        }
         Hears::Done(_, Outcome::Refused) => {
             ends.1 += 1;
             cx.send(to, Number(ends.1));
@@ -273,7 +277,7 @@ proptest! {
     ) {
         let runtime = runtime(2);
         let ports: Vec<_> = (0..senders).map(|_| runtime.port()).collect();
-        let receivers: Vec<_> = ports.iter().map(|port| port.id()).collect();
+        let receivers: Vec<_> = ports.iter().map(Port::id).collect();
         let bounds = MailboxBounds { messages: 1 << 16, ..MailboxBounds::default() };
         let script = move |hears: Hears, cx: &mut Context| match hears {
             // In a job's number are who asked, and when.
