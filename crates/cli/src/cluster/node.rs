@@ -59,6 +59,8 @@ struct Inside {
 pub enum Ended {
     /// In good order, or with what the report names left undone.
     Stopped(StopReport),
+    /// It could not go on, as where its journal cannot be written any more.
+    Failed(String),
     /// At once: it was killed while it stopped.
     Killed,
 }
@@ -168,10 +170,12 @@ async fn serve(
     };
     let router = routes::router(&inside);
     let mut serving = pin!(socket.serve(router, Limits::default(), shutdown));
+    let mut failed = None;
     tokio::select! {
         () = until => {}
         () = inside.stopping() => {}
         () = &mut serving => {}
+        why = inside.mesh.runtime().failed() => failed = Some(why),
     }
     inside.stop.send_replace(true);
     serving.await;
@@ -189,7 +193,7 @@ async fn serve(
         report
     };
     tokio::select! {
-        report = stopped => Ended::Stopped(report),
+        report = stopped => failed.map_or(Ended::Stopped(report), Ended::Failed),
         () = kill => Ended::Killed,
     }
 }

@@ -28,7 +28,7 @@ use self::warden::{Order, Warden};
 use super::interfaces;
 use crate::config::{self, NodeSpec};
 use crate::control::{About, CallError, Client, Unreachable};
-use crate::home::{self, Home, LockError, NodeError, NodeLock};
+use crate::home::{self, Home, LockError, NodeError, NodeLock, NodeName};
 
 pub use process::How;
 pub use warden::News;
@@ -128,11 +128,16 @@ pub enum Outcome {
 }
 
 impl Up {
-    /// Finds out what runs, and makes ready what does not.
+    /// Finds out what runs, and makes ready what does not. Nodes that are known to be `elsewhere`
+    /// are, whatever their addresses say.
     ///
     /// # Errors
     /// See [`UpError`]; nothing was started.
-    pub async fn prepare(cluster: config::Cluster, home: &Home) -> Result<Self, UpError> {
+    pub async fn prepare(
+        cluster: config::Cluster,
+        home: &Home,
+        elsewhere: &[NodeName],
+    ) -> Result<Self, UpError> {
         let begun = Instant::now();
         let folder = home.open_or_create(&cluster.name)?;
         let name = cluster.name.clone();
@@ -141,8 +146,9 @@ impl Up {
             LockError::Folder(error) => error.into(),
         })?;
         let specs = cluster.nodes.iter().cloned();
-        let (local, remote): (Vec<_>, Vec<_>) =
-            specs.partition(|node| interfaces::is_local(&node.address));
+        let (local, remote): (Vec<_>, Vec<_>) = specs.partition(|node| {
+            !elsewhere.contains(&node.name) && interfaces::is_local(&node.address)
+        });
         if local.is_empty() {
             return Err(UpError::NoneHere(cluster.name));
         }

@@ -109,6 +109,10 @@ fn start(
             note(&format!("node {} ended at once", about.node));
             Ok(exit::interrupted())
         }
+        Ended::Failed(why) => {
+            note(&format!("node {} stopped, since it cannot go on: {why}", about.node));
+            Ok(exit::FAILED)
+        }
         Ended::Stopped(report) => {
             for agent in &report.late {
                 note(&format!("agent {} did not stop in time", agent.0));

@@ -32,7 +32,8 @@ pub fn run(arguments: Arguments, program: &Program) -> anyhow::Result<ExitCode> 
 }
 
 async fn up(arguments: &Arguments, cluster: Cluster, home: &Home) -> anyhow::Result<ExitCode> {
-    let prepared = Up::prepare(cluster.clone(), home).await;
+    let elsewhere: Vec<_> = arguments.join_file.iter().map(|(node, _)| node.clone()).collect();
+    let prepared = Up::prepare(cluster.clone(), home, &elsewhere).await;
     let up = prepared.map_err(|error| match error {
         UpError::Running { .. } | UpError::Differs { .. } | UpError::NoneHere(_) => {
             Usage(error.to_string()).into()

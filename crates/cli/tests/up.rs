@@ -1,0 +1,16 @@
+//! Clusters of real processes, as somebody at a terminal meets them.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+#[path = "up/terminal.rs"]
+mod terminal;
+
+#[path = "up/ends.rs"]
+mod ends;
+#[path = "up/joining.rs"]
+mod joining;
+#[path = "up/mistakes.rs"]
+mod mistakes;
+#[path = "up/starts.rs"]
+mod starts;
+#[path = "up/status.rs"]
+mod status;
