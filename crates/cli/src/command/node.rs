@@ -14,7 +14,7 @@ use crate::cli::Node as Arguments;
 use crate::cluster::{Ended, Node};
 use crate::config::Cluster;
 use crate::exit::{self, Usage};
-use crate::home::{self, Home};
+use crate::home::Home;
 use crate::join::{Bounds, Invitation};
 use crate::program::Program;
 
@@ -55,9 +55,8 @@ fn choose(cluster: &Cluster, id: Option<NodeId>, name: Option<&str>) -> Result<N
             format!("cluster {} has no node of id {}: it has {}", cluster.name, id.0, known())
         }),
         (None, Some(name)) => cluster.node_called(name).map(|node| node.id).ok_or_else(|| {
-            let names = cluster.nodes.iter().map(|node| node.name.as_str());
-            let hint = home::suggestion(name, names);
-            format!("cluster {} has no node `{}`{hint}", cluster.name, name.escape_debug())
+            let name = name.escape_debug();
+            format!("cluster {} has no node `{name}`: it has {}", cluster.name, known())
         }),
         (None, None) => Err(format!("which node? Add `--id N`: there are {}", known())),
     };

@@ -73,7 +73,10 @@ fn what_is_wrong_with_the_command_line_is_one_line() {
             &["node", file, "--id", "9"][..],
             "dx: cluster ping has no node of id 9: it has 1 (n1), 2 (n2), 3 (n3)",
         ),
-        (&["node", file, "--name", "m1"], "dx: cluster ping has no node `m1`; did you mean `n1`?"),
+        (
+            &["node", file, "--name", "m1"],
+            "dx: cluster ping has no node `m1`: it has 1 (n1), 2 (n2), 3 (n3)",
+        ),
         (&["node", file], "dx: which node? Add `--id N`: there are 1 (n1), 2 (n2), 3 (n3)"),
         (
             &["node"],

@@ -6,14 +6,14 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Long enough for a loaded machine; only a test that fails takes so long.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A user, and the cluster `ping` of three nodes that they have.
 pub struct User {
@@ -137,8 +137,9 @@ impl Program {
 
     /// Waits for a line of which something can be made.
     pub fn find<T>(&mut self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let end = Instant::now() + PATIENCE;
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
                     let found = find(&line);
                     self.seen.push(line);
@@ -170,8 +171,9 @@ impl Program {
     /// Waits for its end; returns how it ended, and all that it printed.
     pub fn end(mut self) -> (ExitStatus, Vec<String>) {
         let mut seen = std::mem::take(&mut self.seen);
+        let end = Instant::now() + PATIENCE;
         loop {
-            match self.lines.recv_timeout(PATIENCE) {
+            match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => seen.push(line),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => panic!("it does not end: {seen:#?}"),

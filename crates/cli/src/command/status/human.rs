@@ -56,7 +56,7 @@ fn links(text: &mut String, report: &ClusterReport, before: Option<&ClusterRepor
     line(
         text,
         format_args!(
-            "\n{:17} {:10} {:5} {:>8} {:>8} {:>8} {:>7} {:>5} {:>5}",
+            "\n{:16} {:10} {:5} {:>8} {:>8} {:>8} {:>7} {:>5} {:>4}",
             "LINK", "STATE", "OVER", "RTT", sent, received, "QUEUED", "AGAIN", "LOST"
         ),
     );
@@ -95,7 +95,7 @@ fn one_link(
     line(
         text,
         format_args!(
-            "{ways:17} {:10} {:5} {:>8} {:>8} {:>8} {:>7} {:>5} {:>5}",
+            "{ways:16} {:10} {:5} {:>8} {:>8} {:>8} {:>7} {:>5} {:>4}",
             state(link.state),
             link.transport.as_deref().unwrap_or("-"),
             link.rtt_us.map_or_else(|| "-".to_owned(), millis),
