@@ -161,22 +161,21 @@ mod interleavings {
 
     #[test]
     fn a_reader_gets_whole_steps_in_order_while_they_are_overwritten() {
-        loom::model(|| {
+        crate::sync::model(|| {
             let recorder: Arc<Recorder<2>> = Arc::default();
-            let writer = Arc::clone(&recorder);
-            let writer = thread::spawn(move || {
-                for step in 0..3 {
-                    writer.record(step, AgentId(step), (What::Timer, step));
+            let read = Arc::clone(&recorder);
+            let reader = thread::spawn(move || {
+                let read = read.last();
+                for step in &read {
+                    let fields = (step.agent, step.what, step.about);
+                    assert_eq!(fields, (AgentId(step.at), What::Timer, step.at), "a torn step");
                 }
+                assert!(read.windows(2).all(|pair| pair[1].at == pair[0].at + 1));
             });
-            let read = recorder.last();
-            for step in &read {
-                let fields = (step.at, step.agent, step.about);
-                assert_eq!(fields, (step.at, AgentId(step.at), step.at));
-                assert_eq!(step.what, What::Timer);
+            for step in 0..3 {
+                recorder.record(step, AgentId(step), (What::Timer, step));
             }
-            assert!(read.windows(2).all(|pair| pair[1].at == pair[0].at + 1));
-            writer.join().unwrap();
+            reader.join().unwrap();
         });
     }
 }

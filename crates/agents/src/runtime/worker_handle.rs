@@ -156,7 +156,7 @@ mod interleavings {
 
     #[test]
     fn no_order_and_no_wake_up_is_lost() {
-        loom::model(|| {
+        crate::sync::model(|| {
             let handle = Arc::new(WorkerHandle::default());
             let others: Vec<_> = [1, 2]
                 .map(|slot| {
@@ -173,7 +173,7 @@ mod interleavings {
 
     #[test]
     fn orders_of_one_thread_are_taken_in_order() {
-        loom::model(|| {
+        crate::sync::model(|| {
             let handle = Arc::new(WorkerHandle::default());
             let other = Arc::clone(&handle);
             let other = thread::spawn(move || (1..=3).for_each(|slot| other.schedule(slot)));
@@ -185,7 +185,7 @@ mod interleavings {
     /// A driver whose waker changes sets it and then looks once more.
     #[test]
     fn a_change_of_the_waker_loses_no_wake_up() {
-        loom::model(|| {
+        crate::sync::model(|| {
             let handle = Arc::new(WorkerHandle::default());
             handle.wake_with(Waker::noop());
             let other = Arc::clone(&handle);

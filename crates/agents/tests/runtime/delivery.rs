@@ -137,6 +137,37 @@ fn refused_is_heard_before_writable() {
     assert_eq!(heard, [107, 201]);
 }
 
+/// There is room again before the sender has come to hear that there was none.
+#[test]
+fn refused_is_heard_before_writable_even_if_both_wait() {
+    let (runtime, full) = (runtime(2), Gate::default());
+    let port = runtime.port();
+    let bounds = MailboxBounds { messages: 1, ..MailboxBounds::default() };
+    let receiver = busy(&runtime, &port, &full, bounds);
+    port.send(receiver, Number(5)).unwrap();
+    let (before, after, to) = (Gate::default(), Gate::default(), port.id());
+    let (at_first, at_last) = (before.clone(), after.clone());
+    let sender = runtime.spawn(&agent(move |hears, cx| match hears {
+        Hears::Message(_, 0) => at_first.pass(),
+        Hears::Message(_, 1) => cx.send(receiver, Number(6)),
+        Hears::Message(..) => at_last.pass(),
+        Hears::Refused(_) => cx.send(to, Number(100)),
+        Hears::Writable(_) => cx.send(to, Number(200)),
+        _ => {}
+    }));
+    port.send(sender, Number(0)).unwrap();
+    before.await_waiting(1);
+    // Both are taken for one turn: in the second the first's refusal waits already.
+    port.send(sender, Number(1)).unwrap();
+    port.send(sender, Number(2)).unwrap();
+    before.open();
+    after.await_waiting(1);
+    full.open();
+    assert_eq!(number(&port), 5, "and before that the sender was told of room");
+    after.open();
+    assert_eq!(numbers(&port, 2), [100, 200]);
+}
+
 /// Whoever waits for `writable` after `refused` gets everything across: none is lost or forgotten.
 #[test]
 fn a_sender_that_heeds_refusals_gets_everything_across() {

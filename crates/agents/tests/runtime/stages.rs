@@ -124,11 +124,11 @@ fn a_restart_drops_what_the_shared_state_took_in_before() {
     prompt.send(id, Number(2)).unwrap();
     assert_eq!(number(&port), 2);
     gate.open();
-    until(|| dead(&runtime, "restarted") == 1);
-    let status = &runtime.status().agents[0];
-    assert_eq!((status.waiting, status.waiting_bytes), (0, 0));
+    let waits = || (runtime.status().agents[0].waiting, runtime.status().agents[0].waiting_bytes);
+    until(|| waits() == (0, 0));
     prompt.send(id, Number(3)).unwrap();
     assert_eq!(number(&port), 3, "nothing of before the restart came");
+    until(|| dead(&runtime, "restarted") == 1);
 }
 
 /// Does what it is told with each job, and notes nothing: jobs and messages are their own order.
