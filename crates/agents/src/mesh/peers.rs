@@ -42,8 +42,9 @@ impl Peers {
                 self.news.say(NodeEvent::Up { node, incarnation, resumed, transport });
             }
             PeerEvent::Down { peer: node, reason } => {
-                self.tell_watchers(node, Down::NoConnection);
+                // Before agents hear of it: who asks for the status then sees it, too.
                 self.news.set_up(node, false);
+                self.tell_watchers(node, Down::NoConnection);
                 self.news.say(NodeEvent::Down { node, reason: reason.to_string() });
             }
             PeerEvent::Restarted { peer: node, old, new } => {
