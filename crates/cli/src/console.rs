@@ -32,6 +32,12 @@ pub fn say(cx: &mut Context, line: impl Into<String>) {
     cx.send(console(cx.node()), Line(line.into()));
 }
 
+/// `agent` as the cluster file calls it.
+#[must_use]
+pub fn called(agent: AgentId) -> String {
+    if agent.spawned_by().is_some() { agent.to_string() } else { agent.0.to_string() }
+}
+
 /// Characters of a payload that are shown.
 const SHOWN: usize = 200;
 

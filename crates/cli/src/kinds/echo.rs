@@ -44,16 +44,14 @@ impl Agent for Echo {
     fn message(&mut self, from: AgentId, message: Text, cx: &mut Context) {
         let text = console::shown(message.bytes());
         let me = cx.me().0;
-        console::say(cx, format!("Echo agent {me} received from agent {}: {text}", shown(from)));
+        console::say(
+            cx,
+            format!("Echo agent {me} received from agent {}: {text}", console::called(from)),
+        );
         if let Some(asked) = cx.asked().filter(|_| self.attr.reply) {
             cx.reply(asked, message);
         }
     }
-}
-
-/// An agent as the cluster file calls it.
-fn shown(agent: AgentId) -> String {
-    if agent.spawned_by().is_some() { agent.to_string() } else { agent.0.to_string() }
 }
 
 /// Whether the agent of `spec` answers what it is asked: only of an echo that is known.

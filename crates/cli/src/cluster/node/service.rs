@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use super::Inside;
 use crate::cluster::report::{AgentPing, ClusterReport, NodeReport, Silent};
+use crate::console::called;
 
 /// The count of the service's id; see [`WELL_KNOWN`](dx_agents::id::WELL_KNOWN).
 const SERVICE: u32 = 2;
@@ -78,10 +79,10 @@ struct Presence {
 #[derive(Debug, thiserror::Error)]
 pub enum PingError {
     /// The cluster has no such agent.
-    #[error("there is no agent {0} in this cluster")]
+    #[error("there is no agent {} in this cluster", called(*.0))]
     Unknown(AgentId),
     /// Its node did not answer.
-    #[error("node {node}, where agent {agent} lives, did not answer: {reason}")]
+    #[error("node {node}, where agent {} lives, did not answer: {reason}", called(*agent))]
     Silent {
         /// The agent.
         agent: AgentId,
@@ -91,7 +92,7 @@ pub enum PingError {
         reason: String,
     },
     /// It has ended.
-    #[error("agent {agent} does not run on node {node}: it has stopped or failed")]
+    #[error("agent {} does not run on node {node}: it has stopped or failed", called(*agent))]
     Gone {
         /// The agent.
         agent: AgentId,

@@ -7,6 +7,7 @@ use dx_agents::NodeId;
 use dx_agents::mesh::{LaneCounts, LinkState, LinkStatus};
 
 use crate::cluster::{ClusterReport, NodeReport};
+use crate::console::called;
 
 /// `report` for people; with the look `before`, links show rates instead of totals.
 pub fn text(report: &ClusterReport, before: Option<&ClusterReport>) -> String {
@@ -122,7 +123,7 @@ fn agents(text: &mut String, report: &ClusterReport) {
                 text,
                 format_args!(
                     "{:>8} {:10} {:10} {:>9} {:>11} {:>7} {:>7} {:>8}",
-                    shown(agent.id),
+                    called(agent.id),
                     agent.kind,
                     node.about.node.as_str(),
                     agent.steps,
@@ -147,7 +148,7 @@ fn troubles(text: &mut String, report: &ClusterReport) {
                 text,
                 format_args!(
                     "\n{name}: agent {} has been in one step for {} ms",
-                    shown(stall.agent),
+                    called(stall.agent),
                     stall.for_ms
                 ),
             );
@@ -157,18 +158,13 @@ fn troubles(text: &mut String, report: &ClusterReport) {
                 text,
                 format_args!(
                     "\n{name}: agent {} took {} slow steps, the longest {} ms",
-                    shown(agent.id),
+                    called(agent.id),
                     agent.slow_steps,
                     agent.longest_step_us / 1000
                 ),
             );
         }
     }
-}
-
-/// An agent as the cluster file calls it.
-fn shown(agent: dx_agents::AgentId) -> String {
-    if agent.spawned_by().is_some() { agent.to_string() } else { agent.0.to_string() }
 }
 
 fn name(report: &ClusterReport, id: NodeId) -> String {
