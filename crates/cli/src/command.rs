@@ -23,7 +23,7 @@ use crate::program::Program;
 /// Runs `command`.
 pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Up(arguments) => up::run(arguments, program),
+        Command::Up(arguments) => up::run(&arguments, program),
         Command::Down(arguments) => down::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Node(arguments) => node::run(arguments, program),

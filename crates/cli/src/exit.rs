@@ -28,7 +28,7 @@ pub const INTERRUPTED: u8 = 130;
 /// The exit code of a command that ended with `error`.
 #[must_use]
 pub fn of(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.is::<Usage>()) { usage() } else { FAILED }
+    if error.chain().any(<dyn std::error::Error + 'static>::is::<Usage>) { usage() } else { FAILED }
 }
 
 /// The command could not begin, since something is wrong with what it was told.

@@ -308,7 +308,10 @@ impl Progress {
             }
             News::GaveUp | News::NotStarted(_) => self.failed = true,
             News::Started { .. } => self.nodes[index] = State::Starting,
-            News::TakenOver { .. } | News::Line(_) | News::Restarting { .. } => {}
+            News::TakenOver { .. }
+            | News::Line(_)
+            | News::DiskFull(_)
+            | News::Restarting { .. } => {}
         }
     }
 

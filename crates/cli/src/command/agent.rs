@@ -1,5 +1,6 @@
 //! `dx agent`: from arguments to exit code.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::time::interval;
 use super::{choose, signals};
 use crate::cli::{Agent, AgentAction};
 use crate::cluster::{AgentPing, ClusterReport};
+use crate::console::called;
 use crate::control::Client;
 use crate::exit;
 use crate::home::Home;
@@ -33,19 +35,20 @@ async fn list(client: &Client, is_json: bool) -> anyhow::Result<ExitCode> {
     let report: ClusterReport = client.get("/v1/status").await?;
     let mut text = String::new();
     if !is_json {
-        text += &format!(
-            "{:>8} {:12} {:12} {:>10} {:>8}\n",
-            "AGENT", "KIND", "NODE", "STEPS", "WAITING"
-        );
+        text.push_str("   AGENT KIND         NODE              STEPS  WAITING\n");
     }
     let mut objects = Vec::new();
     for node in &report.nodes {
         for agent in &node.status.agents.agents {
             let name = node.about.node.as_str();
-            text += &format!(
-                "{:>8} {:12} {name:12} {:>10} {:>8}\n",
-                agent.id.0, agent.kind, agent.steps, agent.waiting
-            );
+            writeln!(
+                text,
+                "{:>8} {:12} {name:12} {:>10} {:>8}",
+                called(agent.id),
+                agent.kind,
+                agent.steps,
+                agent.waiting
+            )?;
             let mut object = json!(agent);
             object["node"] = json!(name);
             objects.push(object);
@@ -79,7 +82,7 @@ async fn ping(client: &Client, id: u64, count: u32, is_json: bool) -> anyhow::Re
             };
             format!(
                 "agent {} ({}) {way}: {:.3} ms, {} waiting",
-                ping.agent.0,
+                called(ping.agent),
                 ping.kind,
                 ping.rtt_us as f64 / 1000.0,
                 ping.waiting

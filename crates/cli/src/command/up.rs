@@ -18,7 +18,7 @@ use crate::home::Home;
 use crate::program::Program;
 
 /// Starts a cluster's nodes on this machine, and watches over them until Ctrl-C.
-pub fn run(arguments: Arguments, program: &Program) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &Arguments, program: &Program) -> anyhow::Result<ExitCode> {
     if arguments.config.files.is_empty() {
         let example = "`dx up configs/local.toml`";
         return Err(Usage(format!("which cluster? Name its file, as in {example}")).into());
@@ -28,7 +28,7 @@ pub fn run(arguments: Arguments, program: &Program) -> anyhow::Result<ExitCode> 
         Err(failure) => return Ok(failure.tell()),
     };
     let home = Home::of_this_user()?;
-    Builder::new_current_thread().enable_all().build()?.block_on(up(&arguments, cluster, &home))
+    Builder::new_current_thread().enable_all().build()?.block_on(up(arguments, cluster, &home))
 }
 
 async fn up(arguments: &Arguments, cluster: Cluster, home: &Home) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! An agent that greets another one again and again, and measures the way there and back.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,6 +58,9 @@ fn no_bytes() -> usize {
 
 /// How long an answer may take. What takes longer counts as lost.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Why writing into a string cannot fail.
+const FITS: &str = "a string takes all text";
 
 /// When it greets.
 const GREET: TimerKey = TimerKey(1);
@@ -165,13 +169,13 @@ impl Ping {
         let (me, sent) = (cx.me().0, self.sent);
         let mut line = format!("Ping agent {me}: {sent} sent");
         if self.refused > 0 {
-            line += &format!(", {} refused", self.refused);
+            write!(line, ", {} refused", self.refused).expect(FITS);
         }
         if self.is_answered {
-            line += &format!(", {} answered, {} lost", self.answered, self.lost);
+            write!(line, ", {} answered, {} lost", self.answered, self.lost).expect(FITS);
         }
         if self.answered > 0 {
-            line += &format!("; {}", self.trips);
+            write!(line, "; {}", self.trips).expect(FITS);
         }
         say(cx, line);
     }

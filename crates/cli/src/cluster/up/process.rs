@@ -60,6 +60,11 @@ impl How {
         matches!(self, Self::Exited(0 | INTERRUPTED) | Self::InOrder)
     }
 
+    /// Whether it ended by the signal that asks for it.
+    pub(super) fn is_by_request(self) -> bool {
+        self == Self::Killed(Signal::TERM.as_raw())
+    }
+
     /// Whether starting it again cannot help.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
@@ -120,9 +125,8 @@ impl Process {
 
     /// Takes over the process `pid`.
     pub fn find(pid: u32) -> io::Result<Self> {
-        let number = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let number = number.ok_or(io::ErrorKind::InvalidInput)?;
-        let fd = Arc::new(pidfd_open(number, PidfdFlags::empty())?);
+        let process = number(pid).ok_or(io::ErrorKind::InvalidInput)?;
+        let fd = Arc::new(pidfd_open(process, PidfdFlags::empty())?);
         let (has_ended, ended) = oneshot::channel();
         let watched = Arc::clone(&fd);
         thread::Builder::new().spawn(move || {
@@ -163,13 +167,17 @@ impl Process {
         let signal = if now { Signal::KILL } else { Signal::TERM };
         // One that has ended needs no signal.
         let _ = match self {
-            Self::Child(child) => match child.id().and_then(|pid| Pid::from_raw(pid as i32)) {
+            Self::Child(child) => match child.id().and_then(number) {
                 Some(group) => kill_process_group(group, signal),
                 None => Ok(()),
             },
             Self::Found { fd, .. } => pidfd_send_signal(fd, signal),
         };
     }
+}
+
+fn number(pid: u32) -> Option<Pid> {
+    i32::try_from(pid).ok().and_then(Pid::from_raw)
 }
 
 /// This program, even if its file was replaced or removed since.

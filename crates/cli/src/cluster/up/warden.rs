@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,8 @@ use crate::home::{Home, Node};
 /// What happens to a node.
 #[derive(Debug)]
 pub enum News {
+    /// It could say nothing before it ended, since the disk of this folder is full.
+    DiskFull(PathBuf),
     /// Its process was started.
     Started {
         /// The process.
@@ -133,7 +135,7 @@ impl Warden {
                     for line in tail.rest()? {
                         self.tell(News::Line(line)).await;
                     }
-                    return Ok(how);
+                    return Ok(self.judge(how).await);
                 }
                 Ok(()) = self.changes.changed() => {
                     for line in tail.lines()? {
@@ -147,6 +149,18 @@ impl Warden {
                 Ok(()) = self.orders.changed() => self.obey(&process),
             }
         }
+    }
+
+    /// A process that was told to stop before it could listen has stopped all the same; and one
+    /// that failed may have had no room to say why.
+    async fn judge(&self, how: How) -> How {
+        if *self.orders.borrow() == Order::Stop && how.is_by_request() {
+            return How::InOrder;
+        }
+        if !how.was_told() && is_full(self.node.path()) {
+            self.tell(News::DiskFull(self.node.path().to_owned())).await;
+        }
+        how
     }
 
     fn obey(&mut self, process: &Process) {
@@ -177,6 +191,11 @@ async fn ready(home: Home, node: Node, pid: u32, mut changes: watch::Receiver<()
             return;
         }
     }
+}
+
+/// Whether no block is left on the disk of `folder`, for those who are not root.
+fn is_full(folder: &Path) -> bool {
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail == 0)
 }
 
 /// The log, of which the last lines are not too long ago.

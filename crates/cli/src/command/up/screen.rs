@@ -101,10 +101,12 @@ impl Screen {
 
     fn words(&self, name: &str, news: &News) -> Option<String> {
         Some(match news {
-            News::Line(_) | News::Started { .. } => return None,
             News::TakenOver { pid } => format!("{name} runs already (pid {pid}): taken over"),
+            News::DiskFull(folder) => {
+                format!("{name} failed, and the disk of {} is full: make room", folder.display())
+            }
             News::Ready if self.was_ready => format!("{name} is ready again"),
-            News::Ready => return None,
+            News::Line(_) | News::Started { .. } | News::Ready => return None,
             News::Ended(how) if how.was_told() && self.stopping.is_some() => return None,
             News::Ended(how) => format!("{name} {how}"),
             News::Restarting { after } => {
@@ -149,6 +151,7 @@ fn news_object(news: &News) -> Value {
         News::Line(line) => json!({ "event": "line", "text": line }),
         News::Started { pid } => json!({ "event": "started", "pid": pid }),
         News::TakenOver { pid } => json!({ "event": "taken_over", "pid": pid }),
+        News::DiskFull(folder) => json!({ "event": "disk_full", "folder": folder }),
         News::Ready => json!({ "event": "ready" }),
         News::Ended(how) => json!({ "event": "ended", "how": how.to_string() }),
         News::Restarting { after } => {
