@@ -6,7 +6,7 @@ use crate::bench::report::{Param, Unit};
 #[must_use]
 pub fn value(value: f64, unit: Unit) -> String {
     match unit {
-        Unit::MessagesPerSecond => format!("{}/s", decimal(value)),
+        Unit::MessagesPerSecond | Unit::PerSecond => format!("{}/s", decimal(value)),
         Unit::MegabytesPerSecond => format!("{}B/s", decimal(value * 1e6)),
         Unit::Microseconds => time(value),
         Unit::Seconds => time(value * 1e6),

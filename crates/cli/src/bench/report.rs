@@ -39,6 +39,36 @@ impl Figure {
     }
 }
 
+/// A part of a bench, which is what figures and gaps belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The bench.
+    pub bench: &'static str,
+    /// The scenario of it.
+    pub scenario: &'static str,
+}
+
+impl Part {
+    /// A number of this part.
+    #[must_use]
+    pub fn figure(
+        self,
+        params: Params,
+        (metric, unit): (&'static str, Unit),
+        value: Option<f64>,
+    ) -> Figure {
+        let Self { bench, scenario } = self;
+        Figure { bench, scenario, params, metric, unit, value, floor: None, ratio: None }
+    }
+
+    /// The lack of a number of this part.
+    #[must_use]
+    pub fn gap(self, params: Params, reason: Reason) -> Gap {
+        let Self { bench, scenario } = self;
+        Gap { bench, scenario, params, reason }
+    }
+}
+
 /// A measurement that there is no number of.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Gap {
@@ -189,6 +219,9 @@ pub enum Unit {
     /// A quotient of two figures.
     #[serde(rename = "ratio")]
     Ratio,
+    /// What the metric names, per second.
+    #[serde(rename = "1/s")]
+    PerSecond,
 }
 
 #[cfg(test)]

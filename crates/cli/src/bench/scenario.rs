@@ -9,7 +9,7 @@ mod slow_consumer;
 mod throughput;
 
 use crate::bench::output::Output;
-use crate::bench::report::{Figure, Gap, Params, Reason, Unit};
+use crate::bench::report::{Params, Part, Reason, Unit};
 use crate::bench::transport::{BENCH, Options, ScenarioName};
 
 /// Runs the scenarios that `options` name, and reports each to `output`.
@@ -60,21 +60,11 @@ impl Run<'_> {
     fn report(
         &mut self,
         params: &Params,
-        (metric, unit): (&'static str, Unit),
+        metric: (&'static str, Unit),
         value: Option<f64>,
         floor: Option<f64>,
     ) -> anyhow::Result<()> {
-        let (scenario, params) = (self.name.name(), params.clone());
-        let figure = Figure {
-            bench: BENCH,
-            scenario,
-            params,
-            metric,
-            unit,
-            value,
-            floor: None,
-            ratio: None,
-        };
+        let figure = self.part().figure(params.clone(), metric, value);
         Ok(self.output.figure(figure.with_floor(floor))?)
     }
 
@@ -84,30 +74,10 @@ impl Run<'_> {
     }
 
     fn gap(&mut self, params: Params, reason: Reason) -> anyhow::Result<()> {
-        let scenario = self.name.name();
-        Ok(self.output.gap(Gap { bench: BENCH, scenario, params, reason })?)
+        Ok(self.output.gap(self.part().gap(params, reason))?)
     }
-}
 
-/// The middle value, or the mean of the two in the middle; `None` of nothing.
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        count if count % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0]), Some(2.5));
+    fn part(&self) -> Part {
+        Part { bench: BENCH, scenario: self.name.name() }
     }
 }

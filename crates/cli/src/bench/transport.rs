@@ -5,9 +5,9 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
 use clap::ValueEnum;
 
+use crate::bench::course::{self, DEFAULT_DURATION, Outcome, ROUNDS};
 use crate::bench::header::Header;
 use crate::bench::laboratory::Laboratory;
 use crate::bench::output::Output;
@@ -69,23 +69,6 @@ pub struct Options {
     /// What makes networks with delay and loss, if anything does.
     pub laboratory: Option<Laboratory>,
 }
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Everything that was asked for was measured, or said to be skipped.
-    Complete,
-    /// As complete, but something that was tried went wrong; the report says what.
-    Failed,
-    /// Ctrl-C came first. What was reported is valid.
-    Interrupted,
-}
-
-/// Time per measurement without `--quick` and `--duration`.
-const DEFAULT_DURATION: Duration = Duration::from_secs(1);
-
-/// How often each measurement is repeated, in turn with its floor; the median is reported.
-const ROUNDS: usize = 3;
 
 /// The part of a quick window that warms up.
 const QUICK_WARMUP: f64 = 0.2;
@@ -199,24 +182,8 @@ pub async fn run(
     plot: Option<&Path>,
 ) -> anyhow::Result<Outcome> {
     let header = Header::new(BENCH, options.describe());
-    let mut output = Output::open(&header, json, plot)?;
-    let mut outcome = tokio::select! {
-        done = scenario::run_all(options, &mut output) => done.map(|()| Outcome::Complete)?,
-        interrupt = tokio::signal::ctrl_c() => {
-            interrupt.context("failed to listen for Ctrl-C")?;
-            Outcome::Interrupted
-        }
-    };
-    output.end_scenario()?;
-    if outcome == Outcome::Interrupted {
-        output.progress.note("interrupted: what is printed is valid, the rest was not measured");
-    }
-    if output.has_failures() && outcome == Outcome::Complete {
-        output.progress.note("something went wrong: see `failed` above");
-        outcome = Outcome::Failed;
-    }
-    output.finish("dx bench transport", &header.summary(), charts::of)?;
-    Ok(outcome)
+    let measure = async |output: &mut Output| scenario::run_all(options, output).await;
+    course::run(&header, json, plot, charts::of, measure).await
 }
 
 mod charts;

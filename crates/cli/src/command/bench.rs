@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::bench::course::Outcome;
 use crate::bench::laboratory::Laboratory;
 use crate::bench::transport::{self, Options};
 use crate::cli::{Bench, BenchSubject, TransportBench};
@@ -28,8 +29,8 @@ fn transport(
     let options = Options { laboratory, ..arguments.into() };
     let bench = transport::run(&options, output.json.as_deref(), output.plot.as_deref());
     match runtime.block_on(bench)? {
-        transport::Outcome::Complete => Ok(exit::OK),
-        transport::Outcome::Failed => Ok(exit::FAILED),
-        transport::Outcome::Interrupted => Ok(exit::interrupted()),
+        Outcome::Complete => Ok(exit::OK),
+        Outcome::Failed => Ok(exit::FAILED),
+        Outcome::Interrupted => Ok(exit::interrupted()),
     }
 }

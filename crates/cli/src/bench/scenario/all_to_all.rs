@@ -5,14 +5,10 @@
 
 mod crowd;
 
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
-use serde_json::Value;
-use tokio::process::Command;
-
 use self::crowd::Crowd;
+use crate::bench::child;
 use crate::bench::cpu;
 use crate::bench::report::{Param, Params, Unit};
 use crate::bench::scenario::Run;
@@ -87,60 +83,16 @@ async fn idle(time: Duration) -> f64 {
     cpu::time().saturating_sub(before).as_secs_f64() / began.elapsed().as_secs_f64()
 }
 
-/// [`measure`] in a process of its own, which is killed if nobody waits for it any more.
+/// [`measure`] in a process of its own.
 async fn measure_in_child(
     transport: TransportName,
     count: u32,
     window: Window,
 ) -> anyhow::Result<Values> {
-    let program = std::env::current_exe().context("failed to find this program's own file")?;
     let duration = window.measure.as_secs_f64().to_string();
-    let output = Command::new(program)
-        .args(["bench", "transport", "--in-process", "--scenario", "all-to-all"])
-        .args(["--transport", transport.name(), "--nodes", &count.to_string()])
-        .args(["--duration", &duration, "--json", "-"])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("failed to start this program once more")?;
-    let values = parse(&String::from_utf8_lossy(&output.stdout))?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(values.iter().any(Option::is_some), "the process of its own failed: {}", said.trim());
-    Ok(values)
-}
-
-fn parse(lines: &str) -> anyhow::Result<Values> {
-    let mut values = Values::default();
-    for line in lines.lines() {
-        let line: Value = serde_json::from_str(line)?;
-        if let Some(reason) = line["failed"].as_str() {
-            bail!("{reason}");
-        }
-        for (value, (metric, _)) in values.iter_mut().zip(METRICS) {
-            if line["metric"] == metric {
-                *value = line["value"].as_f64();
-            }
-        }
-    }
-    Ok(values)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_childs_figures_are_taken_by_name() {
-        let lines = r#"{"header":{"dx":"1"}}
-{"metric":"messages","value":2.5}
-{"metric":"up","value":1.5}
-{"metric":"memory per peer","value":null}"#;
-        assert_eq!(parse(lines).unwrap(), [Some(1.5), None, None, Some(2.5)]);
-    }
-
-    #[test]
-    fn a_childs_failure_is_ours() {
-        assert_eq!(parse(r#"{"failed":"it broke"}"#).unwrap_err().to_string(), "it broke");
-    }
+    let what = ["bench", "transport", "--in-process", "--scenario", "all-to-all", "--json", "-"];
+    let how = ["--transport", transport.name(), "--nodes", &count.to_string()];
+    let long = ["--duration", &duration];
+    let values = child::measure(&[&what[..], &how, &long].concat()).await?;
+    Ok(METRICS.map(|(metric, _)| values.get(metric).copied()))
 }

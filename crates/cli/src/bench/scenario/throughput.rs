@@ -2,10 +2,11 @@
 
 use std::ops::RangeInclusive;
 
+use crate::bench::course::median;
 use crate::bench::floor;
 use crate::bench::mesh;
 use crate::bench::report::{Param, Params, Unit};
-use crate::bench::scenario::{Run, median};
+use crate::bench::scenario::Run;
 use crate::bench::subject::{Flow, Window};
 use crate::bench::transport::TransportName;
 
