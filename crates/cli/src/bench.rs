@@ -10,6 +10,7 @@
 //! - What there is no number of has `skipped` (this machine cannot) or `failed` (it went wrong), a
 //!   text, instead of metric, unit and value.
 
+pub mod agents;
 pub mod child;
 pub mod course;
 pub mod cpu;

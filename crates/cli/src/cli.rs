@@ -10,6 +10,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use dx_transport::id::{ClusterId, NodeId};
 
+use crate::bench::agents;
 use crate::bench::transport::{Options, ScenarioName, TransportName};
 use crate::home::NodeName;
 
@@ -121,6 +122,8 @@ pub struct Bench {
 pub enum BenchSubject {
     /// The mesh: throughput, latency, many nodes, broken links, slow readers.
     Transport(TransportBench),
+    /// Agents: telling, asking, starting, computing elsewhere, journal, from node to node.
+    Agents(AgentsBench),
 }
 
 /// `dx bench transport`.
@@ -139,6 +142,34 @@ pub struct TransportBench {
     /// Nodes of the all-to-all scenario (default: 16, or 8 with --quick).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..=256))]
     pub nodes: Option<u32>,
+    /// Measure what otherwise has a process of its own in this one.
+    #[arg(long, hide = true, action = ArgAction::SetTrue)]
+    pub in_process: bool,
+    /// How long, and where the results go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `dx bench agents`.
+#[derive(Debug, Args)]
+pub struct AgentsBench {
+    /// Only these scenarios.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub scenario: Vec<agents::ScenarioName>,
+    /// Only these transports, in the remote scenarios.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub transport: Vec<TransportName>,
+    /// Also measure the least that the same work costs without agents, in turn with it: queues,
+    /// channels, threads and files of the standard library, and the mesh alone. Prints the ratio.
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub floor: bool,
+    /// Where the journal scenario puts its files, on the disk in question (default: where
+    /// temporary files go).
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+    /// Agents of the spawn scenario (default: 100000, or 20000 with --quick).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub agents: Option<u32>,
     /// Measure what otherwise has a process of its own in this one.
     #[arg(long, hide = true, action = ArgAction::SetTrue)]
     pub in_process: bool,
@@ -193,6 +224,21 @@ impl From<TransportBench> for Options {
             quick: arguments.output.quick,
             duration: arguments.output.duration,
             laboratory: None,
+        }
+    }
+}
+
+impl From<AgentsBench> for agents::Options {
+    fn from(arguments: AgentsBench) -> Self {
+        Self {
+            scenarios: all_if_empty(&arguments.scenario),
+            floor: arguments.floor,
+            agents: arguments.agents,
+            transports: all_if_empty(&arguments.transport),
+            folder: arguments.folder,
+            in_process: arguments.in_process,
+            quick: arguments.output.quick,
+            duration: arguments.output.duration,
         }
     }
 }

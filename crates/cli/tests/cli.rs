@@ -166,3 +166,40 @@ fn the_version_is_the_packages() {
     let output = run(&["--version"]);
     assert_eq!(text(&output.stdout), concat!("dx ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+#[test]
+fn the_agents_bench_measures_every_scenario_and_loses_nothing() {
+    let output = run(&["bench", "agents", "--quick", "--floor", "--agents", "2000", "--json", "-"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap());
+    let figures: Vec<Value> = lines.skip(1).collect();
+    let value = |scenario: &str, metric: &str| {
+        let is_it = |f: &&Value| f["scenario"] == scenario && f["metric"] == metric;
+        let values = figures.iter().filter(is_it).map(|figure| figure["value"].as_f64().unwrap());
+        values.collect::<Vec<f64>>()
+    };
+    // A message that is lost, doubled or out of order makes a `failed` of the figure.
+    for (scenario, metric, count) in [
+        ("tell", "messages", 2),
+        ("fan-in", "messages", 1),
+        ("token", "hops", 1),
+        ("ask", "round trip", 2),
+        ("spawn", "spawn", 1),
+        ("spawn", "idle agent", 1),
+        ("spawn", "after a message", 1),
+        ("offload", "jobs", 2),
+        ("offload", "speed-up", 1),
+        ("journal", "records", 2),
+        ("remote-tell", "messages", 4),
+        ("remote-ask", "p50", 8),
+        ("remote-ask", "answers", 4),
+    ] {
+        let values = value(scenario, metric);
+        assert_eq!(values.len(), count, "{scenario}: {metric}");
+        assert!(values.iter().all(|value| *value > 0.0), "{scenario}: {metric}: {values:?}");
+    }
+    let has_floor = |f: &&Value| f.get("ratio").is_some();
+    // Those of remote-ask are left out: on a busy machine they may have too few samples.
+    let floors = figures.iter().filter(has_floor).filter(|f| f["scenario"] != "remote-ask");
+    assert_eq!(floors.count(), 13);
+}

@@ -68,13 +68,26 @@ impl Cluster {
         transport: TransportName,
         end: &End,
     ) -> anyhow::Result<MeshConfig> {
+        self.node_at(node, transport, end.address())
+    }
+
+    /// The configuration of a node that listens at `address` over `transport`.
+    ///
+    /// # Errors
+    /// If it gets no certificate.
+    pub fn node_at(
+        &self,
+        node: NodeId,
+        transport: TransportName,
+        address: IpAddr,
+    ) -> anyhow::Result<MeshConfig> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = u64::try_from(now.as_millis()).context("the clock is beyond all years")?;
         let incarnation = Incarnation::after(0, now_ms);
         let credentials = self.credentials(node)?;
         let config = MeshConfig::new(self.name.clone(), node, incarnation, credentials);
         // The laboratory's hosts are not this one's loopback, and nobody else is there.
-        Ok(config.listen(any_port(transport, end.address())?).insecure(true))
+        Ok(config.listen(any_port(transport, address)?).insecure(true))
     }
 
     /// The same with a probe around its transport.

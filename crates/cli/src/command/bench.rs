@@ -6,31 +6,35 @@ use anyhow::Context;
 
 use crate::bench::course::Outcome;
 use crate::bench::laboratory::Laboratory;
-use crate::bench::transport::{self, Options};
-use crate::cli::{Bench, BenchSubject, TransportBench};
+use crate::bench::{agents, transport};
+use crate::cli::{Bench, BenchSubject};
 use crate::exit;
 
 /// Runs the bench that was named, or the transport bench.
 pub fn run(arguments: Bench, laboratory: Option<Laboratory>) -> anyhow::Result<ExitCode> {
-    let BenchSubject::Transport(chosen) =
-        arguments.subject.unwrap_or(BenchSubject::Transport(arguments.transport));
-    transport(chosen, laboratory)
-}
-
-fn transport(
-    arguments: TransportBench,
-    laboratory: Option<Laboratory>,
-) -> anyhow::Result<ExitCode> {
-    let output = arguments.output.clone();
+    let subject = arguments.subject.unwrap_or(BenchSubject::Transport(arguments.transport));
+    // It only waits: what is measured has threads of its own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("failed to start the runtime")?;
-    let options = Options { laboratory, ..arguments.into() };
-    let bench = transport::run(&options, output.json.as_deref(), output.plot.as_deref());
-    match runtime.block_on(bench)? {
-        Outcome::Complete => Ok(exit::OK),
-        Outcome::Failed => Ok(exit::FAILED),
-        Outcome::Interrupted => Ok(exit::interrupted()),
-    }
+    let outcome = match subject {
+        BenchSubject::Transport(chosen) => {
+            let output = chosen.output.clone();
+            let options = transport::Options { laboratory, ..chosen.into() };
+            let bench = transport::run(&options, output.json.as_deref(), output.plot.as_deref());
+            runtime.block_on(bench)?
+        }
+        BenchSubject::Agents(chosen) => {
+            let output = chosen.output.clone();
+            let options = agents::Options::from(chosen);
+            let bench = agents::run(&options, output.json.as_deref(), output.plot.as_deref());
+            runtime.block_on(bench)?
+        }
+    };
+    Ok(match outcome {
+        Outcome::Complete => exit::OK,
+        Outcome::Failed => exit::FAILED,
+        Outcome::Interrupted => exit::interrupted(),
+    })
 }
