@@ -3,12 +3,27 @@
 use std::fs;
 
 /// The peers, and what they run on.
-const LIBRARIES: [&str; 9] =
-    ["async-nats", "aws-lc-rs", "h2", "quinn", "rustls", "tarpc", "tokio", "tonic", "zenoh"];
+const LIBRARIES: [&str; 12] = [
+    "actix",
+    "async-nats",
+    "aws-lc-rs",
+    "h2",
+    "kameo",
+    "quinn",
+    "ractor",
+    "rustls",
+    "tarpc",
+    "tokio",
+    "tonic",
+    "zenoh",
+];
 
 fn main() {
-    println!("cargo::rerun-if-changed=Cargo.lock");
-    let lock = fs::read_to_string("Cargo.lock").expect("cargo has just read it");
+    // One lock file for the packages of this folder.
+    let file =
+        if fs::exists("Cargo.lock").unwrap_or(false) { "Cargo.lock" } else { "../Cargo.lock" };
+    println!("cargo::rerun-if-changed={file}");
+    let lock = fs::read_to_string(file).expect("cargo has just read it");
     let versions: Vec<String> = LIBRARIES
         .iter()
         .filter_map(|name| Some(format!("{name} {}", version(&lock, name)?)))
