@@ -34,7 +34,7 @@ pub struct Work {
 }
 
 impl Work {
-    /// So much that it takes [`JOB`]: by the quickest of several attempts, since the others were
+    /// So much that it takes `JOB`: by the quickest of several attempts, since the others were
     /// disturbed.
     #[must_use]
     pub fn calibrated() -> Self {
