@@ -25,8 +25,8 @@ fn the_map_of_agents_is_a_cluster_file_as_it_is() {
     );
     let kinds: Vec<_> = cluster.agents.iter().map(|a| (a.id.0, &*a.kind, a.node.0)).collect();
     assert_eq!(kinds, [(1, "echo", 1), (2, "ping", 2), (3, "ping", 3)]);
-    let ping: dx::kinds::Ping = cluster.agents[1].attr().unwrap();
-    assert_eq!(ping, dx::kinds::Ping { target: 1, interval: Duration::from_secs(2) });
+    let ping: dx::kinds::ping::Attr = cluster.agents[1].attr().unwrap();
+    assert_eq!((ping.target, ping.interval), (1, Duration::from_secs(2)));
 }
 
 #[test]
