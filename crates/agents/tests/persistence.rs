@@ -37,7 +37,7 @@ impl Agent for Tally {
 
     fn start(&mut self, cx: &mut Context) {
         let recovered = cx.recovered();
-        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+        let number = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
         self.total = recovered.snapshot.iter().map(|bytes| number(bytes)).sum();
         self.total += recovered.records.iter().map(|bytes| number(bytes)).sum::<u64>();
     }
