@@ -61,7 +61,7 @@ impl Program {
         let (registry, kinds) = (Registry::new(), Kinds::new());
         Self { registry, kinds, laboratory: None }
             .kind(echo::KIND, |attr, _, _| Ok(echo::Echo::new(attr)))
-            .kind(ping::KIND, ping::Ping::new)
+            .kind(ping::KIND, |attr, _, directory| ping::Ping::new(attr, directory))
     }
 
     /// Adds a kind of agents. `make` turns its attributes, what else its table says, and who else

@@ -2,7 +2,6 @@
 
 mod blame;
 mod failure;
-mod metrics;
 mod output;
 mod routes;
 mod service;

@@ -67,7 +67,9 @@ impl Loading {
         let defaults = self.schema.defaults(&layers, &Place::of_defaults());
         let merged = merge(&self.schema, &[vec![&defaults], layers].concat());
         self.problems.extend(missing(&self.schema, &merged, &spoiled));
-        let (cluster, problems) = resolve(&merged, &self.schema, sources, &spoiled);
+        let is_right_so_far = self.problems.is_empty();
+        let (cluster, problems) =
+            resolve(&merged, &self.schema, sources, &spoiled, is_right_so_far);
         self.problems.extend(problems);
         Some((cluster?, merged))
     }

@@ -26,6 +26,7 @@ pub fn resolve(
     schema: &Schema,
     sources: &[Source],
     spoiled: &BTreeSet<KeyPath>,
+    is_right_so_far: bool,
 ) -> (Option<Cluster>, Vec<Problem>) {
     let mut resolver = Resolver { tree, broken: Vec::new(), spoiled, unreadable: BTreeSet::new() };
     let cluster = resolver.cluster(sources);
@@ -33,7 +34,7 @@ pub fn resolve(
         resolver.broken.extend(rules::broken(cluster));
         resolver.broken.extend(reference::dangling(tree, schema));
         // A kind may take for granted that what its schema says is so.
-        if resolver.broken.is_empty() && resolver.unreadable.is_empty() {
+        if is_right_so_far && resolver.broken.is_empty() && resolver.unreadable.is_empty() {
             resolver.broken.extend(refused(schema, cluster));
         }
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dx_agents::{
-    Agent, AgentId, AgentSpec, Answer, AskError, AskId, AttrError, Context, Directory, Instant,
-    Refusal, Stopping, TimerKey,
+    Agent, AgentId, Answer, AskError, AskId, AttrError, Context, Directory, Instant, Refusal,
+    Stopping, TimerKey,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -94,11 +94,8 @@ impl Ping {
     ///
     /// # Errors
     /// If there is no agent that it could greet.
-    pub fn new(attr: Attr, me: &AgentSpec, directory: &Directory) -> Result<Self, AttrError> {
+    pub fn new(attr: Attr, directory: &Directory) -> Result<Self, AttrError> {
         let target = AgentId(attr.target);
-        if target == me.id {
-            return Err(AttrError::new("target", "it cannot greet itself"));
-        }
         let Some(spec) = directory.agent(target) else {
             return Err(AttrError::new("target", format!("there is no agent {}", attr.target)));
         };
@@ -189,7 +186,7 @@ impl Agent for Ping {
         self.greet(cx);
     }
 
-    /// Another ping may greet this one: it takes it in silence.
+    /// Another ping may greet this one, or it itself: it takes that in silence.
     fn message(&mut self, _from: AgentId, _message: Text, _cx: &mut Context) {}
 
     fn timer(&mut self, key: TimerKey, cx: &mut Context) {

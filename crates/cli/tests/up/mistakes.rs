@@ -103,10 +103,6 @@ fn what_is_wrong_with_agents_is_found_before_anything_starts() {
         ("[agent.1]\nkind = \"ehco\"\nnode = \"n1\"\n", "did you mean `echo`?"),
         ("[agent.1]\nkind = \"ping\"\nnode = \"n1\"\n", "target"),
         ("[agent.1]\nkind = \"ping\"\nnode = \"n1\"\nattr = { target = 7 }\n", "7"),
-        (
-            "[agent.1]\nkind = \"ping\"\nnode = \"n1\"\nattr = { target = 1 }\n",
-            "it cannot greet itself",
-        ),
         ("[agent.1]\nkind = \"echo\"\nnode = \"n1\"\nattr = { repyl = true }\n", "reply"),
         (
             "[agent.1]\nkind = \"echo\"\nnode = \"n1\"\n[agent.2]\nkind = \"ping\"\nnode = \"n1\"\nattr = { target = 1, interval = \"5\" }\n",

@@ -69,7 +69,7 @@ fn up_starts_all_and_ctrl_c_stops_all_over_every_transport() {
         let (code, lines) = up.interrupt();
         assert_eq!(code, Some(130), "{lines:#?}");
         assert!(
-            lines.last().unwrap().starts_with("dx: stopped 3 nodes of cluster ping"),
+            lines.iter().any(|line| line.starts_with("dx: stopped 3 nodes of cluster ping")),
             "{lines:#?}"
         );
         for (from, numbers) in heard(&lines) {
@@ -106,7 +106,7 @@ fn a_detached_cluster_is_taken_over_and_stopped() {
     up.wait_for("Hello #");
     let (code, lines) = up.interrupt();
     assert_eq!(code, Some(130));
-    assert!(lines.last().unwrap().starts_with("dx: stopped 3 nodes"), "{lines:#?}");
+    assert!(lines.iter().any(|line| line.starts_with("dx: stopped 3 nodes")), "{lines:#?}");
 }
 
 #[test]

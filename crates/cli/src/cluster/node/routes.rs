@@ -21,7 +21,7 @@ pub fn router(inside: &Arc<Inside>) -> Router {
     let node = Arc::downgrade(inside);
     let metrics = {
         let node = node.clone();
-        move || node.upgrade().map(|inside| super::metrics::text(&inside)).unwrap_or_default()
+        move || node.upgrade().map(|inside| inside.mesh.metrics()).unwrap_or_default()
     };
     control(inside.about.clone(), metrics).merge(
         Router::new()
