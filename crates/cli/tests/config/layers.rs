@@ -97,7 +97,7 @@ fn a_file_may_change_one_key_of_what_another_defines() {
     );
     let loaded = read(vec![base, change]).unwrap();
     let agent = &loaded.cluster.agents[0];
-    assert_eq!(agent.attr, serde_json::json!({ "target": 2, "interval": "9s" }));
+    assert_eq!((&agent.attr["target"], &agent.attr["interval"]), (&2.into(), &"9s".into()));
     let labels: Vec<_> = loaded.cluster.nodes[0].labels.iter().collect();
     assert_eq!(labels, [(&"a".into(), &"1".into()), (&"b".into(), &"3".into())]);
 }
