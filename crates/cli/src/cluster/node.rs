@@ -2,6 +2,7 @@
 
 mod blame;
 mod failure;
+mod log;
 mod output;
 mod routes;
 mod service;
@@ -19,6 +20,7 @@ use dx_transport::mesh::MeshConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
+use self::log::Log;
 use self::output::Output;
 use self::service::Service;
 use crate::config;
@@ -119,7 +121,8 @@ impl Node {
     /// standard output, what happens to it to standard error.
     pub fn run(self, until: impl Future<Output = ()>, kill: impl Future<Output = ()>) -> Ended {
         let Self { inside, socket, console, runtime, running } = self;
-        let ended = runtime.block_on(serve(inside, socket, console, until, kill));
+        let log = Log::of_this_process(running.node.log());
+        let ended = runtime.block_on(serve(inside, socket, console, log, until, kill));
         // A task that still waits for something, waits for nothing that matters.
         runtime.shutdown_background();
         drop(running);
@@ -155,10 +158,11 @@ async fn serve(
     inside: Arc<Inside>,
     socket: Socket,
     console: Port,
+    log: Log,
     until: impl Future<Output = ()>,
     kill: impl Future<Output = ()>,
 ) -> Ended {
-    let (output, printing) = Output::start();
+    let (output, printing) = Output::start(log);
     let words = tokio::spawn(words::tell(Arc::clone(&inside), output.clone()));
     let (finish, finished) = oneshot::channel();
     let printed = tokio::spawn(output::print(console, output, finished));

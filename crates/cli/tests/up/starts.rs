@@ -1,5 +1,7 @@
 //! Starting, in whatever order and by whatever means.
 
+use std::fs::File;
+
 use rustix::process::Signal;
 
 use super::terminal::{Program, User, greeting, heard, wait_for_greeting};
@@ -139,3 +141,26 @@ fn a_killed_up_leaves_its_nodes_and_the_next_one_takes_them_over() {
         assert!(before.last() < after.first(), "{before:?} {after:?}");
     }
 }
+
+#[test]
+fn a_full_log_is_put_aside_and_followed_all_the_same() {
+    let user = User::new();
+    let file = user.ping("20");
+    let file = file.to_str().unwrap();
+    // Makes the nodes' folders.
+    user.run(&["up", file, "--detach"]);
+    user.run(&["down"]);
+    let log = user.home().join("ping/n1/log");
+    let full = File::options().append(true).open(&log).unwrap();
+    full.set_len(FULL).unwrap();
+    let mut up = user.start(&["up", file]);
+    up.wait_for("is ready: 3 nodes");
+    up.wait_for("received from agent 2: Hello #");
+    let (_, lines) = up.interrupt();
+    assert!(lines.iter().any(|line| line == "n1 | dx: node n1 stopped"), "{lines:#?}");
+    assert!(std::fs::metadata(log.with_extension("old")).unwrap().len() >= FULL);
+    assert!(std::fs::metadata(&log).unwrap().len() < FULL);
+}
+
+/// The size of a log that is full.
+const FULL: u64 = 16 * 1024 * 1024;

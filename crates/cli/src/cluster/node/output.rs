@@ -7,6 +7,7 @@ use std::pin::pin;
 use dx_agents::runtime::{Heard, Port};
 use tokio::sync::{mpsc, oneshot};
 
+use super::log::Log;
 use crate::console::Line;
 
 /// Where lines go that are to be printed.
@@ -27,11 +28,11 @@ const WAITING: usize = 64;
 
 impl Output {
     /// Starts the thread. What is returned beside it is ready when all has been written.
-    pub fn start() -> (Self, oneshot::Receiver<()>) {
+    pub fn start(log: Log) -> (Self, oneshot::Receiver<()>) {
         let (lines, to_print) = mpsc::channel(WAITING);
         let (done, is_done) = oneshot::channel();
         std::thread::spawn(move || {
-            write(to_print);
+            write(to_print, &log);
             // Nobody waits if the node was killed.
             let _ = done.send(());
         });
@@ -68,10 +69,14 @@ pub async fn print(console: Port, output: Output, done: oneshot::Receiver<()>) {
     }
 }
 
-fn write(mut lines: mpsc::Receiver<Printed>) {
+fn write(mut lines: mpsc::Receiver<Printed>, log: &Log) {
     let mut stdout = Sink::new(BufWriter::new(io::stdout()));
     let mut stderr = Sink::new(io::stderr());
+    // As if the log had not been looked at for long.
+    let mut written = LOOK;
     while let Some(line) = lines.blocking_recv() {
+        let (Printed::Said(text) | Printed::Told(text)) = &line;
+        written += text.len();
         match line {
             Printed::Said(line) => stdout.line(&line),
             Printed::Told(line) => {
@@ -82,8 +87,18 @@ fn write(mut lines: mpsc::Receiver<Printed>) {
         if lines.is_empty() {
             stdout.flush();
         }
+        if written >= LOOK {
+            written = 0;
+            stdout.flush();
+            if let Err(error) = log.turn_over() {
+                stderr.line(&format!("dx: failed to begin a new log: {error}"));
+            }
+        }
     }
 }
+
+/// Bytes between two looks at the size of the log.
+const LOOK: usize = 1024 * 1024;
 
 /// A stream that may be gone, or full: then lines are lost and counted, and the node runs on.
 struct Sink<W: Write> {

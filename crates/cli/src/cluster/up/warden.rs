@@ -1,6 +1,6 @@
 //! Who watches over one node.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -77,9 +77,6 @@ pub struct Warden {
 
 /// How long `/v1/ready` may take: as long as the other nodes need to be started by somebody.
 const READY: Duration = Duration::from_hours(24 * 365);
-
-/// A log that has grown larger is put aside before a node starts, in bytes.
-const MAX_LOG: u64 = 16 * 1024 * 1024;
 
 impl Warden {
     /// Watches over the node until it is told to stop, stops by itself, or fails too often.
@@ -198,11 +195,8 @@ fn is_full(folder: &Path) -> bool {
     rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail == 0)
 }
 
-/// The log, of which the last lines are not too long ago.
+/// The log from its end on. The node itself keeps it from growing without end.
 fn open_log(path: &Path) -> io::Result<Tail> {
-    if fs::metadata(path).is_ok_and(|log| log.len() > MAX_LOG) {
-        fs::rename(path, path.with_extension("old"))?;
-    }
     File::options().append(true).create(true).mode(0o600).open(path)?;
     Tail::of(path)
 }
