@@ -4,7 +4,7 @@
 
 use std::process::ExitCode;
 
-use dx::console::say;
+use dx::console::{called, say};
 use dx::kinds::Text;
 use dx_agents::{Agent, AgentId, Context};
 
@@ -28,7 +28,7 @@ impl Agent for Counter {
     fn message(&mut self, from: AgentId, _message: Text, cx: &mut Context) {
         self.count += 1;
         if self.count.is_multiple_of(self.attr.every) {
-            say(cx, format!("{} messages; the last one from {from}", self.count));
+            say(cx, format!("{} messages; the last one from agent {}", self.count, called(from)));
         }
     }
 }
