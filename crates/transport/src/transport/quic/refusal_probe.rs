@@ -3,11 +3,13 @@
 use std::future::pending;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
+use tokio::time::timeout;
 
-/// Sends one meaningless byte to `address`, which a QUIC endpoint ignores, and is ready if the
-/// host answers that nobody listens there; otherwise never.
+/// Sends a meaningless byte to `address` now and then, which a QUIC endpoint ignores, and is ready
+/// once the host answers that nobody listens there; otherwise never.
 ///
 /// TCP says so by itself. For UDP the kernel tells it only to a socket that is connected to the
 /// address, and an endpoint's is not.
@@ -27,7 +29,14 @@ async fn probe(address: SocketAddr) -> io::Result<()> {
     };
     let socket = UdpSocket::bind(local).await?;
     socket.connect(address).await?;
-    socket.send(&[0]).await?;
-    socket.recv(&mut [0]).await?;
-    Ok(())
+    loop {
+        socket.send(&[0]).await?;
+        // One answer may be lost, or held back by the host's limit for such answers.
+        if let Ok(answer) = timeout(PROBE_EVERY, socket.recv(&mut [0])).await {
+            return answer.map(drop);
+        }
+    }
 }
+
+/// How long an answer is waited for before it is asked for again: a host answers at once or not.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
