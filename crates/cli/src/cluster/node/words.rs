@@ -1,11 +1,13 @@
 //! What happens to a node, in words.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dx_agents::NodeId;
 use dx_agents::mesh::NodeEvent;
+use tokio::time::sleep;
 
 use super::Inside;
 use super::output::Output;
@@ -14,8 +16,15 @@ use super::output::Output;
 pub async fn tell(inside: Arc<Inside>, output: Output) {
     let mut events = inside.mesh.events();
     let mut words = Words::default();
+    let (mut patience, mut is_waiting) = (pin!(sleep(PATIENCE)), false);
     loop {
         tokio::select! {
+            () = &mut patience, if !words.is_ready && !is_waiting => {
+                is_waiting = true;
+                let missing = inside.mesh.status().missing;
+                let names: Vec<String> = missing.into_iter().map(|id| inside.name(id)).collect();
+                output.tell(format!("waits for {}", names.join(", "))).await;
+            }
             () = inside.mesh.ready(), if !words.is_ready => {
                 words.is_ready = true;
                 output.tell(ready(&inside, inside.started.elapsed())).await;
@@ -57,6 +66,9 @@ struct Words {
     /// The last reason, by peer, and how often it came in a row.
     refused: BTreeMap<Option<NodeId>, (String, u32)>,
 }
+
+/// Nodes that are started together are all up before.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How often a link is refused for one reason until that is told.
 const TOLD_AT: u32 = 3;
