@@ -84,7 +84,7 @@ impl Journaling {
         failure: Arc<Failure>,
     ) -> Result<Arc<Self>, JournalError> {
         let disk = StdDisk::new(folder)?;
-        let (mut journal, recovered) = Journal::open(Arc::new(disk), Options::new(log_id))?;
+        let (mut journal, recovered) = Journal::open(Arc::new(disk), options(log_id))?;
         if let Some(torn) = recovered.torn {
             tracing::warn!(
                 "the journal's last write was torn by a crash: {} bytes that were never \
@@ -280,6 +280,11 @@ impl Account {
         }
         wake(self.mailbox.push_durable(self.durable));
     }
+}
+
+/// Room is reserved ahead by the segment: many nodes may share a disk, and most persist little.
+fn options(log_id: u64) -> Options {
+    Options { segment_bytes: 16 << 20, ..Options::new(log_id) }
 }
 
 fn note(log: &mut AgentLog, entry: &Entry<Bytes>) {

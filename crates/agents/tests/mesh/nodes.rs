@@ -18,7 +18,7 @@ use dx_transport::secret::ClusterSecret;
 use crate::kinds::{Say, registry};
 
 /// A test that hangs has failed.
-pub const HANG: Duration = Duration::from_mins(1);
+pub const HANG: Duration = Duration::from_secs(40);
 
 /// Where agent 10 * node + n lives: with its node.
 pub fn spec(id: u64, kind: &str) -> AgentSpec {
