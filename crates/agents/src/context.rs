@@ -95,7 +95,9 @@ impl DynamicIds {
         Self { node, next: AtomicU32::new(incarnation.0 as u32) }
     }
 
-    pub(crate) fn next(&self) -> AgentId {
+    /// For drivers: the next one.
+    #[expect(clippy::must_use_candidate, reason = "a number may be skipped")]
+    pub fn next(&self) -> AgentId {
         loop {
             let count = self.next.fetch_add(1, Ordering::Relaxed);
             if count >= WELL_KNOWN {

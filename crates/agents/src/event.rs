@@ -127,6 +127,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// For drivers: the answer `body` of `from`.
+    #[must_use]
+    pub fn new(from: AgentId, body: Body) -> Self {
+        Self { from, body }
+    }
+
     /// The answer as the type that was agreed on.
     ///
     /// # Errors

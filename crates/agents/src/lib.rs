@@ -71,6 +71,7 @@ pub mod lane;
 pub mod mesh;
 pub mod message;
 pub mod registry;
+pub mod remote;
 pub mod rng;
 pub mod runtime;
 pub mod shared;

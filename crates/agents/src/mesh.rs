@@ -17,15 +17,12 @@
 //!
 //! Start with [`Node`].
 
-mod asks;
-mod credit;
 mod event;
 mod intake;
 mod io;
 mod link;
 mod links;
 mod metrics;
-mod outbox;
 mod peers;
 mod seat;
 mod status;
@@ -41,12 +38,12 @@ use dx_transport::lane::LaneConfig;
 use dx_transport::mesh::{AddPeerError, DrainReport, MeshConfig, StartError};
 use tokio::sync::oneshot;
 
-pub use self::asks::MAX_ASKS;
 pub use self::event::{NodeEvent, NodeEvents};
 pub use self::intake::{MAX_SEATS, MAX_WATCHED};
 pub use self::link::MAX_BACKLOG;
-pub use self::outbox::{MAX_WAITING, MAX_WAITING_BYTES};
 pub use self::status::{LaneCounts, LinkState, LinkStatus, NodeStatus, OutboxStatus};
+pub use crate::remote::asks::MAX_ASKS;
+pub use crate::remote::outbox::{MAX_WAITING, MAX_WAITING_BYTES};
 
 use self::event::News;
 use self::intake::Intake;

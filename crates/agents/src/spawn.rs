@@ -84,6 +84,12 @@ impl Spawn {
         &self.0.kind
     }
 
+    /// How it runs.
+    #[must_use]
+    pub fn how(&self) -> &Options {
+        &self.0.options
+    }
+
     /// Makes the agent.
     #[must_use]
     pub fn make(&self) -> Box<dyn ErasedAgent> {

@@ -17,9 +17,9 @@ use tokio::sync::Notify;
 use crate::event::Event;
 use crate::id::{AgentId, AskId};
 use crate::lane::Lane;
-use crate::mesh::credit::Allowance;
-use crate::mesh::outbox::{Offered, Outbox, Waiting};
 use crate::mesh::wire::{Amount, Frame};
+use crate::remote::credit::Allowance;
+use crate::remote::outbox::{Offered, Outbox, Waiting};
 use crate::runtime::shared::Shared;
 use crate::spec::{MailboxBounds, WhenFull};
 
@@ -141,6 +141,7 @@ impl Link {
         }
         let waiting = Waiting {
             frame: Bytes::copy_from_slice(parcel.frame),
+            bytes: parcel.frame.len(),
             cost: parcel.cost,
             from: parcel.from,
             ask: parcel.ask,

@@ -14,11 +14,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::event::{AskError, Down, Event, RefusedBecause};
 use crate::id::{AgentId, ReplyTo};
-use crate::mesh::asks::Asks;
 use crate::mesh::link::{Link, Parcel, Sent};
-use crate::mesh::outbox::Waiting;
 use crate::mesh::wire::{Frame, Head};
 use crate::message::{Body, MAX_MESSAGE};
+use crate::remote::asks::Asks;
+use crate::remote::outbox::Waiting;
 use crate::runtime::Reason;
 use crate::runtime::shared::{Letter, Remote, Shared};
 use crate::spec::{MailboxBounds, WhenFull};

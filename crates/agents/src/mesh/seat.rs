@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::event::Account;
 use crate::id::AgentId;
-use crate::mesh::credit::Quota;
 use crate::mesh::link::Link;
 use crate::mesh::wire::{Amount, Frame};
+use crate::remote::credit::Quota;
 
 /// See the module.
 pub struct Seat {

@@ -17,6 +17,7 @@ use std::num::NonZeroU64;
 
 use crate::event::{AskError, Down, RefusedBecause};
 use crate::id::{AgentId, AskId, ReplyTo};
+pub use crate::remote::credit::Amount;
 
 /// The version of this format: in every frame, so that none is misread.
 pub const VERSION: u8 = 1;
@@ -109,15 +110,6 @@ pub struct Content<'a> {
     pub value: &'a [u8],
     /// What travels beside it.
     pub body: &'a [u8],
-}
-
-/// Messages and their bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Amount {
-    /// Messages.
-    pub messages: u64,
-    /// Bytes.
-    pub bytes: u64,
 }
 
 /// Bytes that are no frame. Fault of the peer.

@@ -10,8 +10,16 @@
 //! sender that waits has more than half of its share out, and so hears of it as soon as all that is
 //! handled.
 
-use crate::mesh::wire::Amount;
 use crate::spec::MailboxBounds;
+
+/// Messages and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
 
 /// What a node may send to an agent that it never sent to, without asking: so the first message
 /// needs no round trip. Every receiver allows it, however many nodes there are.

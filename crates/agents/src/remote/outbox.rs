@@ -15,9 +15,11 @@ pub const MAX_WAITING_BYTES: usize = 1024 * 1024;
 
 /// A message that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct Waiting<F = Bytes> {
     /// The whole frame.
-    pub frame: Bytes,
+    pub frame: F,
+    /// Its bytes.
+    pub bytes: usize,
     /// What it takes of the receiver's mailbox.
     pub cost: u64,
     /// Who sent it.
@@ -27,9 +29,9 @@ pub struct Waiting {
 }
 
 /// See the module. In order within a lane.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    lanes: [VecDeque<Waiting>; 3],
+#[derive(Debug)]
+pub struct Outbox<F = Bytes> {
+    lanes: [VecDeque<Waiting<F>>; 3],
     messages: usize,
     bytes: usize,
     /// Who found no room, and hears when there is some.
@@ -38,20 +40,27 @@ pub struct Outbox {
 
 /// How a message fared.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Offered {
+pub enum Offered<F = Bytes> {
     /// It waits; these older ones were dropped for it.
-    Kept(Vec<Waiting>),
+    Kept(Vec<Waiting<F>>),
     /// There was no room: its sender hears of room when there is some.
     Refused,
     /// There was no room, and it is dropped.
     Dropped,
 }
 
-impl Outbox {
+impl<F> Default for Outbox<F> {
+    fn default() -> Self {
+        let lanes = Default::default();
+        Self { lanes, messages: 0, bytes: 0, refused: Vec::new() }
+    }
+}
+
+impl<F> Outbox<F> {
     /// Appends a message, by the policy of its sender.
-    pub fn offer(&mut self, lane: Lane, waiting: Waiting, policy: WhenFull) -> Offered {
+    pub fn offer(&mut self, lane: Lane, waiting: Waiting<F>, policy: WhenFull) -> Offered<F> {
         let mut dropped = Vec::new();
-        while !self.has_room(waiting.frame.len()) {
+        while !self.has_room(waiting.bytes) {
             match policy {
                 WhenFull::Refuse => {
                     if !self.refused.contains(&waiting.from) {
@@ -64,22 +73,22 @@ impl Outbox {
             }
         }
         self.messages += 1;
-        self.bytes += waiting.frame.len();
+        self.bytes += waiting.bytes;
         self.lanes[lane as usize].push_back(waiting);
         Offered::Kept(dropped)
     }
 
     /// The next message of a lane.
     #[must_use]
-    pub fn front(&self, lane: Lane) -> Option<&Waiting> {
+    pub fn front(&self, lane: Lane) -> Option<&Waiting<F>> {
         self.lanes[lane as usize].front()
     }
 
     /// Takes it.
-    pub fn pop(&mut self, lane: Lane) -> Option<Waiting> {
+    pub fn pop(&mut self, lane: Lane) -> Option<Waiting<F>> {
         let waiting = self.lanes[lane as usize].pop_front()?;
         self.messages -= 1;
-        self.bytes -= waiting.frame.len();
+        self.bytes -= waiting.bytes;
         Some(waiting)
     }
 
@@ -108,7 +117,7 @@ impl Outbox {
     }
 
     /// The oldest of this lane; where it has none, of the least urgent that has some.
-    fn drop_oldest(&mut self, lane: Lane) -> Option<Waiting> {
+    fn drop_oldest(&mut self, lane: Lane) -> Option<Waiting<F>> {
         let lanes = [lane, Lane::Bulk, Lane::Normal, Lane::Urgent];
         lanes.into_iter().find_map(|lane| self.pop(lane))
     }

@@ -1,0 +1,5 @@
+//! What two nodes owe each other, as pure state machines: for every driver that reaches other nodes.
+
+pub mod asks;
+pub mod credit;
+pub mod outbox;
