@@ -283,7 +283,15 @@ impl Desk<'_> {
         // What comes in the other lanes before their probes must be counted.
         self.source.open(self.agents, self.links, to);
         let held = match self.source.places.get(&to) {
-            Some(place) => place.seat.probe(round, lane),
+            Some(place) => {
+                let held = place.seat.probe(round, lane);
+                if held.is_some() {
+                    // What it was told of its share may have been lost with the session: then it
+                    // would wait for places to be given back that this side does not see it need.
+                    place.seat.announce();
+                }
+                held
+            }
             // Where there is no agent nothing is ever held. One answer is enough.
             None => (self.lane == Lane::Bulk).then(Amount::default),
         };

@@ -23,7 +23,7 @@ impl Seat {
     pub fn new(agent: AgentId, link: Arc<Link>, share: Amount) -> Arc<Self> {
         let quota = Mutex::new(Quota::new(share));
         let seat = Self { agent, link, quota, is_over: AtomicBool::new(false) };
-        seat.grant(Amount::default(), share);
+        seat.announce();
         Arc::new(seat)
     }
 
@@ -35,6 +35,11 @@ impl Seat {
     /// A probe came; see [`Quota::probe`].
     pub fn probe(&self, round: u64, lane: usize) -> Option<Amount> {
         self.quota().probe(round, lane)
+    }
+
+    /// Tells the node its share.
+    pub fn announce(&self) {
+        self.grant(Amount::default(), self.share());
     }
 
     /// Messages and bytes that wait.

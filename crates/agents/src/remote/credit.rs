@@ -176,6 +176,12 @@ impl Quota {
         self.held.messages == 0 && self.probed.1 == 0
     }
 
+    /// Whether places were freed that are not given back yet.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.freed != Amount::default()
+    }
+
     /// What is held.
     #[must_use]
     pub fn held(&self) -> Amount {
