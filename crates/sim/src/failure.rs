@@ -1,0 +1,43 @@
+//! A run that failed, and how to see it again.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What did not hold, when, and what brings it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The rule that does not hold.
+    pub what: String,
+    /// How it does not.
+    pub text: String,
+    /// The run's seed.
+    pub seed: u64,
+    /// When, in the world's time.
+    pub at: Duration,
+    /// After how many events.
+    pub events: u64,
+    /// The run's choices, if they were recorded.
+    pub tape: Option<Vec<u32>>,
+}
+
+/// The environment's variable that chooses the seeds of a campaign: `DX_SIM_SEED=17`.
+pub const SEED_VARIABLE: &str = "DX_SIM_SEED";
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, text, seed, at, events, tape } = self;
+        write!(f, "seed {seed}: `{what}` does not hold at {at:?}, after {events} events: {text}")?;
+        write!(f, "\nto see it again: {SEED_VARIABLE}={seed} cargo test")?;
+        if let Some(name) = std::thread::current().name().filter(|name| *name != "main") {
+            write!(f, " {name}")?;
+        }
+        if let Some(tape) = tape {
+            write!(f, "\nits tape has {} choices", tape.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}

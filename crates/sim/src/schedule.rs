@@ -1,0 +1,233 @@
+//! What happens when: a heap in the order of time; at one instant, in an order that is drawn.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use dx_agents::{AskId, TimerKey};
+
+use crate::choices::Choices;
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// A core of a node is free; who was on it until now, if anybody.
+    Core {
+        /// The node's place.
+        node: u32,
+        /// Its life.
+        life: u32,
+        /// The agent's place.
+        slot: u32,
+    },
+    /// An agent's timer.
+    Timer {
+        /// The agent's place.
+        slot: u32,
+        /// Which.
+        key: TimerKey,
+        /// Which setting of it.
+        generation: u64,
+        /// What its node's clock must show.
+        at: u64,
+    },
+    /// The deadline of an agent's question.
+    Deadline {
+        /// The agent's place.
+        slot: u32,
+        /// Which.
+        ask: AskId,
+        /// What its node's clock must show.
+        at: u64,
+    },
+    /// The deadline of a port's question.
+    PortDeadline {
+        /// The port's place.
+        port: u32,
+        /// Which.
+        ask: AskId,
+    },
+    /// An agent that failed starts anew.
+    Restart {
+        /// The agent's place.
+        slot: u32,
+    },
+    /// A parcel arrives from another node.
+    Arrival {
+        /// Its number.
+        parcel: u32,
+    },
+    /// Offloaded work ends.
+    Work {
+        /// The agent's place.
+        slot: u32,
+        /// The task's number.
+        task: u32,
+    },
+    /// A node's commit returns.
+    Commit {
+        /// The node's place.
+        node: u32,
+        /// Its life.
+        life: u32,
+    },
+    /// Something about two nodes' link: see `network`.
+    Link {
+        /// The pair's number.
+        pair: u32,
+        /// Which of its conditions it is about; another one came since if they differ.
+        turn: u32,
+        /// What.
+        what: LinkDue,
+    },
+    /// A node begins, or goes on.
+    Node {
+        /// Its place.
+        node: u32,
+        /// Its life.
+        life: u32,
+        /// What.
+        what: NodeDue,
+    },
+    /// The next fault of the plan.
+    Fault,
+}
+
+/// What is due on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkDue {
+    /// The silence has lasted so long that both sides take the link for broken.
+    Silence,
+    /// The nodes have found each other again.
+    Redial,
+    /// There was no link for so long that the session ends.
+    Expiry,
+    /// A clogged direction flows again: true for the one from the lower place to the higher.
+    Unclog(bool),
+}
+
+/// What is due on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeDue {
+    /// It starts, or restarts.
+    Boot,
+    /// A pause is over.
+    Resume,
+    /// A crash that waited for its moment comes anyway.
+    Crash,
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Schedule {
+    heap: BinaryHeap<Entry>,
+    sequence: u64,
+    cleared: usize,
+}
+
+/// Time, tie and sequence in one number: the smallest is next.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: u128,
+    due: Due,
+}
+
+/// Possible ties at one instant. More would not be more orders that matter.
+const TIES: u32 = 1 << 16;
+const SEQUENCE_BITS: u32 = 64 - 17;
+
+impl Schedule {
+    /// Adds something, in a random order with what else is due then.
+    #[inline]
+    pub fn add(&mut self, at: u64, due: Due, choices: &mut Choices) {
+        let tie = 1 + choices.below(TIES);
+        self.push(at, tie, due);
+    }
+
+    /// Adds something that comes before all that is due then and was [added](Self::add), and after
+    /// what came by this way before.
+    pub fn add_first(&mut self, at: u64, due: Due) {
+        self.push(at, 0, due);
+    }
+
+    #[inline]
+    fn push(&mut self, at: u64, tie: u32, due: Due) {
+        self.sequence += 1;
+        let order = u64::from(tie) << SEQUENCE_BITS | self.sequence;
+        self.heap.push(Entry { key: u128::from(at) << 64 | u128::from(order), due });
+    }
+
+    /// Takes out what is next, with its time.
+    #[inline]
+    pub fn next(&mut self) -> Option<(u64, Due)> {
+        self.heap.pop().map(|entry| ((entry.key >> 64) as u64, entry.due))
+    }
+
+    /// When that is.
+    #[inline]
+    pub fn next_at(&self) -> Option<u64> {
+        self.heap.peek().map(|entry| (entry.key >> 64) as u64)
+    }
+
+    /// One of them is not needed any more. True if it is time to [clean](Self::clean).
+    #[inline]
+    pub fn clear_one(&mut self) -> bool {
+        self.cleared += 1;
+        self.cleared > MIN_CLEARED && self.cleared > self.heap.len() / 2
+    }
+
+    /// Keeps only what is needed.
+    pub fn clean(&mut self, is_needed: impl Fn(&Due) -> bool) {
+        self.heap.retain(|entry| is_needed(&entry.due));
+        self.cleared = 0;
+    }
+}
+
+/// Below this many it is not worth cleaning up.
+const MIN_CLEARED: usize = 1024;
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Entry {}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.key.cmp(&self.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(seed: u64) -> Vec<u32> {
+        let mut choices = Choices::seeded(seed);
+        let mut schedule = Schedule::default();
+        (0..8).for_each(|slot| schedule.add(5, Due::Restart { slot }, &mut choices));
+        schedule.add(4, Due::Restart { slot: 100 }, &mut choices);
+        schedule.add_first(5, Due::Restart { slot: 200 });
+        std::iter::from_fn(|| schedule.next())
+            .map(|(_, due)| match due {
+                Due::Restart { slot } => slot,
+                other => panic!("{other:?} was never added"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_due_at_once_comes_in_an_order_of_the_seed() {
+        let orders: std::collections::BTreeSet<_> = (0..20).map(order).collect();
+        assert!(orders.len() > 10, "{orders:?}");
+        assert!(orders.iter().all(|order| order[..2] == [100, 200]), "time and `first` come first");
+        assert_eq!(order(3), order(3));
+    }
+}

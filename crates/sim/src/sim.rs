@@ -1,0 +1,179 @@
+//! The world: nodes, their agents and the network, in one thread and on virtual time.
+
+mod birth;
+mod boot;
+mod carry_out;
+pub(crate) mod deliver;
+mod inspect;
+mod journal;
+mod lifecycle;
+mod ports;
+mod running;
+mod turn;
+
+use std::sync::Arc;
+
+use dx_agents::{AgentId, Directory, Instant, NodeId, Registry};
+use rustc_hash::FxHashMap;
+
+use crate::choices::Choices;
+use crate::config::SimConfig;
+use crate::failure::Failure;
+use crate::network::Links;
+use crate::node::Node;
+use crate::port::Inlet;
+use crate::resident::{Plan, Resident};
+use crate::schedule::{Due, NodeDue, Schedule};
+use crate::trace::Trace;
+
+pub use self::birth::NewSimError;
+
+/// A world of agents. All that happens in it follows from its configuration, its agents and its
+/// choices.
+pub struct Sim {
+    pub(crate) config: SimConfig,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) registry: Registry,
+    pub(crate) now: u64,
+    pub(crate) choices: Choices,
+    pub(crate) schedule: Schedule,
+    pub(crate) trace: Trace,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) node_places: FxHashMap<NodeId, u32>,
+    /// By place; a place is not used again.
+    pub(crate) agents: Vec<Option<Box<Resident>>>,
+    pub(crate) places: FxHashMap<AgentId, Place>,
+    pub(crate) plans: FxHashMap<AgentId, Arc<Plan>>,
+    pub(crate) ports: Vec<Inlet>,
+    pub(crate) links: Links,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) failure: Option<Box<Failure>>,
+    /// When what the current step sends leaves the node.
+    pub(crate) departs: u64,
+}
+
+/// Where an agent or port is reached.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub node: u32,
+    pub seat: Seat,
+}
+
+/// What is reached there.
+#[derive(Clone, Copy)]
+pub(crate) enum Seat {
+    Agent(u32),
+    Port(u32),
+}
+
+/// Something that must always hold.
+pub(crate) struct Check {
+    pub name: String,
+    pub holds: Holds,
+}
+
+type Holds = Box<dyn FnMut(&Sim) -> Result<(), String>>;
+
+/// Stands for no agent on a core.
+pub(crate) const NOBODY: u32 = u32::MAX;
+
+impl Sim {
+    /// A world of the deployment `directory`, whose nodes are about to start.
+    ///
+    /// # Errors
+    /// If the registry does not know a kind or does not accept its attributes.
+    pub fn new(
+        config: SimConfig,
+        directory: Directory,
+        registry: Registry,
+    ) -> Result<Self, NewSimError> {
+        let choices = Choices::seeded(config.seed);
+        let choices = if config.record { choices.recording() } else { choices };
+        Self::with_choices(config, directory, registry, choices)
+    }
+
+    /// The same with choices from elsewhere: those of a tape, to see a run again.
+    ///
+    /// # Errors
+    /// See [`new`](Self::new).
+    pub fn with_choices(
+        config: SimConfig,
+        directory: Directory,
+        registry: Registry,
+        choices: Choices,
+    ) -> Result<Self, NewSimError> {
+        let mut sim = Self {
+            config,
+            directory: Arc::new(directory),
+            registry,
+            now: 0,
+            choices,
+            schedule: Schedule::default(),
+            trace: Trace::default(),
+            nodes: Vec::new(),
+            node_places: FxHashMap::default(),
+            agents: Vec::new(),
+            places: FxHashMap::default(),
+            plans: FxHashMap::default(),
+            ports: Vec::new(),
+            links: Links::default(),
+            checks: Vec::new(),
+            failure: None,
+            departs: 0,
+        };
+        if sim.config.keep_trace {
+            sim.trace.keep();
+        }
+        sim.plan_agents()?;
+        sim.schedule_boots();
+        Ok(sim)
+    }
+
+    /// The time, in the world's own nanoseconds.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant(self.now)
+    }
+
+    /// Where the run's choices come from, and its tape if it is recorded.
+    #[must_use]
+    pub fn choices(&self) -> &Choices {
+        &self.choices
+    }
+
+    /// What happened so far.
+    #[must_use]
+    pub fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    /// What must hold after every event: the run fails where it does not.
+    pub fn always(
+        &mut self,
+        name: impl Into<String>,
+        holds: impl FnMut(&Self) -> Result<(), String> + 'static,
+    ) {
+        self.checks.push(Check { name: name.into(), holds: Box::new(holds) });
+    }
+
+    /// Nodes of the deployment start within the configured time, in any order.
+    fn schedule_boots(&mut self) {
+        for node in 0..self.nodes.len() as u32 {
+            let spread = u64::try_from(self.config.boot.as_nanos()).unwrap_or(u64::MAX);
+            let at = (spread as f64 * self.choices.unit()) as u64;
+            let due = Due::Node { node, life: self.nodes[node as usize].life, what: NodeDue::Boot };
+            self.schedule.add(at, due, &mut self.choices);
+        }
+    }
+
+    pub(crate) fn after(&self, delay: std::time::Duration) -> u64 {
+        self.now.saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (seed, now) = (self.config.seed, self.now());
+        f.debug_struct("Sim").field("seed", &seed).field("now", &now).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,270 @@
+//! The lives of nodes: start, crash, restart, pause, suspension, and the moments at which a crash
+//! may come.
+
+use std::time::Duration;
+
+use dx_agents::{AgentId, NodeId, Recovered};
+
+use super::{Seat, Sim};
+use crate::journaling::Journaling;
+use crate::node::{CrashPoint, Standing};
+use crate::schedule::{Due, NodeDue};
+use crate::trace::{Happened, What};
+
+/// How long a crash waits for the moment it was meant for.
+const CRASHES_ANYWAY: Duration = Duration::from_millis(100);
+
+impl Sim {
+    pub(super) fn node_due(&mut self, node: u32, life: u32, what: NodeDue) {
+        if self.nodes[node as usize].life != life {
+            return;
+        }
+        match what {
+            NodeDue::Boot => self.boot(node),
+            NodeDue::Resume => self.resume(node),
+            NodeDue::Crash => {
+                if self.nodes[node as usize].armed.is_some() {
+                    self.crash(node);
+                }
+            }
+        }
+    }
+
+    /// A node starts: its journal is read, and its agents of the deployment start.
+    fn boot(&mut self, place: u32) {
+        let (seed, now) = (self.config.seed, self.now);
+        let machine = self.config.machine;
+        let node = &mut self.nodes[place as usize];
+        if node.is_up() {
+            return;
+        }
+        node.begin(seed, &self.directory, now);
+        node.idle_cores = machine.cores;
+        let id = node.id;
+        if machine.has_disk {
+            match Journaling::open(&node.disk, u64::from(id.0), machine.segment_bytes) {
+                Ok(journaling) => node.journaling = Some(Box::new(journaling)),
+                Err(error) => {
+                    // The real journal, on a disk that keeps its promises: never to be excused.
+                    node.standing = Standing::Down;
+                    self.fail("the journal opens after every crash", error.to_string());
+                    return;
+                }
+            }
+        }
+        node.show_journal();
+        self.note_node(place, What::Boot);
+        let directory = std::sync::Arc::clone(&self.directory);
+        for spec in directory.on_node(id) {
+            let plan = std::sync::Arc::clone(&self.plans[&spec.id]);
+            let journaling = &mut self.nodes[place as usize].journaling;
+            let recovered = match journaling {
+                Some(journaling) => journaling.recovered(spec.id),
+                None => Recovered::default(),
+            };
+            self.bear(place, spec.id, plan, recovered);
+        }
+        self.node_is_up(place);
+    }
+
+    fn place_of(&self, node: NodeId) -> u32 {
+        let place = self.node_places.get(&node).copied();
+        place.unwrap_or_else(|| panic!("there is no node {node} in this world"))
+    }
+
+    /// Crashes a node now. What it had synced survives.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn crash_node(&mut self, node: NodeId) {
+        let place = self.place_of(node);
+        self.crash(place);
+    }
+
+    /// Crashes a node at a certain moment of its agents' work; if none comes, a little later.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn crash_node_at(&mut self, node: NodeId, point: CrashPoint) {
+        let place = self.place_of(node);
+        if !self.nodes[place as usize].is_up() {
+            return;
+        }
+        self.nodes[place as usize].armed = Some(point);
+        let due =
+            Due::Node { node: place, life: self.nodes[place as usize].life, what: NodeDue::Crash };
+        let at = self.after(CRASHES_ANYWAY);
+        self.schedule.add(at, due, &mut self.choices);
+    }
+
+    /// Starts a node that is down, `within` some time.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn restart_node(&mut self, node: NodeId, within: Duration) {
+        let place = self.place_of(node);
+        let life = self.nodes[place as usize].life;
+        let at = self.after(within);
+        let due = Due::Node { node: place, life, what: NodeDue::Boot };
+        self.schedule.add(at, due, &mut self.choices);
+    }
+
+    /// Stops a node's process for a while; its clock goes on. What comes for it waits.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn pause_node(&mut self, node: NodeId, duration: Duration) {
+        self.stand_still(node, duration, Standing::Paused(self.now));
+    }
+
+    /// Suspends a node's machine for a while, its clock too.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn suspend_node(&mut self, node: NodeId, duration: Duration) {
+        self.stand_still(node, duration, Standing::Suspended(self.now));
+    }
+
+    fn stand_still(&mut self, node: NodeId, duration: Duration, standing: Standing) {
+        let place = self.place_of(node);
+        if !self.nodes[place as usize].is_running() {
+            return;
+        }
+        self.nodes[place as usize].standing = standing;
+        let life = self.nodes[place as usize].life;
+        let due = Due::Node { node: place, life, what: NodeDue::Resume };
+        let at = self.after(duration);
+        self.schedule.add(at, due, &mut self.choices);
+        self.note_node(place, What::Fault);
+        self.node_is_silent(place);
+    }
+
+    fn resume(&mut self, place: u32) {
+        let now = self.now;
+        let node = &mut self.nodes[place as usize];
+        let slept = match node.standing {
+            Standing::Suspended(since) => now - since,
+            Standing::Paused(_) => 0,
+            Standing::Up | Standing::Down => return,
+        };
+        node.standing = Standing::Up;
+        node.clock.ahead = node.clock.ahead.wrapping_sub(slept);
+        for due in std::mem::take(&mut node.late) {
+            self.schedule.add(now, due, &mut self.choices);
+        }
+        self.start_cores(place);
+        self.node_is_heard(place);
+    }
+
+    fn start_cores(&mut self, place: u32) {
+        let node = &mut self.nodes[place as usize];
+        let starts = node.idle_cores.min(node.ready.len() as u32);
+        node.idle_cores -= starts;
+        let due = Due::Core { node: place, life: node.life, slot: super::NOBODY };
+        for _ in 0..starts {
+            self.schedule.add(self.now, due, &mut self.choices);
+        }
+    }
+
+    /// A node's clock runs too fast by so many millionths, or too slow.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn drift_clock(&mut self, node: NodeId, ppm: i32) {
+        let place = self.place_of(node);
+        let now = self.now;
+        self.nodes[place as usize].clock.drift(ppm, now);
+        self.note_node(place, What::Fault);
+    }
+
+    /// A node's steps take so many times as long.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn slow_node(&mut self, node: NodeId, times: u32) {
+        let place = self.place_of(node);
+        self.nodes[place as usize].slowness = times.max(1);
+        self.note_node(place, What::Fault);
+    }
+
+    /// Leaves so many bytes free on a node's disk.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn fill_disk(&mut self, node: NodeId, left: usize) {
+        self.nodes[self.place_of(node) as usize].disk.fill(left);
+    }
+
+    /// Makes room on a node's disk.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn empty_disk(&mut self, node: NodeId) {
+        self.nodes[self.place_of(node) as usize].disk.make_room();
+    }
+
+    /// Lets the next sync of a node's disk fail: the node then stops.
+    ///
+    /// # Panics
+    /// If there is no such node.
+    pub fn fail_next_sync(&mut self, node: NodeId) {
+        self.nodes[self.place_of(node) as usize].disk.fail_next_sync();
+    }
+
+    /// Whether the node crashes here.
+    #[inline]
+    pub(crate) fn crashes(&mut self, place: u32, here: CrashPoint) -> bool {
+        let armed = &mut self.nodes[place as usize].armed;
+        let comes = match (armed, here) {
+            (None, _) => return false,
+            (Some(CrashPoint::AfterEffects(left)), CrashPoint::AfterEffects(_)) => {
+                let comes = *left == 0;
+                *left = left.saturating_sub(1);
+                comes
+            }
+            (Some(point), here) => *point == here,
+        };
+        if comes {
+            self.crash(place);
+        }
+        comes
+    }
+
+    /// The node's process is gone, with all that it had not synced.
+    pub(crate) fn crash(&mut self, place: u32) {
+        let node = &mut self.nodes[place as usize];
+        if !node.is_up() {
+            return;
+        }
+        node.life += 1;
+        node.standing = Standing::Down;
+        node.armed = None;
+        node.ready.clear();
+        node.late.clear();
+        node.idle_cores = 0;
+        node.journaling = None;
+        node.synced = None;
+        node.cx.effects().clear();
+        node.disk.crash(&mut self.choices);
+        for slot in std::mem::take(&mut self.nodes[place as usize].slots) {
+            if let Some(resident) = self.agents[slot as usize].take() {
+                self.forget(resident.cell.id(), slot);
+            }
+        }
+        self.note_node(place, What::Crash);
+        self.node_has_crashed(place);
+    }
+
+    fn forget(&mut self, id: AgentId, slot: u32) {
+        let is_this = |seat| matches!(seat, Seat::Agent(at) if at == slot);
+        if self.places.get(&id).is_some_and(|place| is_this(place.seat)) {
+            self.places.remove(&id);
+        }
+    }
+
+    pub(crate) fn note_node(&mut self, place: u32, what: What) {
+        let node = &self.nodes[place as usize];
+        let (to, detail) = (AgentId::dynamic(node.id, 0), u64::from(node.id.0));
+        self.trace.note(Happened { at: self.now, to, what, detail, payload: 0 });
+    }
+}

@@ -1,0 +1,71 @@
+//! What a test may look at.
+
+use std::collections::BTreeMap;
+
+use dx_agents::runtime::Reason;
+use dx_agents::{AgentId, NodeId};
+
+use super::{Seat, Sim};
+use crate::network::Tally;
+
+impl Sim {
+    /// An agent as what it is; `None` if it is not there now, or of another type.
+    #[must_use]
+    pub fn agent<T: 'static>(&self, id: AgentId) -> Option<&T> {
+        let place = self.places.get(&id)?;
+        match place.seat {
+            Seat::Agent(slot) => self.resident(slot)?.cell.agent(),
+            Seat::Port(_) => None,
+        }
+    }
+
+    /// All agents that are there now and of this type, in the order of their ids.
+    pub fn agents_of<T: 'static>(&self) -> impl Iterator<Item = (AgentId, &T)> {
+        let residents = self.agents.iter().flatten();
+        let mut found: Vec<_> = residents
+            .filter_map(|resident| Some((resident.cell.id(), resident.cell.agent()?)))
+            .collect();
+        found.sort_by_key(|(id, _)| *id);
+        found.into_iter()
+    }
+
+    /// Whether a node is up: also one that is paused is.
+    #[must_use]
+    pub fn is_up(&self, node: NodeId) -> bool {
+        let place = self.node_places.get(&node);
+        place.is_some_and(|place| self.nodes[*place as usize].is_up())
+    }
+
+    /// Messages that reached nobody, on all nodes.
+    #[must_use]
+    pub fn dead_letters(&self, reason: Reason) -> u64 {
+        self.nodes.iter().map(|node| node.dead_letters[reason as usize]).sum()
+    }
+
+    /// What an agent noted.
+    #[must_use]
+    pub fn notes(&self, id: AgentId) -> BTreeMap<String, u64> {
+        let Some(super::Place { seat: Seat::Agent(slot), .. }) = self.places.get(&id) else {
+            return BTreeMap::new();
+        };
+        let notes = self.resident(*slot).map(|resident| &resident.notes);
+        let notes = notes.into_iter().flatten();
+        notes.map(|(name, value)| (name.to_string(), *value)).collect()
+    }
+
+    /// What the network did.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.links.tally
+    }
+
+    /// Messages that wait for an agent.
+    #[must_use]
+    pub fn waiting(&self, id: AgentId) -> usize {
+        match self.places.get(&id).map(|place| place.seat) {
+            Some(Seat::Agent(slot)) => self.resident(slot).map_or(0, |it| it.mailbox.len()),
+            Some(Seat::Port(port)) => self.ports[port as usize].messages,
+            None => 0,
+        }
+    }
+}
