@@ -96,7 +96,6 @@ impl DynamicIds {
     }
 
     /// For drivers: the next one.
-    #[expect(clippy::must_use_candidate, reason = "a number may be skipped")]
     pub fn next(&self) -> AgentId {
         loop {
             let count = self.next.fetch_add(1, Ordering::Relaxed);

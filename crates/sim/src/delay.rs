@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::choices::Choices;
-use crate::number::ln;
+use crate::number::{ln, whole};
 
 /// A distribution of delays. The choice 0 is always the shortest.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -42,7 +42,7 @@ impl Delay {
 
 /// In whole nanoseconds, so that rounding is the same everywhere.
 fn scaled(duration: Duration, factor: f64) -> Duration {
-    Duration::from_nanos((duration.as_nanos() as f64 * factor) as u64)
+    Duration::from_nanos(whole(duration.as_nanos() as f64 * factor))
 }
 
 #[cfg(test)]

@@ -86,6 +86,13 @@ impl SimDisk {
         self.lock().capacity = None;
     }
 
+    /// Whatever is wrong with it, or is about to be, is mended.
+    pub fn heal(&self) {
+        let mut state = self.lock();
+        state.capacity = None;
+        state.fails_next_sync = false;
+    }
+
     /// The next sync fails.
     pub fn fail_next_sync(&self) {
         self.lock().fails_next_sync = true;

@@ -136,8 +136,12 @@ impl Journaling {
             match self.journal.append(agent.0, entry.as_ref()) {
                 Ok(()) => self.under_way.push(*agent),
                 // The next commit takes the rest. `TooLarge` cannot be: the context has checked.
-                Err(AppendError::Unsynced { .. } | AppendError::Full { .. }) => break,
-                Err(AppendError::TooLarge { .. } | AppendError::Failed) => break,
+                Err(
+                    AppendError::Unsynced { .. }
+                    | AppendError::Full { .. }
+                    | AppendError::TooLarge { .. }
+                    | AppendError::Failed,
+                ) => break,
             }
             self.waiting.pop_front();
         }
@@ -145,7 +149,7 @@ impl Journaling {
     }
 
     /// The commit returns, so.
-    pub fn returned(&mut self, synced: Result<(), SyncError>) -> Committed {
+    pub fn returned(&mut self, synced: &Result<(), SyncError>) -> Committed {
         self.disk.settle();
         match synced {
             Ok(()) => {}

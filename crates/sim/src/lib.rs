@@ -1,8 +1,10 @@
 //! The deterministic world: the same agents, on virtual time, one thread, and a network and disks
 //! that fail on purpose. The same seed is the same run.
 
+pub mod campaign;
 pub mod choices;
 pub mod config;
+pub mod control;
 pub mod delay;
 pub mod disk;
 mod failure;
@@ -11,7 +13,7 @@ mod mailbox;
 mod network;
 mod node;
 mod number;
-mod plan;
+pub mod plan;
 pub mod port;
 mod resident;
 mod schedule;
@@ -20,11 +22,13 @@ mod slab;
 mod stage;
 pub mod trace;
 
+pub use campaign::{Report, Scenario};
 pub use choices::Choices;
 pub use config::{Machine, Network, SimConfig};
 pub use delay::Delay;
 pub use failure::{Failure, SEED_VARIABLE};
 pub use network::{CreditWait, Tally};
 pub use node::CrashPoint;
+pub use plan::{FaultKind, FaultPlan};
 pub use port::{Heard, Port};
 pub use sim::{NewSimError, Sim};

@@ -127,6 +127,11 @@ impl Frame {
         }
     }
 
+    /// Whether it is what agents say, and not what nodes need to.
+    pub fn is_agents_own(&self) -> bool {
+        matches!(self, Self::Letter(_) | Self::Datagram(_) | Self::Answer { .. })
+    }
+
     /// Frames of equal lines arrive in order: those of a sender and receiver in a lane, and those
     /// that nodes exchange.
     pub fn line(&self) -> Line {

@@ -89,8 +89,8 @@ impl Clock {
     /// What it shows when it is `now` in the world.
     #[inline]
     pub fn at(&self, now: u64) -> u64 {
-        let drifted = (now - self.since) as i128 * i128::from(self.drift_ppm) / 1_000_000;
-        now.wrapping_add(self.ahead).wrapping_add(drifted as i64 as u64)
+        let drifted = i128::from(now - self.since) * i128::from(self.drift_ppm) / 1_000_000;
+        now.wrapping_add(self.ahead).wrapping_add((drifted as i64).cast_unsigned())
     }
 
     /// The world's time at which it will show `at`; now, if it does already.
@@ -103,7 +103,7 @@ impl Clock {
         let pace = 1_000_000 + i128::from(self.drift_ppm);
         // Rounded up, so that it does show it then.
         let left = (i128::from(left) * 1_000_000 + pace - 1) / pace;
-        now.saturating_add(left as u64)
+        now.saturating_add(u64::try_from(left).unwrap_or(u64::MAX))
     }
 
     /// Shows the time to the agents.

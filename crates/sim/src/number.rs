@@ -11,7 +11,7 @@ const TERMS: u32 = 14;
 pub fn ln(x: f64) -> f64 {
     const MANTISSA: u64 = (1 << 52) - 1;
     let bits = x.to_bits();
-    let exponent = (bits >> 52) as i64 - 1023;
+    let exponent = (bits >> 52).cast_signed() - 1023;
     let mantissa = f64::from_bits((bits & MANTISSA) | 1.0_f64.to_bits());
     // ln m = 2 artanh ((m - 1) / (m + 1)), and m < 2, so the argument is below 1/3.
     let s = (mantissa - 1.0) / (mantissa + 1.0);
@@ -34,7 +34,13 @@ pub fn exp(x: f64) -> f64 {
         term = term * rest / f64::from(at);
         sum += term;
     }
-    sum * f64::from_bits(((twos as i64 + 1023) as u64) << 52)
+    sum * f64::from_bits((twos as i64 + 1023).cast_unsigned() << 52)
+}
+
+/// The whole part of a number; 0 if it is negative.
+#[expect(clippy::cast_sign_loss, reason = "what is negative becomes 0")]
+pub fn whole(x: f64) -> u64 {
+    x as u64
 }
 
 #[cfg(test)]

@@ -88,8 +88,19 @@ pub enum Due {
         /// What.
         what: NodeDue,
     },
-    /// The next fault of the plan.
-    Fault,
+    /// A fault, or its end.
+    Fault(Act),
+}
+
+/// What the plan of faults has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The next fault.
+    Next,
+    /// All ways of the network are mended.
+    MendAll,
+    /// A node is as it was.
+    PutRight(u32),
 }
 
 /// What is due on a link.

@@ -11,7 +11,9 @@ mod ports;
 mod running;
 mod turn;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dx_agents::{AgentId, Directory, Instant, NodeId, Registry};
 use rustc_hash::FxHashMap;
@@ -21,12 +23,14 @@ use crate::config::SimConfig;
 use crate::failure::Failure;
 use crate::network::Links;
 use crate::node::Node;
+use crate::plan::{FaultKind, FaultPlan};
 use crate::port::Inlet;
 use crate::resident::{Plan, Resident};
 use crate::schedule::{Due, NodeDue, Schedule};
 use crate::trace::Trace;
 
 pub use self::birth::NewSimError;
+pub(crate) use self::ports::CLIENTS;
 
 /// A world of agents. All that happens in it follows from its configuration, its agents and its
 /// choices.
@@ -48,6 +52,11 @@ pub struct Sim {
     pub(crate) links: Links,
     pub(crate) checks: Vec<Check>,
     pub(crate) failure: Option<Box<Failure>>,
+    pub(crate) plan: Option<FaultPlan>,
+    pub(crate) faults_until: u64,
+    pub(crate) faults: [u64; FaultKind::ALL.len()],
+    /// Nodes that crash on purpose and when, after that, they come back.
+    pub(crate) revive_at: BTreeMap<u32, Duration>,
     /// When what the current step sends leaves the node.
     pub(crate) departs: u64,
 }
@@ -119,6 +128,10 @@ impl Sim {
             links: Links::default(),
             checks: Vec::new(),
             failure: None,
+            plan: None,
+            faults_until: 0,
+            faults: [0; FaultKind::ALL.len()],
+            revive_at: BTreeMap::new(),
             departs: 0,
         };
         if sim.config.keep_trace {
@@ -147,6 +160,11 @@ impl Sim {
         &self.trace
     }
 
+    /// From now on what happens is kept, to be read.
+    pub fn keep_trace(&mut self) {
+        self.trace.keep();
+    }
+
     /// What must hold after every event: the run fails where it does not.
     pub fn always(
         &mut self,
@@ -160,13 +178,13 @@ impl Sim {
     fn schedule_boots(&mut self) {
         for node in 0..self.nodes.len() as u32 {
             let spread = u64::try_from(self.config.boot.as_nanos()).unwrap_or(u64::MAX);
-            let at = (spread as f64 * self.choices.unit()) as u64;
+            let at = (u64::from(self.choices.below(1 << 10)) * spread) >> 10;
             let due = Due::Node { node, life: self.nodes[node as usize].life, what: NodeDue::Boot };
             self.schedule.add(at, due, &mut self.choices);
         }
     }
 
-    pub(crate) fn after(&self, delay: std::time::Duration) -> u64 {
+    pub(crate) fn after(&self, delay: Duration) -> u64 {
         self.now.saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
     }
 }

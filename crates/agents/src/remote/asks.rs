@@ -57,6 +57,12 @@ impl Asks {
         self.open.len()
     }
 
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     fn oldest(&mut self) -> Option<ReplyTo> {
         loop {
             let question = self.order.pop_front()?;

@@ -32,7 +32,9 @@ impl Sim {
         }
         let is_held = !is_datagram
             && (!link.is_up
+                || link.lives[1 - way] != self.nodes[to as usize].life
                 || link.ways[way].is_blocked(self.now)
+                || link.ways[way].is_by_hand && frame.is_agents_own()
                 || !self.nodes[to as usize].is_running());
         if is_held {
             self.links.pairs[pair as usize].ways[way].held.push_back(number);
@@ -180,6 +182,16 @@ impl Sim {
         for credit in letters.iter().filter_map(|letter| letter.credit) {
             self.free(node, who, credit);
         }
+    }
+
+    /// Places are given back to a node that needs them no more.
+    pub(crate) fn give_back(&mut self, from: u32, at: u32, to: AgentId, freed: Amount) {
+        let Some((pair, way)) = self.links.find(from, at) else { return };
+        let way = &self.links.pairs[pair as usize].ways[way];
+        let Some(share) = way.accounts.get(&to).map(|account| account.allowance.share()) else {
+            return;
+        };
+        self.credited(from, at, to, |allowance| allowance.granted(freed, share));
     }
 
     fn credited(&mut self, node: u32, at: u32, to: AgentId, change: impl FnOnce(&mut Allowance)) {

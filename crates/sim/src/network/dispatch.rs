@@ -67,7 +67,7 @@ impl Sim {
 
     /// Of the messages between nodes, too, some really pass their encoding.
     fn on_the_wire(&self, body: Body, hash: u64) -> Body {
-        let drawn = (fold(self.config.seed, hash) >> 32) * 1000 >> 32;
+        let drawn = ((fold(self.config.seed, hash) >> 32) * 1000) >> 32;
         if drawn < u64::from(self.config.round_trip)
             && let Body::Typed(message) = &body
             && let Ok(encoded) = message.encode()
@@ -223,7 +223,9 @@ impl Sim {
     pub(crate) fn leave(&mut self, node: u32, at: u32, frame: Frame) {
         let (pair, way) = self.links.make(node, at);
         self.meet(pair);
-        if self.links.pairs[pair as usize].is_up {
+        let link = &self.links.pairs[pair as usize];
+        // A new life has no part in the session of the one before, even if nobody noticed yet.
+        if link.is_up && link.lives[way] == self.nodes[node as usize].life {
             self.transmit(pair, way, frame);
         } else {
             self.links.pairs[pair as usize].ways[way].backlog.push_back(frame);
@@ -239,9 +241,8 @@ impl Sim {
         let session = link.session;
         let direction = &mut link.ways[way];
         let mut left = departs;
-        if network.bandwidth > 0 {
-            left = left.max(direction.free_at);
-            left += frame.bytes() * 1_000_000_000 / network.bandwidth;
+        if let Some(took) = (frame.bytes() * 1_000_000_000).checked_div(network.bandwidth) {
+            left = left.max(direction.free_at) + took;
             direction.free_at = left;
         }
         let at = match frame {

@@ -113,7 +113,9 @@ impl Sim {
         link.turn += 1;
         link.is_up = false;
         let held: Vec<u32> = link.ways.iter_mut().flat_map(|way| way.held.drain(..)).collect();
-        held.into_iter().for_each(|parcel| self.lose(parcel));
+        for parcel in held {
+            self.lose(parcel);
+        }
         self.links.tally.ended += 1;
         for side in 0..2 {
             let link = &mut self.links.pairs[pair as usize];
@@ -180,7 +182,7 @@ impl Sim {
     }
 
     /// What was held up goes on, before all that comes later.
-    pub(super) fn release(&mut self, pair: u32, way: usize) {
+    pub(crate) fn release(&mut self, pair: u32, way: usize) {
         let link = &mut self.links.pairs[pair as usize];
         let to = link.nodes[1 - way];
         let is_free = link.is_up
@@ -262,7 +264,8 @@ impl Sim {
             return;
         }
         let link = &mut self.links.pairs[pair as usize];
-        if link.is_up {
+        let lives = link.nodes.map(|node| self.nodes[node as usize].life);
+        if link.is_up && link.lives == lives {
             // It was not noticed.
             link.turn += 1;
         } else {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use dx_agents::journal::OpenError;
 use dx_agents::{AgentId, NodeId, Recovered};
 
 use super::{Seat, Sim};
@@ -13,6 +14,9 @@ use crate::trace::{Happened, What};
 
 /// How long a crash waits for the moment it was meant for.
 const CRASHES_ANYWAY: Duration = Duration::from_millis(100);
+
+/// How long a supervisor waits before it starts a node again that did not come up.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 impl Sim {
     pub(super) fn node_due(&mut self, node: u32, life: u32, what: NodeDue) {
@@ -44,12 +48,7 @@ impl Sim {
         if machine.has_disk {
             match Journaling::open(&node.disk, u64::from(id.0), machine.segment_bytes) {
                 Ok(journaling) => node.journaling = Some(Box::new(journaling)),
-                Err(error) => {
-                    // The real journal, on a disk that keeps its promises: never to be excused.
-                    node.standing = Standing::Down;
-                    self.fail("the journal opens after every crash", error.to_string());
-                    return;
-                }
+                Err(error) => return self.starts_not(place, &error),
             }
         }
         node.show_journal();
@@ -65,6 +64,20 @@ impl Sim {
             self.bear(place, spec.id, plan, recovered);
         }
         self.node_is_up(place);
+    }
+
+    /// A node does not come up. On a disk that is full or fails that is right, and its supervisor
+    /// tries again; on one that keeps its promises the journal has nothing to complain about.
+    fn starts_not(&mut self, place: u32, error: &OpenError) {
+        let node = &mut self.nodes[place as usize];
+        node.life += 1;
+        node.standing = Standing::Down;
+        let id = node.id;
+        if matches!(error, OpenError::Corrupt { .. }) {
+            self.fail("the journal opens after every crash", error.to_string());
+        }
+        self.note_node(place, What::Fault);
+        self.restart_node(id, TRY_AGAIN);
     }
 
     fn place_of(&self, node: NodeId) -> u32 {
@@ -253,6 +266,7 @@ impl Sim {
         }
         self.note_node(place, What::Crash);
         self.node_has_crashed(place);
+        self.revive_crashed(place);
     }
 
     fn forget(&mut self, id: AgentId, slot: u32) {

@@ -72,7 +72,7 @@ impl Sim {
             // A value without an encoding is still one that can be handed over.
             Err(_) => 0,
         };
-        let drawn = (fold(self.config.seed, hash) >> 32) * 1000 >> 32;
+        let drawn = ((fold(self.config.seed, hash) >> 32) * 1000) >> 32;
         if drawn < u64::from(self.config.round_trip)
             && let Body::Typed(message) = &body
         {

@@ -54,12 +54,12 @@ impl Sim {
             }
             Commit::UnderWay => {
                 let synced = node.synced.take().unwrap_or(Ok(()));
-                self.committed(place, synced);
+                self.committed(place, &synced);
             }
         }
     }
 
-    fn committed(&mut self, place: u32, synced: Result<(), SyncError>) {
+    fn committed(&mut self, place: u32, synced: &Result<(), SyncError>) {
         let node = &mut self.nodes[place as usize];
         let Some(journaling) = &mut node.journaling else { return };
         let committed = journaling.returned(synced);

@@ -65,10 +65,8 @@ impl Sim {
         let waits = self.credit_cycle();
         if !waits.is_empty() {
             let waits: Vec<String> = waits.iter().map(ToString::to_string).collect();
-            text.push_str(&format!(
-                ": a deadlock of nodes that wait for credit: {}",
-                waits.join(" -> ")
-            ));
+            text.push_str(": a deadlock of nodes that wait for credit: ");
+            text.push_str(&waits.join(" -> "));
         }
         Err(self.failure_of(what, text))
     }
@@ -103,7 +101,7 @@ impl Sim {
             Due::Commit { node, life } => self.commit(node, life),
             Due::Link { pair, turn, what } => self.link_due(pair, turn, what),
             Due::Node { node, life, what } => self.node_due(node, life, what),
-            Due::Fault => self.fault_due(),
+            Due::Fault(act) => self.fault_due(act),
         }
     }
 
