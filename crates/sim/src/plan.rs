@@ -63,6 +63,13 @@ impl FaultKind {
         Self::DiskFull,
         Self::DiskFailure,
     ];
+
+    /// Whether it only concerns what is between nodes.
+    #[must_use]
+    pub fn is_of_network(self) -> bool {
+        use FaultKind::{Bridge, Clog, OneWay, Partition, SessionLoss};
+        matches!(self, Partition | OneWay | Bridge | Clog | SessionLoss)
+    }
 }
 
 /// What goes wrong in a run's first phase, the one for safety.

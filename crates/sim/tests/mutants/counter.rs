@@ -78,7 +78,7 @@ impl Agent for Server {
             if self.bug != Bug::NothingPersisted {
                 cx.persist(serde_json::to_vec(&(from, id)).unwrap());
             }
-            if self.since % 8 == 0 && self.bug != Bug::NothingPersisted {
+            if self.since.is_multiple_of(8) && self.bug != Bug::NothingPersisted {
                 let mut state = self.state.clone();
                 if self.bug == Bug::SnapshotForgets {
                     state.1.clear();

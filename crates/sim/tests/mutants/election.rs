@@ -10,7 +10,7 @@ use dx_sim::{Choices, Failure, Scenario, Sim, SimConfig};
 use serde::{Deserialize, Serialize};
 
 const VOTERS: u64 = 5;
-const PATIENCE: Duration = Duration::from_millis(60);
+const PATIENCE: Duration = Duration::from_millis(20);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Bug {

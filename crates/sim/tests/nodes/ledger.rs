@@ -48,7 +48,7 @@ impl Agent for Ledger {
                 if self.persists {
                     cx.persist(number.to_le_bytes().to_vec());
                 }
-                if self.snapshots && self.numbers.len() % 16 == 0 {
+                if self.snapshots && self.numbers.len().is_multiple_of(16) {
                     let state = self.numbers.iter().flat_map(|number| number.to_le_bytes());
                     cx.snapshot(state.collect::<Vec<u8>>());
                 }

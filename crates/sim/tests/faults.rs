@@ -1,0 +1,10 @@
+//! Plans of faults: each kind happens, and what sessions promise holds under all of them.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+#[path = "faults/contract.rs"]
+mod contract;
+#[path = "faults/control.rs"]
+mod control;
+#[path = "world/kinds.rs"]
+#[allow(dead_code, reason = "not every test of these agents needs all of them")]
+mod kinds;
