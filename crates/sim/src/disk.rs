@@ -98,11 +98,6 @@ impl SimDisk {
         self.lock().fails_next_sync = true;
     }
 
-    /// Loses everything: a new disk.
-    pub fn wipe(&self) {
-        *self.lock() = State::default();
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the lock.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

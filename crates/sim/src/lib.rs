@@ -1,12 +1,67 @@
 //! The deterministic world: the same agents, on virtual time, one thread, and a network and disks
 //! that fail on purpose. The same seed is the same run.
+//!
+//! ```text
+//! Scenario     many seeds, until one fails; then its tape, to see it again
+//!   FaultPlan  a mix of faults for each seed: swarm, then heal and demand progress
+//!     Sim      events in the order of time; at one instant, in an order that is drawn
+//!       nodes, network, disks        models that break as the real ones do
+//!       Cell, Journal, credits       the very code that runs on threads and machines
+//! ```
+//!
+//! What it is not: a model of the agents' runtime that could be right where that is wrong. And what
+//! is below a session's promises, its bytes and frames, is not looked at.
+//!
+//! ```
+//! use std::time::Duration;
+//! use dx_agents::{Agent, AgentId, Context, Directory, Message, Registry};
+//! use dx_sim::{Choices, Failure, Scenario, Sim, SimConfig};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! enum Count { Add(u64), Total(u64) }
+//! impl Message for Count { const NAME: &'static str = "count"; }
+//!
+//! #[derive(Default)]
+//! struct Counter { total: u64 }
+//! impl Agent for Counter {
+//!     type Message = Count;
+//!     fn start(&mut self, cx: &mut Context) { self.total = cx.recovered().records.len() as u64; }
+//!     fn message(&mut self, from: AgentId, _: Count, cx: &mut Context) {
+//!         self.total += 1;
+//!         cx.persist(&b"one"[..]); // without it, a crash is found that makes it forget
+//!         cx.send(from, Count::Total(self.total));
+//!     }
+//! }
+//!
+//! let make = |seed, choices: Choices| {
+//!     let agents = r#"[{ "id": 1, "kind": "counter", "node": 1 }]"#;
+//!     let agents = serde_json::from_str::<Vec<_>>(agents).expect("it is a cluster's agents");
+//!     let registry = Registry::new().kind("counter", |_, _| Ok(Counter::default()));
+//!     let config = SimConfig::seeded(seed);
+//!     Sim::with_choices(config, Directory::new(agents), registry, choices).expect("it is known")
+//! };
+//! let play = |sim: &mut Sim| -> Result<(), Failure> {
+//!     let port = sim.port();
+//!     sim.send(port, AgentId(1), Count::Add(1)).expect("there is room");
+//!     sim.torment(Duration::from_secs(1), 1)?; // at most one node down at a time
+//!     let answered = sim.heard(port).is_some();
+//!     sim.run_until("what was answered is counted", Duration::from_mins(2), |sim| {
+//!         !answered || sim.agent(AgentId(1)).is_some_and(|it: &Counter| it.total == 1)
+//!     })
+//! };
+//! Scenario { make, play }.explore(0..20).expect_none();
+//! ```
+//!
+//! Start with [`Sim`] and [`Scenario`]; [`FaultKind`] lists what can go wrong, [`Choices`] explains
+//! how a run is recorded and replayed.
 
 pub mod campaign;
 pub mod choices;
 pub mod config;
 pub mod control;
 pub mod delay;
-pub mod disk;
+mod disk;
 mod failure;
 mod journaling;
 mod mailbox;
@@ -26,6 +81,7 @@ pub use campaign::{Report, Scenario};
 pub use choices::Choices;
 pub use config::{Machine, Network, SimConfig};
 pub use delay::Delay;
+pub use disk::Damage;
 pub use failure::{Failure, SEED_VARIABLE};
 pub use network::{CreditWait, Tally};
 pub use node::CrashPoint;

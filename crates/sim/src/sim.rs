@@ -20,6 +20,7 @@ use rustc_hash::FxHashMap;
 
 use crate::choices::Choices;
 use crate::config::SimConfig;
+use crate::disk::Damage;
 use crate::failure::Failure;
 use crate::network::Links;
 use crate::node::Node;
@@ -52,6 +53,7 @@ pub struct Sim {
     pub(crate) links: Links,
     pub(crate) checks: Vec<Check>,
     pub(crate) failure: Option<Box<Failure>>,
+    pub(crate) damage: Damage,
     pub(crate) plan: Option<FaultPlan>,
     pub(crate) faults_until: u64,
     pub(crate) faults: [u64; FaultKind::ALL.len()],
@@ -128,6 +130,7 @@ impl Sim {
             links: Links::default(),
             checks: Vec::new(),
             failure: None,
+            damage: Damage::default(),
             plan: None,
             faults_until: 0,
             faults: [0; FaultKind::ALL.len()],

@@ -129,7 +129,7 @@ mod tests {
 
     fn waiting(from: u64, bytes: usize) -> Waiting {
         let frame = Bytes::from(vec![0; bytes]);
-        Waiting { frame, cost: bytes as u64, from: AgentId(from), ask: None }
+        Waiting { frame, bytes, cost: bytes as u64, from: AgentId(from), ask: None }
     }
 
     fn full() -> Outbox {

@@ -258,7 +258,9 @@ impl Sim {
         node.journaling = None;
         node.synced = None;
         node.cx.effects().clear();
-        node.disk.crash(&mut self.choices);
+        let damage = node.disk.crash(&mut self.choices);
+        self.damage.lost += damage.lost;
+        self.damage.kept += damage.kept;
         for slot in std::mem::take(&mut self.nodes[place as usize].slots) {
             if let Some(resident) = self.agents[slot as usize].take() {
                 self.forget(resident.cell.id(), slot);

@@ -6,6 +6,7 @@ use dx_agents::runtime::Reason;
 use dx_agents::{AgentId, NodeId};
 
 use super::{Seat, Sim};
+use crate::disk::Damage;
 use crate::network::Tally;
 
 impl Sim {
@@ -57,6 +58,12 @@ impl Sim {
     #[must_use]
     pub fn tally(&self) -> Tally {
         self.links.tally
+    }
+
+    /// What crashes did to what was not synced, on all disks.
+    #[must_use]
+    pub fn damage(&self) -> Damage {
+        self.damage
     }
 
     /// Messages that wait for an agent.

@@ -110,6 +110,24 @@ fn a_clog_holds_one_way_for_its_time() {
 }
 
 #[test]
+fn a_circle_of_waits_for_credit_is_reported() {
+    let mut sim = world(SimConfig::seeded(1), diaries(&[1, 2]));
+    sim.run_for(SECOND).unwrap();
+    sim.cut(ONE, TWO);
+    sim.cut(TWO, ONE);
+    for (node, from, to) in [(ONE, 1, 2), (TWO, 2, 1)] {
+        let port = sim.port_on(node);
+        sim.send(port, AgentId(from), Word::Flood(AgentId(to), 100)).unwrap();
+    }
+    let failure = sim.run_until("they hear each other", SECOND, |_| false).unwrap_err();
+    assert!(failure.text.contains("a deadlock"), "{failure}");
+    assert_eq!(sim.credit_cycle().len(), 2);
+    sim.mend_all();
+    sim.run_for(SECOND).unwrap();
+    assert!(sim.credit_cycle().is_empty());
+}
+
+#[test]
 fn bandwidth_bounds_what_a_link_carries() {
     let delay = Delay::Fixed(Duration::from_millis(1));
     // A small message has some 35 bytes with its head: about 30 a second.
