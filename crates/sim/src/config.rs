@@ -49,9 +49,9 @@ pub struct Network {
 /// What a node can do.
 #[derive(Clone, Copy, Debug)]
 pub struct Machine {
-    /// Agents that can be in a step at the same time.
+    /// Agents that can be in a step at the same time; at least 1.
     pub cores: u32,
-    /// What a step takes.
+    /// What a step takes; at least a nanosecond.
     pub step: Duration,
     /// What each KiB of a message takes on top.
     pub step_per_kib: Duration,

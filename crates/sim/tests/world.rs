@@ -9,5 +9,9 @@ mod determinism;
 mod kinds;
 #[path = "world/mailboxes.rs"]
 mod mailboxes;
+#[path = "world/mistakes.rs"]
+mod mistakes;
+#[path = "world/parity.rs"]
+mod parity;
 #[path = "world/supervision.rs"]
 mod supervision;

@@ -8,9 +8,9 @@ use dx_agents::cell::Cell;
 use dx_agents::registry::MakeError;
 use dx_agents::runtime::Failures;
 use dx_agents::spawn::Factory;
-use dx_agents::{AgentId, Recovered, Spawn};
+use dx_agents::{AgentId, NodeId, Recovered, Spawn};
 
-use super::{Place, Seat, Sim};
+use super::{CLIENTS, Place, Seat, Sim};
 use crate::mailbox::Mailbox;
 use crate::node::Node;
 use crate::resident::{Condition, Plan, Resident};
@@ -27,6 +27,11 @@ pub enum NewSimError {
         /// Why.
         source: MakeError,
     },
+    /// A node has a number that is a port's. Fault of the configuration.
+    #[error(
+        "node {0} has a number of {CLIENTS} or more: those are for ports, give it a smaller one"
+    )]
+    Node(NodeId),
 }
 
 impl Sim {
@@ -34,6 +39,9 @@ impl Sim {
     pub(super) fn plan_agents(&mut self) -> Result<(), NewSimError> {
         let directory = Arc::clone(&self.directory);
         for spec in directory.agents() {
+            if spec.node.0 >= CLIENTS {
+                return Err(NewSimError::Node(spec.node));
+            }
             let failed = |source| NewSimError::Make { agent: spec.id, source };
             self.registry.make(spec, &directory).map_err(failed)?;
             let (registry, again, known) =
@@ -50,7 +58,7 @@ impl Sim {
     }
 
     /// The place of a node, which is made if there is none.
-    pub(super) fn node_place(&mut self, id: dx_agents::NodeId) -> u32 {
+    pub(super) fn node_place(&mut self, id: NodeId) -> u32 {
         if let Some(place) = self.node_places.get(&id) {
             return *place;
         }

@@ -43,7 +43,7 @@ impl Sim {
             return;
         }
         node.begin(seed, &self.directory, now);
-        node.idle_cores = machine.cores;
+        node.idle_cores = machine.cores.max(1);
         let id = node.id;
         if machine.has_disk {
             match Journaling::open(&node.disk, u64::from(id.0), machine.segment_bytes) {

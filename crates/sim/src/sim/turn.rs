@@ -81,7 +81,8 @@ impl Sim {
         let choices = &mut self.choices;
         let Some(resident) = self.agents[slot as usize].as_deref_mut() else { return 0 };
         let Some(next) = resident.mailbox.next(resident.may_work(), choices) else { return 0 };
-        let mut took = nanos(self.config.machine.step);
+        // At least something: else two agents that talk without end would stop the time.
+        let mut took = nanos(self.config.machine.step).max(1);
         let event = match next {
             Next::Event(event) => event,
             Next::Message(letter) => {
