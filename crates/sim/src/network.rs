@@ -132,6 +132,11 @@ impl Frame {
         matches!(self, Self::Letter(_) | Self::Datagram(_) | Self::Answer { .. })
     }
 
+    /// Whether it is an account of what the receiver may send, which it keeps for its life.
+    pub fn is_of_credit(&self) -> bool {
+        matches!(self, Self::Grant { .. } | Self::Held { .. })
+    }
+
     /// Frames of equal lines arrive in order: those of a sender and receiver in a lane, and those
     /// that nodes exchange.
     pub fn line(&self) -> Line {

@@ -19,7 +19,6 @@ impl Sim {
     /// they have dialed since they started.
     pub(super) fn meet(&mut self, pair: u32) {
         if !self.links.pairs[pair as usize].has_met && self.can_meet(pair) {
-            self.links.pairs[pair as usize].has_met = true;
             self.begin_session(pair);
         }
     }
@@ -94,7 +93,7 @@ impl Sim {
             return;
         }
         let is_over = link.is_over.iter().any(|over| *over);
-        if is_over || !std::mem::replace(&mut link.has_met, true) {
+        if is_over || !link.has_met {
             self.begin_session(pair);
             return;
         }
@@ -151,6 +150,10 @@ impl Sim {
             }
         }
         self.send_backlog(pair);
+        if !std::mem::replace(&mut self.links.pairs[pair as usize].has_met, true) {
+            // Nothing went before, so nothing is in doubt.
+            return;
+        }
         for way in 0..2 {
             let direction = &mut self.links.pairs[pair as usize].ways[way];
             let watched: Vec<AgentId> = direction.watches.keys().copied().collect();
@@ -246,6 +249,8 @@ impl Sim {
             link.ways[out].ends_at = self.now + lasts;
             link.ways[out].forget_sender();
             link.ways[1 - out].quotas.clear();
+            // What it was to be told of its credit is not for its next life.
+            link.ways[1 - out].backlog.retain(|frame| !frame.is_of_credit());
             if link.is_up {
                 link.turn += 1;
                 let after = if is_refused {
