@@ -65,8 +65,8 @@ where
 
     /// The run of a failure's tape again.
     pub fn replay(&self, failure: &Failure) -> (Sim, Option<Failure>) {
-        let tape = failure.tape.clone().unwrap_or_default();
-        self.run(failure.seed, Choices::replayed(tape).recording())
+        let tape = failure.tape.as_deref().cloned().unwrap_or_default();
+        self.run(failure.seed, Choices::replayed(&tape))
     }
 
     /// Runs each seed twice.

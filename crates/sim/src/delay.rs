@@ -31,9 +31,11 @@ impl Delay {
     pub fn draw(&self, choices: &mut Choices) -> Duration {
         match *self {
             Self::Fixed(delay) => delay,
-            Self::Between(low, high) => low + scaled(high.saturating_sub(low), choices.unit()),
+            Self::Between(low, high) => {
+                low + scaled(high.saturating_sub(low), choices.unit("delay"))
+            }
             Self::Exponential { least, mean } => {
-                let means = -ln(1.0 - choices.unit());
+                let means = -ln(1.0 - choices.unit("delay"));
                 least + scaled(mean, means.min(LONGEST))
             }
         }
@@ -48,6 +50,7 @@ fn scaled(duration: Duration, factor: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tape::Tape;
 
     #[test]
     fn delays_stay_in_their_bounds() {
@@ -64,7 +67,7 @@ mod tests {
     #[test]
     fn the_plainest_choice_is_the_shortest_delay() {
         let low = Duration::from_micros(10);
-        let mut zeros = Choices::replayed(Vec::new());
+        let mut zeros = Choices::replayed(&Tape::new());
         assert_eq!(Delay::Between(low, 9 * low).draw(&mut zeros), low);
         assert_eq!(Delay::Exponential { least: low, mean: low }.draw(&mut zeros), low);
     }

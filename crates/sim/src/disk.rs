@@ -159,8 +159,8 @@ impl State {
     }
 
     fn crash(&mut self, choices: &mut Choices) -> Damage {
-        let under_way = (self.log.len() - self.settled) as u32;
-        let ends = self.log.len() - choices.below(under_way + 1) as usize;
+        let under_way = (self.log.len() - self.settled) as u64;
+        let ends = self.log.len() - choices.choose("written", under_way + 1) as usize;
         self.log.truncate(ends);
         self.fold();
         let mut damage = Damage::default();
@@ -188,7 +188,7 @@ impl State {
     }
 
     fn perhaps(&mut self, op: Op, choices: &mut Choices, damage: &mut Damage) {
-        if choices.below(2) == 0 {
+        if choices.choose("kept", 2) == 0 {
             damage.lost += 1;
         } else {
             damage.kept += 1;

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::tape::Tape;
+
 /// What did not hold, when, and what brings it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -19,7 +21,7 @@ pub struct Failure {
     /// After how many events.
     pub events: u64,
     /// The run's choices, if they were recorded.
-    pub tape: Option<Vec<u32>>,
+    pub tape: Option<Box<Tape>>,
 }
 
 /// The environment's variable that chooses the seeds of a campaign: `DX_SIM_SEED=17`.
@@ -34,7 +36,8 @@ impl fmt::Display for Failure {
             write!(f, " {name}")?;
         }
         if let Some(tape) = tape {
-            write!(f, "\nits tape has {} choices", tape.len())?;
+            let size = tape.size();
+            write!(f, "\nits tape has {} events and {} choices", size.events, size.choices)?;
         }
         Ok(())
     }

@@ -74,7 +74,7 @@ pub enum Next {
 
 /// How often a message is handled before a timer or answer that waits, too: one in so many. On
 /// threads a turn's messages may have been taken before.
-const OVERTAKES: u32 = 8;
+const OVERTAKES: u64 = 8;
 
 impl Mailbox {
     pub fn new(bounds: MailboxBounds, recovered: Recovered) -> Self {
@@ -176,7 +176,7 @@ impl Mailbox {
             return Some(Next::Event(Event::Refused(self.refusals.remove(0))));
         }
         let both = !self.system.is_empty() && !self.messages.is_empty();
-        let overtakes = both && choices.below(OVERTAKES) == OVERTAKES - 1;
+        let overtakes = both && choices.choose("overtake", OVERTAKES) == OVERTAKES - 1;
         if !overtakes && let Some(event) = self.system.pop_front() {
             return Some(Next::Event(event));
         }

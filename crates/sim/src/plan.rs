@@ -95,14 +95,19 @@ impl FaultPlan {
     /// A mix of faults drawn from `choices`, for a run that lasts so long. At most `most_down`
     /// nodes are down at once.
     pub fn swarm(choices: &mut Choices, lasts: Duration, most_down: usize) -> Self {
-        let kinds = FaultKind::ALL.into_iter().filter(|_| choices.below(2) == 1).collect();
+        let kinds =
+            FaultKind::ALL.into_iter().filter(|_| choices.choose("kind-enabled", 2) == 1).collect();
         let (short, long) = (lasts.as_secs_f64() / 1000.0, lasts.as_secs_f64() / 4.0);
         let seconds = |seconds: f64| Duration::from_nanos(whole(seconds * 1e9));
-        let every = seconds(choices.log_uniform(short, long));
-        let mended_after = seconds(choices.log_uniform(short, long));
-        let mean = seconds(choices.log_uniform(20e-6, 20e-3));
+        let every = seconds(choices.log_uniform("fault-every", short, long));
+        let mended_after = seconds(choices.log_uniform("mended-after", short, long));
+        let mean = seconds(choices.log_uniform("mean-delay", 20e-6, 20e-3));
         let delay = Delay::Exponential { least: mean / 4, mean };
-        let loss = if choices.below(2) == 1 { choices.log_uniform(0.001, 0.3) } else { 0.0 };
+        let loss = if choices.choose("loss-enabled", 2) == 1 {
+            choices.log_uniform("loss", 0.001, 0.3)
+        } else {
+            0.0
+        };
         Self { lasts, kinds, every, mended_after, most_down, delay, loss }
     }
 }
@@ -171,7 +176,7 @@ impl Sim {
         match act {
             Act::Next => {
                 let kinds = self.plan.as_ref().map(|plan| plan.kinds.clone()).unwrap_or_default();
-                if let Some(kind) = self.choices.pick(&kinds).copied() {
+                if let Some(kind) = self.choices.pick("fault", &kinds).copied() {
                     self.inject(kind);
                     self.schedule_fault();
                 }
@@ -195,7 +200,8 @@ impl Sim {
         let lasts = Delay::Exponential { least: Duration::ZERO, mean: mended_after };
         let lasts = lasts.draw(&mut self.choices);
         let servers = self.servers();
-        let (Some(&one), Some(&other)) = (self.choices.pick(&servers), self.choices.pick(&servers))
+        let (Some(&one), Some(&other)) =
+            (self.choices.pick("one", &servers), self.choices.pick("other", &servers))
         else {
             return;
         };
@@ -222,18 +228,18 @@ impl Sim {
             FaultKind::Clog => self.clog(one, other, lasts),
             FaultKind::SessionLoss => self.lose_session(one, other),
             FaultKind::Slow => {
-                let times = whole(self.choices.log_uniform(2.0, 10_000.0)) as u32;
+                let times = whole(self.choices.log_uniform("slowness", 2.0, 10_000.0)) as u32;
                 self.slow_node(one, times);
                 self.put_right_later(one, lasts);
             }
             FaultKind::Drift => {
                 // Up to a fifth: much more than a quartz, and what a virtual machine can do.
-                let ppm = self.choices.below(400_001).cast_signed() - 200_000;
+                let ppm = (self.choices.choose("drift", 400_001) as u32).cast_signed() - 200_000;
                 self.drift_clock(one, ppm);
                 self.put_right_later(one, lasts);
             }
             FaultKind::DiskFull => {
-                let left = self.choices.below(4096) as usize;
+                let left = self.choices.choose("room-left", 4096) as usize;
                 self.fill_disk(one, left);
                 self.put_right_later(one, lasts);
             }
@@ -261,11 +267,11 @@ impl Sim {
 
     /// `None`: at once.
     fn crash_point(&mut self) -> Option<CrashPoint> {
-        Some(match self.choices.below(6) {
+        Some(match self.choices.choose("crash-point", 6) {
             0 => return None,
             1 => CrashPoint::BeforeHandler,
             2 => CrashPoint::AfterHandler,
-            3 => CrashPoint::AfterEffects(self.choices.below(4)),
+            3 => CrashPoint::AfterEffects(self.choices.choose("effects", 4) as u32),
             4 => CrashPoint::BeforeSync,
             _ => CrashPoint::AfterSync,
         })
@@ -276,7 +282,7 @@ impl Sim {
         let nodes: Vec<NodeId> = self.nodes.iter().map(|node| node.id).collect();
         let mut groups = [Vec::new(), Vec::new()];
         for node in nodes {
-            groups[self.choices.below(2) as usize].push(node);
+            groups[self.choices.choose("group", 2) as usize].push(node);
         }
         if kind == FaultKind::Bridge
             && let Some(bridge) = groups[0].first().copied()

@@ -150,7 +150,7 @@ impl Schedule {
     /// Adds something, in a random order with what else is due then.
     #[inline]
     pub fn add(&mut self, at: u64, due: Due, choices: &mut Choices) {
-        let tie = 1 + choices.below(TIES);
+        let tie = 1 + choices.choose("tie", u64::from(TIES)) as u32;
         self.push(at, tie, due);
     }
 

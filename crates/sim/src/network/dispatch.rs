@@ -262,11 +262,11 @@ impl Sim {
     fn send_datagram(&mut self, node: u32, at: u32, outgoing: Outgoing) {
         let (pair, way) = self.links.make(node, at);
         let network = self.config.network;
-        let again = self.choices.chance(network.duplication);
+        let again = self.choices.chance("duplicate", network.duplication);
         let copies = 1 + u32::from(again);
         let mut outgoing = Some(outgoing);
         for copy in 1..=copies {
-            if self.choices.chance(network.loss) {
+            if self.choices.chance("lose", network.loss) {
                 self.links.tally.dropped += 1;
                 continue;
             }

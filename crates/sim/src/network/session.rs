@@ -243,7 +243,7 @@ impl Sim {
     pub(crate) fn node_has_crashed(&mut self, place: u32) {
         for (pair, out) in self.links.of(place) {
             let network = self.config.network;
-            let is_refused = self.choices.below(2) == 0;
+            let is_refused = self.choices.choose("refused", 2) == 0;
             let lasts = network.delay.draw(&mut self.choices).as_nanos() as u64;
             let link = &mut self.links.pairs[pair as usize];
             link.ways[out].ends_at = self.now + lasts;

@@ -169,7 +169,7 @@ impl Sim {
             seed: self.config.seed,
             at: Duration::from_nanos(self.now),
             events: self.trace.events(),
-            tape: self.choices.tape().map(<[u32]>::to_vec),
+            tape: self.choices.tape().map(Box::new),
         }
     }
 }

@@ -59,7 +59,7 @@ impl Sim {
             node.idle_cores += 1;
             return;
         }
-        let at = self.choices.below(node.ready.len() as u32) as usize;
+        let at = self.choices.switch("next", node.ready.len() as u64) as usize;
         let slot = node.ready.swap_remove_front(at).expect("it was chosen from those there are");
         let took = self.turn(slot);
         let node = &self.nodes[place as usize];
