@@ -76,6 +76,11 @@ pub enum UpError {
         /// One of its nodes.
         node: String,
     },
+    /// It has no nodes.
+    #[error(
+        "cluster {0} has no nodes: give its file one, as in `[node.n1]` with `id = 1` and `address = \"127.0.0.1:7001\"`"
+    )]
+    Empty(ClusterId),
     /// None of its nodes is of this machine.
     #[error(
         "no node of cluster {0} has an address of this machine: correct the addresses, or start it on one that it names"
@@ -139,6 +144,9 @@ impl Up {
         elsewhere: &[NodeName],
     ) -> Result<Self, UpError> {
         let begun = Instant::now();
+        if cluster.nodes.is_empty() {
+            return Err(UpError::Empty(cluster.name));
+        }
         let folder = home.open_or_create(&cluster.name)?;
         let name = cluster.name.clone();
         let lock = NodeLock::take(&folder.path().join(LOCK)).map_err(|error| match error {

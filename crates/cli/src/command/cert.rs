@@ -107,9 +107,16 @@ fn fingerprint(arguments: &Cert, node: Option<&NodeName>) -> anyhow::Result<Exit
 
 fn cluster(arguments: &Cert) -> anyhow::Result<Cluster> {
     let name = &arguments.cluster;
-    match Home::of_this_user()?.open(name) {
+    let home = Home::of_this_user()?;
+    match home.open(name) {
         Err(error @ ClusterError::Unknown { .. }) => {
-            bail!("{error}: `dx cert init --cluster {name}` makes one")
+            let known: Vec<_> = home.clusters()?.iter().map(ToString::to_string).collect();
+            let choose = if known.is_empty() {
+                String::new()
+            } else {
+                format!(", and `--cluster` chooses one that is here ({})", known.join(", "))
+            };
+            bail!("{error}: `dx cert init --cluster {name}` makes one{choose}")
         }
         opened => Ok(opened?),
     }

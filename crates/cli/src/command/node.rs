@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
-use anyhow::bail;
 use dx_agents::NodeId;
+use dx_agents::mesh::StopReport;
 use tokio::runtime::Builder;
 
 use super::config::read;
@@ -15,15 +15,20 @@ use crate::cluster::{Ended, Node};
 use crate::config::Cluster;
 use crate::exit::{self, Usage};
 use crate::home::Home;
-use crate::join::{Bounds, Invitation};
+use crate::join::{Bounds, Invitation, InviteError};
 use crate::program::Program;
 
 /// Runs a node until it is told to stop.
 pub fn run(arguments: Arguments, program: &Program) -> anyhow::Result<ExitCode> {
     let home = Home::of_this_user()?;
     if let Some(listen) = &arguments.listen {
-        let (cluster, id) = wait(listen, &home)?;
-        return start(&cluster, id, &home, program);
+        return match wait(listen, &home)? {
+            Waited::Joined(cluster, id) => start(&cluster, id, &home, program),
+            Waited::Stopped { interrupted } => {
+                note("stopped before it was told which node to be");
+                Ok(if interrupted { exit::interrupted() } else { exit::FAILED })
+            }
+        };
     }
     let (id, name) = (arguments.id, arguments.name.clone());
     let cluster = if arguments.from_stdin {
@@ -46,6 +51,9 @@ pub fn run(arguments: Arguments, program: &Program) -> anyhow::Result<ExitCode> 
 
 /// The node that is meant.
 fn choose(cluster: &Cluster, id: Option<NodeId>, name: Option<&str>) -> Result<NodeId, Usage> {
+    if cluster.nodes.is_empty() {
+        return Err(Usage(format!("cluster {} has no nodes", cluster.name)));
+    }
     let known = || {
         let nodes = cluster.nodes.iter().map(|node| format!("{} ({})", node.id.0, node.name));
         nodes.collect::<Vec<_>>().join(", ")
@@ -70,20 +78,39 @@ fn received() -> anyhow::Result<Cluster> {
     Ok(serde_json::from_str(&text).map_err(|error| Usage(format!("standard input: {error}")))?)
 }
 
+/// How the wait of a machine that is to be a node ended.
+enum Waited {
+    /// It was told which one to be.
+    Joined(Cluster, NodeId),
+    /// It was told to stop.
+    Stopped { interrupted: bool },
+}
+
 /// Prints a token, and waits until somebody who has it makes this machine a node.
-fn wait(listen: &str, home: &Home) -> anyhow::Result<(Cluster, NodeId)> {
+fn wait(listen: &str, home: &Home) -> anyhow::Result<Waited> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let invitation = Invitation::open(listen, None, home, Bounds::default()).await?;
-        writeln!(io::stdout(), "{}", invitation.token())?;
-        note("waiting to be told which node to be: give the token to `dx up`");
+        let invitation = Invitation::open(listen, None, home, Bounds::default()).await;
+        let invitation = invitation.map_err(|error| match error {
+            InviteError::Listen { .. } | InviteError::Unspecified(_) => {
+                Usage(error.to_string()).into()
+            }
+            error => anyhow::Error::from(error),
+        })?;
+        let told = async {
+            writeln!(io::stdout(), "{}", invitation.token())?;
+            note("waiting to be told which node to be: give the token to `dx up`");
+            anyhow::Ok(invitation.wait().await?)
+        };
         let joined = tokio::select! {
-            joined = invitation.wait() => joined?,
-            _ = told_to_stop() => bail!("stopped before it was told which node to be"),
+            // Listened for before anybody has seen that it waits.
+            biased;
+            interrupted = told_to_stop() => return Ok(Waited::Stopped { interrupted }),
+            joined = told => joined?,
         };
         let cluster: Cluster = serde_json::from_value(joined.configuration)?;
         note(&format!("joined cluster {} as node {}", cluster.name, joined.node.name()));
-        Ok((cluster, joined.id))
+        Ok(Waited::Joined(cluster, joined.id))
     })
 }
 
@@ -113,11 +140,8 @@ fn start(
             Ok(exit::FAILED)
         }
         Ended::Stopped(report) => {
-            for agent in &report.late {
-                note(&format!("agent {} did not stop in time", agent.0));
-            }
-            for (node, messages) in &report.unsent {
-                note(&format!("{messages} messages to node {} were not sent", node.0));
+            for left in left_undone(&report, cluster) {
+                note(&left);
             }
             note(&format!("node {} stopped", about.node));
             Ok(if interrupted.get() { exit::interrupted() } else { exit::OK })
@@ -125,7 +149,57 @@ fn start(
     }
 }
 
+/// What a node that stopped could not do in time, and so what its stop took that long for.
+fn left_undone(report: &StopReport, cluster: &Cluster) -> Vec<String> {
+    let name = |id| cluster.node(id).map_or_else(|| id.to_string(), |node| node.name.to_string());
+    let late = report.late.iter().map(|agent| format!("agent {} did not stop in time", agent.0));
+    let unsent = report.unsent.iter().map(|(node, messages)| {
+        format!(
+            "messages that were not sent to {}, which had no room for them: {messages}",
+            name(*node)
+        )
+    });
+    let unfinished = report.drain.unfinished.iter().map(|left| {
+        format!(
+            "{} did not take everything in time: messages not sent: {}, bytes not acknowledged: {}",
+            name(left.peer),
+            left.queued_messages,
+            left.unacked_bytes
+        )
+    });
+    late.chain(unsent).chain(unfinished).collect()
+}
+
 fn note(text: &str) {
     // If nobody listens, the exit code still tells.
     drop(writeln!(io::stderr(), "dx: {text}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use dx_agents::AgentId;
+    use dx_transport::mesh::{DrainReport, Unfinished};
+
+    use super::*;
+    use crate::config::{self, Layer, Source};
+    use crate::kinds;
+
+    #[test]
+    fn whatever_a_stop_waited_for_in_vain_is_told_with_the_node_by_name() {
+        let file = "[node.far]\nid = 2\naddress = \"127.0.0.1:7001\"\n";
+        let source = Source::new(Layer::File, "c.toml", file);
+        let loaded = config::load(vec![source], &kinds::kinds()).expect("nothing is wrong with it");
+        let left = Unfinished { peer: NodeId(2), queued_messages: 3, unacked_bytes: 40 };
+        let report = StopReport {
+            late: vec![AgentId(7)],
+            unsent: vec![(NodeId(2), 5)],
+            drain: DrainReport { drained: Vec::new(), unfinished: vec![left] },
+        };
+        let told = [
+            "agent 7 did not stop in time",
+            "messages that were not sent to far, which had no room for them: 5",
+            "far did not take everything in time: messages not sent: 3, bytes not acknowledged: 40",
+        ];
+        assert_eq!(left_undone(&report, &loaded.cluster), told);
+    }
 }

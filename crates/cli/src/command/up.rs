@@ -35,9 +35,10 @@ async fn up(arguments: &Arguments, cluster: Cluster, home: &Home) -> anyhow::Res
     let elsewhere: Vec<_> = arguments.join_file.iter().map(|(node, _)| node.clone()).collect();
     let prepared = Up::prepare(cluster.clone(), home, &elsewhere).await;
     let up = prepared.map_err(|error| match error {
-        UpError::Running { .. } | UpError::Differs { .. } | UpError::NoneHere(_) => {
-            Usage(error.to_string()).into()
-        }
+        UpError::Running { .. }
+        | UpError::Differs { .. }
+        | UpError::Empty(_)
+        | UpError::NoneHere(_) => Usage(error.to_string()).into(),
         error => anyhow::Error::from(error),
     })?;
     join::enrol(&up, &arguments.join_file).await?;

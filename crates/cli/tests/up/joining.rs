@@ -41,3 +41,13 @@ fn a_token_for_no_node_elsewhere_is_refused() {
         (2, "dx: no node `n9` of this cluster is on another machine\n")
     );
 }
+
+#[test]
+fn a_wait_for_a_place_that_ctrl_c_ends_was_interrupted() {
+    let user = User::new();
+    let mut waiting = user.start(&["node", "--listen", "127.0.0.1:0"]);
+    waiting.wait_for("waiting to be told which node to be");
+    let (code, lines) = waiting.interrupt();
+    assert_eq!(code, Some(130), "{lines:#?}");
+    assert!(lines.last().unwrap().contains("stopped before it was told"), "{lines:#?}");
+}

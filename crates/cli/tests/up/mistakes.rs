@@ -116,3 +116,36 @@ fn what_is_wrong_with_agents_is_found_before_anything_starts() {
         assert!(!user.home().exists(), "something was made for {agents}");
     }
 }
+
+#[test]
+fn a_cluster_without_nodes_is_no_matter_of_addresses() {
+    let user = User::new();
+    let file = user.file("none.toml", "");
+    let file = file.to_str().unwrap();
+    for arguments in [&["up", file][..], &["node", file, "--id", "1"]] {
+        let (code, _, stderr) = user.run(arguments);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.starts_with("dx: cluster none has no nodes"), "{stderr}");
+    }
+    assert!(!user.home().join("none").exists(), "keys were made for nothing");
+}
+
+#[test]
+fn an_address_where_nobody_can_wait_is_a_mistake() {
+    let user = User::new();
+    for listen in ["foo", "127.0.0.1:99999", "0.0.0.0:0"] {
+        let (code, stdout, stderr) = user.run(&["node", "--listen", listen]);
+        assert_eq!((code, stdout.as_str(), stderr.lines().count()), (2, "", 1), "{stderr}");
+    }
+}
+
+#[test]
+fn what_cannot_start_ends_with_an_outcome_of_words() {
+    let user = User::new();
+    let file = user.ping("100");
+    let _taken = TcpListener::bind(("127.0.0.1", user.ports[1])).unwrap();
+    let (code, stdout, _) = user.run(&["up", file.to_str().unwrap(), "--json"]);
+    assert_eq!(code, 2, "{stdout}");
+    let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last["outcome"], "cannot_start");
+}

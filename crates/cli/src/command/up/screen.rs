@@ -77,7 +77,12 @@ impl Screen {
     /// Shows how it ended.
     pub fn end(&self, outcome: Outcome) {
         if self.json {
-            let outcome = format!("{outcome:?}").to_lowercase();
+            let outcome = match outcome {
+                Outcome::Stopped => "stopped",
+                Outcome::Detached => "detached",
+                Outcome::CannotStart => "cannot_start",
+                Outcome::Failed => "failed",
+            };
             return print(&format!("{}\n", json!({ "event": "end", "outcome": outcome })));
         }
         match (outcome, self.stopping) {
