@@ -250,29 +250,30 @@ impl Remote for Links {
     }
 
     fn watch(&self, node: NodeId, me: AgentId, who: AgentId, is_on: bool) {
-        let is_news = {
-            let mut watches = self.watches();
-            let watched = watches.entry(node).or_default();
-            let watchers = watched.entry(who).or_default();
-            let was_on = !watchers.is_empty();
+        let Some(link) = self.find(node) else {
+            // That is final, so nothing is noted.
             if is_on {
-                watchers.insert(me);
-            } else {
-                watchers.remove(&me);
+                self.tell(me, Event::Down(who, Down::Unknown));
             }
-            let now_on = !watchers.is_empty();
-            if !now_on {
-                watched.remove(&who);
-            }
-            was_on != now_on
+            return;
         };
-        match self.find(node) {
-            None if is_on => self.tell(me, Event::Down(who, Down::Unknown)),
-            Some(link) if is_news => {
-                // Refused only when far too much waits: then the next session repeats it.
-                link.say(&if is_on { Frame::Watch(who) } else { Frame::Unwatch(who) });
-            }
-            _ => {}
+        let mut watches = self.watches();
+        let watched = watches.entry(node).or_default();
+        let watchers = watched.entry(who).or_default();
+        let was_on = !watchers.is_empty();
+        if is_on {
+            watchers.insert(me);
+        } else {
+            watchers.remove(&me);
+        }
+        let now_on = !watchers.is_empty();
+        if !now_on {
+            watched.remove(&who);
+        }
+        if was_on != now_on {
+            // Under the lock, so that the node hears it in the order in which it was noted. Refused
+            // only when far too much waits: then the next session repeats it.
+            link.say(&if is_on { Frame::Watch(who) } else { Frame::Unwatch(who) });
         }
     }
 

@@ -82,16 +82,12 @@ impl Peers {
 
     fn begin_session(&self, link: &Arc<Link>) {
         link.is_over.store(false, Ordering::Release);
-        let watched: Vec<_> = {
+        {
+            // Under the lock: whoever watches no longer is not asked for after that was said.
             let watches = self.links.watches();
-            watches
-                .get(&link.node)
-                .into_iter()
-                .flat_map(|watched| watched.keys().copied())
-                .collect()
-        };
-        for who in watched {
-            link.say(&Frame::Watch(who));
+            for &who in watches.get(&link.node).into_iter().flat_map(|watched| watched.keys()) {
+                link.say(&Frame::Watch(who));
+            }
         }
         link.probe();
     }

@@ -48,6 +48,23 @@ fn monitors_hear_that_a_node_cannot_be_reached() {
 }
 
 #[test]
+fn nothing_follows_the_news_that_a_node_is_unknown() {
+    let (one, two) = (start(config("tcp", 1, 1, &[])), start(config("tcp", 2, 1, &[])));
+    let (watching, watched) = (one.runtime().port(), two.runtime().port().id());
+    watching.monitor(watched);
+    assert!(matches!(heard(&watching), Heard::Down(_, Down::Unknown)));
+    let mut events = one.events();
+    two.add_node(NodeId(1), Vec::new()).unwrap();
+    one.add_node(NodeId(2), two.endpoints().to_vec()).unwrap();
+    event(&mut events, |event| matches!(event, NodeEvent::Up { .. }));
+    drop(two);
+    event(&mut events, |event| matches!(event, NodeEvent::Down { .. }));
+    // The end of a node is heard before any message.
+    one.runtime().port().send(watching.id(), number(1)).unwrap();
+    assert!(matches!(heard(&watching), Heard::Message(_)));
+}
+
+#[test]
 fn what_was_said_while_a_cable_was_cut_arrives_once_it_is_mended() {
     let (one, two, cables) = fragile_pair("tcp");
     let mut events = one.events();
