@@ -281,6 +281,30 @@ impl Context {
     /// Appends a record to the node's journal. What this step sends, and what later ones send,
     /// leaves only when the record is durable.
     ///
+    /// ```
+    /// # use dx_agents::{Agent, AgentId, Context, Message};
+    /// # #[derive(serde::Serialize, serde::Deserialize)]
+    /// # struct Add(u64);
+    /// # impl Message for Add { const NAME: &'static str = "add"; }
+    /// struct Sum(u64);
+    ///
+    /// impl Agent for Sum {
+    ///     type Message = Add;
+    ///
+    ///     fn start(&mut self, cx: &mut Context) {
+    ///         for record in cx.recovered().records {
+    ///             let record = record[..].try_into().expect("records are of eight bytes");
+    ///             self.0 += u64::from_le_bytes(record);
+    ///         }
+    ///     }
+    ///
+    ///     fn message(&mut self, _from: AgentId, Add(more): Add, cx: &mut Context) {
+    ///         self.0 += more;
+    ///         cx.persist(more.to_le_bytes().to_vec());
+    ///     }
+    /// }
+    /// ```
+    ///
     /// # Panics
     /// If the node has no journal: an agent that must not forget cannot run there. If the record
     /// is longer than [`MAX_ENTRY`].
