@@ -313,6 +313,8 @@ impl Progress {
             News::Ended(how) => {
                 self.nodes[index] = State::Ended;
                 self.cannot_start |= !self.was_ready && how.is_lasting();
+                // It stays down, while the others run on.
+                self.failed |= self.was_ready && how.is_lasting();
             }
             News::GaveUp | News::NotStarted(_) => self.failed = true,
             News::Started { .. } => self.nodes[index] = State::Starting,
@@ -353,3 +355,18 @@ const LOCK: &str = ".up.lock";
 
 /// News that wait to be told; a node's log waits on the disk.
 const NEWS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_stays_down_is_a_failure_after_all_were_ready_too() {
+        let mut progress = Progress::new(1);
+        progress.note(0, &News::Ready);
+        assert!(progress.is_ready_now());
+        progress.note(0, &News::Ended(How::Exited(2)));
+        assert!(!progress.cannot_start());
+        assert_eq!(progress.outcome(), Outcome::Failed);
+    }
+}

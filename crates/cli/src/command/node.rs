@@ -81,7 +81,7 @@ fn received() -> anyhow::Result<Cluster> {
 /// How the wait of a machine that is to be a node ended.
 enum Waited {
     /// It was told which one to be.
-    Joined(Cluster, NodeId),
+    Joined(Box<Cluster>, NodeId),
     /// It was told to stop.
     Stopped { interrupted: bool },
 }
@@ -110,7 +110,7 @@ fn wait(listen: &str, home: &Home) -> anyhow::Result<Waited> {
         };
         let cluster: Cluster = serde_json::from_value(joined.configuration)?;
         note(&format!("joined cluster {} as node {}", cluster.name, joined.node.name()));
-        Ok(Waited::Joined(cluster, joined.id))
+        Ok(Waited::Joined(Box::new(cluster), joined.id))
     })
 }
 

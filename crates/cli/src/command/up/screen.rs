@@ -113,6 +113,9 @@ impl Screen {
             News::Ready if self.was_ready => format!("{name} is ready again"),
             News::Line(_) | News::Started { .. } | News::Ready => return None,
             News::Ended(how) if how.was_told() && self.stopping.is_some() => return None,
+            News::Ended(how) if how.is_lasting() && self.was_ready => {
+                format!("{name} {how}: it stays down, since what is wrong must be mended first")
+            }
             News::Ended(how) => format!("{name} {how}"),
             News::Restarting { after } => {
                 format!("{name} is started again in {:.1} s", after.as_secs_f64())
