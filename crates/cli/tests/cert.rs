@@ -65,8 +65,8 @@ fn many_processes_that_make_a_cluster_at_once_make_the_same_one() {
     let children: Vec<_> = (0..12).map(start).collect();
     // The days that are left may differ: the reports are made at different times.
     let authority = |child: std::process::Child| {
-        let report: serde_json::Value =
-            serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap();
+        let report = child.wait_with_output().unwrap().stdout;
+        let report: Value = serde_json::from_slice(&report).unwrap();
         report["authority"]["fingerprint"].as_str().unwrap().to_owned()
     };
     let mut authorities: Vec<_> = children.into_iter().map(authority).collect();
