@@ -13,9 +13,9 @@ use crate::bench::agents::arena::{Arena, Parcel, Threads, Verdict};
 #[must_use]
 pub fn window(threads: Threads, sources: u64) -> u64 {
     let window = match threads {
-        // Measured: what stays in the first-level caches.
+        // A guess: what stays in the first-level caches.
         Threads::One => 256,
-        // Measured: enough that a thread that is woken finds work for a while.
+        // A guess: enough that a thread that is woken finds work for a while.
         Threads::Two => 4096,
     };
     window / sources
