@@ -17,6 +17,7 @@
 //!
 //! Start with [`Node`].
 
+mod backlog;
 mod event;
 mod intake;
 mod io;
@@ -38,9 +39,9 @@ use dx_transport::lane::LaneConfig;
 use dx_transport::mesh::{AddPeerError, DrainReport, MeshConfig, StartError};
 use tokio::sync::oneshot;
 
+pub use self::backlog::{MAX_BACKLOG, MAX_BACKLOG_BYTES};
 pub use self::event::{NodeEvent, NodeEvents};
 pub use self::intake::{MAX_SEATS, MAX_WATCHED};
-pub use self::link::MAX_BACKLOG;
 pub use self::status::{LaneCounts, LinkState, LinkStatus, NodeStatus, OutboxStatus};
 pub use crate::remote::asks::MAX_ASKS;
 pub use crate::remote::outbox::{MAX_WAITING, MAX_WAITING_BYTES};

@@ -17,15 +17,12 @@ use tokio::sync::Notify;
 use crate::event::Event;
 use crate::id::{AgentId, AskId};
 use crate::lane::Lane;
+use crate::mesh::backlog::Backlog;
 use crate::mesh::wire::{Amount, Frame};
 use crate::remote::credit::Allowance;
 use crate::remote::outbox::{Offered, Outbox, Waiting};
 use crate::runtime::shared::Shared;
 use crate::spec::{MailboxBounds, WhenFull};
-
-/// Frames that are no messages, such as answers and news of an end, that may wait for room in one
-/// lane. Further ones are dropped and counted: only a node that asks and does not listen gets there.
-pub const MAX_BACKLOG: usize = 65_536;
 
 /// See the module.
 pub struct Link {
@@ -50,7 +47,7 @@ struct State {
     /// Accounts at which the last cleaning stopped.
     kept: usize,
     /// Frames that need no credit and wait for room in a lane.
-    backlog: [VecDeque<Bytes>; 3],
+    backlog: [Backlog; 3],
     /// Agents whose messages wait for room in a lane.
     stuck: [VecDeque<AgentId>; 3],
     /// Whether a task waits for room in a lane.
@@ -168,12 +165,11 @@ impl Link {
                 Err(_) => return false,
             }
         }
-        if state.backlog[lane as usize].len() >= MAX_BACKLOG {
-            return false;
+        let is_in = state.backlog[lane as usize].push(frame);
+        if is_in {
+            self.start_pump(&mut state, lane);
         }
-        state.backlog[lane as usize].push_back(Bytes::copy_from_slice(frame));
-        self.start_pump(&mut state, lane);
-        true
+        is_in
     }
 
     /// The same for a frame without a message, in the first lane.
@@ -246,7 +242,7 @@ impl Link {
             let waiting = account.outbox.as_ref().map_or(0, |outbox| outbox.depth().0);
             waiting + account.in_pump.iter().filter(|in_pump| **in_pump).count()
         };
-        let backlog: usize = state.backlog.iter().map(VecDeque::len).sum();
+        let backlog: usize = state.backlog.iter().map(Backlog::len).sum();
         backlog + state.accounts.values().map(outbox).sum::<usize>()
     }
 
@@ -321,7 +317,7 @@ impl Link {
 
     fn next_for_pump(&self, lane: Lane) -> Option<(Option<AgentId>, Bytes)> {
         let mut state = self.lock();
-        if let Some(frame) = state.backlog[lane as usize].pop_front() {
+        if let Some(frame) = state.backlog[lane as usize].pop() {
             return Some((None, frame));
         }
         while let Some(to) = state.stuck[lane as usize].pop_front() {
