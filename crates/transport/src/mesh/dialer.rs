@@ -182,6 +182,11 @@ impl Dialer {
         }
     }
 
+    /// There is no time for a delay after failures.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        self.due = self.due.map(|due| due.min(now));
+    }
+
     fn begin_round(&mut self, at: Instant) {
         self.untried = self.addresses;
         self.pending = 0;
@@ -314,6 +319,17 @@ mod tests {
         dialer.failed(after(7), true, 1.0);
         dialer.restart(after(8));
         assert_eq!(dialer.due(), Some(after(107)));
+    }
+
+    #[test]
+    fn in_a_hurry_no_delay_is_kept_and_none_is_added() {
+        let mut dialer = dialer(false, 1);
+        assert_eq!(dialer.start(START), Some(0));
+        dialer.hurry(START);
+        assert_eq!(dialer.due(), None, "the only address is being tried");
+        dialer.failed(START, true, 1.0);
+        dialer.hurry(after(1));
+        assert_eq!(dialer.start(after(1)), Some(0));
     }
 
     #[test]

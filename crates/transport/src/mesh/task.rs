@@ -159,7 +159,7 @@ impl PeerTask {
         }
         self.send_datagrams(orders.datagrams);
         if let Some(farewell) = orders.drain {
-            self.begin_drain(farewell, session);
+            self.begin_drain(farewell, now, session);
         }
         if orders.remove {
             self.begin_removal(now, session);

@@ -19,8 +19,8 @@ pub(super) enum Ending {
     /// Not in sight.
     #[default]
     No,
-    /// Everything must be acknowledged first.
-    Draining(Farewell),
+    /// Everything must be acknowledged first, unless there is no link until the given time.
+    Draining(Farewell, Option<Instant>),
     /// All of ours is acknowledged and CLOSE is said. The peer may be draining, too: it is heard
     /// and acknowledged until it closes, or sends nothing until the given time.
     Drained(oneshot::Sender<Infallible>, Instant),
@@ -32,7 +32,7 @@ pub(super) enum Ending {
 
 impl Ending {
     pub(super) fn needs_link(&self) -> bool {
-        matches!(self, Self::No | Self::Draining(_))
+        matches!(self, Self::No | Self::Draining(..))
     }
 
     pub(super) fn hears(&self) -> bool {
@@ -40,7 +40,7 @@ impl Ending {
     }
 
     pub(super) fn is_draining(&self) -> bool {
-        matches!(self, Self::Draining(_))
+        matches!(self, Self::Draining(..))
     }
 
     pub(super) fn is_drained(&self) -> bool {
@@ -56,10 +56,32 @@ impl Ending {
 }
 
 impl PeerTask {
-    pub(super) fn begin_drain(&mut self, farewell: Farewell, session: &mut Session) {
+    /// What waits for a peer without a link may go at once if the peer is found not to run, and
+    /// need not wait for longer than a peer may be silent.
+    pub(super) fn begin_drain(&mut self, farewell: Farewell, now: Instant, session: &mut Session) {
         session.go_away();
         self.has_lost_sent = false;
-        self.ending = Ending::Draining(farewell);
+        let until = self.live.is_none().then(|| now + self.mesh.config.timing.silence);
+        if until.is_some() {
+            self.dialer.hurry(now);
+        }
+        self.ending = Ending::Draining(farewell, until);
+    }
+
+    /// There is a link, or there is none any more.
+    pub(super) fn reset_patience(&mut self, ends: Option<Instant>) {
+        if let Ending::Draining(_, until) = &mut self.ending {
+            *until = ends;
+        }
+    }
+
+    /// Nobody listens at the addresses of a peer that was there: what it had of the session is gone
+    /// with its process.
+    pub(super) fn peer_is_gone(&mut self, now: Instant) {
+        let has_met = lock(&self.peer.view).links > 0;
+        if has_met {
+            self.reset_patience(Some(now));
+        }
     }
 
     pub(super) fn begin_removal(&mut self, now: Instant, session: &mut Session) {
@@ -71,6 +93,7 @@ impl PeerTask {
     pub(super) fn close_due(&self) -> Option<Instant> {
         match self.ending {
             Ending::Drained(_, until) | Ending::Removed(until) => Some(until),
+            Ending::Draining(_, until) => until,
             _ => None,
         }
     }
@@ -84,7 +107,7 @@ impl PeerTask {
     ) -> Poll<()> {
         loop {
             self.ending = match std::mem::take(&mut self.ending) {
-                Ending::Draining(Farewell { delivered, left }) if self.is_drained(session) => {
+                Ending::Draining(Farewell { delivered, left }, _) if self.is_drained(session) => {
                     // The receiver is gone if the drain was cancelled: nobody needs to know.
                     // Dropped unsent, it says that not everything arrived.
                     let is_complete = !self.has_lost_sent;
@@ -92,6 +115,11 @@ impl PeerTask {
                     session.close(CloseCode::Drained, "");
                     cx.waker().wake_by_ref();
                     Ending::Drained(left, now + LAST_WORDS)
+                }
+                // Dropped unsent, `delivered` says that something is left.
+                Ending::Draining(Farewell { left, .. }, Some(until)) if until <= now => {
+                    self.attempts.abort_all();
+                    Ending::Leaving(Some(left))
                 }
                 Ending::Drained(left, until) if self.has_parted(session) || until <= now => {
                     self.leave_link(now, session, Outcome::Broke);

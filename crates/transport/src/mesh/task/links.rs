@@ -100,6 +100,7 @@ impl PeerTask {
         self.report(address, error);
         if self.dialer.failed(now, is_refusal, fastrand::f64()) && self.live.is_none() {
             self.down(DownReason::Refused);
+            self.peer_is_gone(now);
         }
     }
 
@@ -161,6 +162,7 @@ impl PeerTask {
         };
         if self.ending.is_draining() {
             session.go_away();
+            self.reset_patience(None);
         }
         self.settle_dialing(new.dialer);
         self.ways_given = 0;
@@ -244,7 +246,9 @@ impl PeerTask {
             self.reported.clear();
             self.shunned_until = None;
         }
-        self.down_at = self.is_up.then(|| now + self.mesh.config.timing.silence);
+        let patience = now + self.mesh.config.timing.silence;
+        self.down_at = self.is_up.then_some(patience);
+        self.reset_patience(Some(patience));
         let mut view = lock(&self.peer.view);
         view.transport = None;
         view.rival = None;
