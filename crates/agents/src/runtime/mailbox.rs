@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::event::{Envelope, Event, Recovered, Refusal, RefusedBecause};
 use crate::id::AgentId;
 use crate::lane::Lane;
+use crate::message::Body;
 use crate::runtime::stage::Stage;
 use crate::runtime::worker_handle::WorkerHandle;
 use crate::spawn::Plan;
@@ -71,6 +72,21 @@ struct Rare {
     waiting: BTreeSet<AgentId>,
     watchers: BTreeSet<AgentId>,
     notes: BTreeMap<Arc<str>, u64>,
+}
+
+/// A message with its weight: that is asked for before the lock, since it is code of others.
+pub struct Weighed {
+    /// The message.
+    pub envelope: Envelope,
+    weight: usize,
+}
+
+impl Weighed {
+    /// A message that asks nothing.
+    pub fn new(from: AgentId, body: Body) -> Self {
+        let weight = body.weight();
+        Self { envelope: Envelope { from, ask: None, body }, weight }
+    }
 }
 
 /// Where an agent runs.
@@ -222,6 +238,28 @@ impl Mailbox {
         }
         queue.messages.push_back(envelope);
         queue.schedule(here)
+    }
+
+    /// Lets in messages from the front of `run`, while there is room. What is left is to be pushed
+    /// one by one.
+    pub fn push_run(
+        &self,
+        run: &mut VecDeque<Weighed>,
+        here: Option<&Arc<WorkerHandle>>,
+    ) -> Pushed {
+        if self.stage.is_some() {
+            return Pushed::In;
+        }
+        let bounds = self.bounds();
+        let mut queue = self.lock();
+        let before = queue.messages.len();
+        while !queue.is_closed
+            && let Some(first) = run.pop_front_if(|next| queue.has_room(next.weight, bounds))
+        {
+            queue.bytes += first.weight;
+            queue.messages.push_back(first.envelope);
+        }
+        if queue.messages.len() == before { Pushed::In } else { queue.schedule(here) }
     }
 
     /// Takes back a message that the shared state has looked at: `None` if it dropped it.

@@ -200,8 +200,9 @@ impl Shared {
         }
     }
 
+    /// Counts what found no room, and wakes whoever must be.
     #[inline]
-    fn pushed(&self, pushed: Pushed) -> Delivered {
+    pub fn pushed(&self, pushed: Pushed) -> Delivered {
         match pushed {
             Pushed::In | Pushed::Staged => Delivered::Yes,
             Pushed::WakeHere(slot) => Delivered::WakeHere(slot),

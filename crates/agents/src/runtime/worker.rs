@@ -21,7 +21,7 @@ use crate::event::{AskError, Down, Event};
 use crate::id::AgentId;
 use crate::runtime::alarms::{Alarm, Alarms};
 use crate::runtime::dead_letters::Reason;
-use crate::runtime::mailbox::{Home, Taken};
+use crate::runtime::mailbox::{Home, Taken, Weighed};
 use crate::runtime::recorder::{Recorder, What};
 use crate::runtime::resident::{Condition, Resident};
 use crate::runtime::routes::RouteCache;
@@ -51,6 +51,8 @@ pub struct Worker {
     routes: RouteCache,
     /// Kept between turns for its buffers.
     taken: Option<Box<Taken>>,
+    /// Likewise.
+    run: VecDeque<Weighed>,
     incoming: Incoming,
     /// When it last looked at the clock.
     now: Instant,
@@ -92,6 +94,7 @@ impl Worker {
             alarms: Alarms::default(),
             routes: RouteCache::default(),
             taken: None,
+            run: VecDeque::new(),
             incoming: Incoming::default(),
             now,
             steps_since: 0,
@@ -244,7 +247,8 @@ impl Worker {
         self.handle.turn_since.store(0, Ordering::Relaxed);
         let steps = resident.cell.steps() - steps;
         self.steps_since += (steps as usize).max(1);
-        resident.mailbox.counts.steps.fetch_add(steps, Ordering::Relaxed);
+        // Nobody else counts them: no need to add atomically.
+        resident.mailbox.counts.steps.store(resident.cell.steps(), Ordering::Relaxed);
         if let Some(began) = timed {
             self.judge(&mut resident, began);
         }

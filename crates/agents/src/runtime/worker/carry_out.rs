@@ -1,18 +1,26 @@
 //! Carries out the effects of a step.
 
+use std::vec::Drain;
+
 use crate::cell::Cell;
 use crate::effect::Effect;
 use crate::event::{AskError, Event, Outcome, RefusedBecause};
 use crate::id::{AgentId, AskId, JobId};
 use crate::message::Body;
 use crate::runtime::alarms::{Alarm, Entry};
-use crate::runtime::mailbox::Pushed;
+use crate::runtime::mailbox::{Pushed, Weighed};
 use crate::runtime::resident::Resident;
 use crate::runtime::routes::Route;
 use crate::runtime::shared::{Delivered, Letter};
 use crate::runtime::worker::Worker;
 use crate::shared::Job;
 use crate::spec::Restart;
+
+/// Whether the next effect is a message to `to`, too.
+#[inline]
+fn goes_to(rest: &Drain<'_, Effect>, to: AgentId) -> bool {
+    matches!(rest.as_slice(), [Effect::Send { to: next, ask: None, .. }, ..] if *next == to)
+}
 
 impl Worker {
     /// Carries out what the last step asked for, in order.
@@ -26,13 +34,49 @@ impl Worker {
             return;
         }
         let mut effects = std::mem::take(self.cx.effects());
-        for effect in effects.drain(..) {
+        let mut rest = effects.drain(..);
+        while let Some(effect) = rest.next() {
             match effect {
+                Effect::Send { to, ask: None, body } if goes_to(&rest, to) => {
+                    self.send_run(resident, to, body, &mut rest);
+                }
                 Effect::Send { to, ask, body } => self.send(resident, to, ask, body),
                 effect => self.carry_out_special(resident, effect),
             }
         }
+        drop(rest);
         *self.cx.effects() = effects;
+    }
+
+    /// Several messages to one agent, one after the other: as many as there is room for at once.
+    fn send_run(
+        &mut self,
+        resident: &Resident,
+        to: AgentId,
+        first: Body,
+        rest: &mut Drain<'_, Effect>,
+    ) {
+        let mut run = std::mem::take(&mut self.run);
+        run.push_back(Weighed::new(resident.id(), first));
+        while goes_to(rest, to)
+            && let Some(Effect::Send { body, .. }) = rest.next()
+        {
+            run.push_back(Weighed::new(resident.id(), body));
+        }
+        let has_egress = resident.stage.as_ref().is_some_and(|stage| stage.takes_egress());
+        if !has_egress
+            && !self.shared.round_trip
+            && let Some(Route::Agent(mailbox)) = self.routes.find(to, &self.shared.routes)
+        {
+            let pushed = mailbox.push_run(&mut run, Some(&self.handle));
+            if let Delivered::WakeHere(slot) = self.shared.pushed(pushed) {
+                self.ready.push_back(slot);
+            }
+        }
+        for Weighed { envelope, .. } in run.drain(..) {
+            self.send(resident, to, None, envelope.body);
+        }
+        self.run = run;
     }
 
     #[inline]
