@@ -1,12 +1,25 @@
-//! Many seeds of one scenario, until one fails.
+//! Many seeds of one scenario: on several threads, and with the same result on any number.
 
-use std::ops::Range;
+mod determined;
+mod jobs;
+mod report;
+
+use std::ops::{ControlFlow, Range};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use crate::choices::Choices;
 use crate::failure::{Failure, SEED_VARIABLE};
+use crate::plan::FaultKind;
 use crate::sim::Sim;
 
+pub use self::determined::Undetermined;
+pub use self::report::Report;
+
 /// Something to be tried with many seeds: how its world is made, and what is done in it.
+///
+/// Both must depend on nothing but their arguments: a world lives in one thread, and which one
+/// that is differs from run to run.
 pub struct Scenario<M, P> {
     /// Makes the world of a seed, with these choices.
     pub make: M,
@@ -14,25 +27,36 @@ pub struct Scenario<M, P> {
     pub play: P,
 }
 
-/// What came of a campaign.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// Seeds that were tried.
-    pub seeds: u64,
-    /// Events in all their worlds.
+/// How many seeds are tried at once, and when that ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Campaign {
+    /// Threads, each with a world at a time. What is reported does not depend on it. 0 counts as 1.
+    pub jobs: usize,
+    /// Events that one seed's world may take. One that takes more fails: it may never end.
     pub events: u64,
-    /// The first failure, with its tape.
-    pub failure: Option<Failure>,
+    /// Failures after which it ends. 0 counts as 1.
+    pub failures: usize,
 }
 
-/// Two runs of one seed were not the same: something in them depends on more than their choices.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("seed {seed} is not the same run twice: {difference}")]
-pub struct Undetermined {
-    /// The seed.
-    pub seed: u64,
-    /// The first event that differs, in both runs.
-    pub difference: String,
+/// Events that a run may take if nobody says otherwise: about a minute. A guess; the samples take
+/// less than a thousandth of it.
+pub const MOST_EVENTS: u64 = 100_000_000;
+
+impl Default for Campaign {
+    /// One thread, up to the first failure.
+    fn default() -> Self {
+        Self { jobs: 1, events: MOST_EVENTS, failures: 1 }
+    }
+}
+
+/// What came of one seed.
+pub(crate) struct Tried {
+    hash: u64,
+    events: u64,
+    lasted: Duration,
+    faults: Vec<(FaultKind, u64)>,
+    coverage: crate::coverage::Coverage,
+    failure: Option<Failure>,
 }
 
 impl<M, P> Scenario<M, P>
@@ -40,16 +64,13 @@ where
     M: Fn(u64, Choices) -> Sim,
     P: Fn(&mut Sim) -> Result<(), Failure>,
 {
-    /// Tries these seeds, or the one of the environment's [`SEED_VARIABLE`], up to the first that
-    /// fails. That one is run again to record its tape.
+    /// Tries these seeds on this thread, or the one of the environment's [`SEED_VARIABLE`], up to
+    /// the first that fails.
     pub fn explore(&self, seeds: Range<u64>) -> Report {
         let mut report = Report::default();
         for seed in chosen(seeds) {
-            report.seeds += 1;
-            let (sim, failure) = self.run(seed, Choices::seeded(seed));
-            report.events += sim.trace().events();
-            if failure.is_some() {
-                report.failure = self.run(seed, Choices::seeded(seed).recording()).1;
+            let tried = self.attempt(seed, MOST_EVENTS);
+            if self.take(&mut report, seed, tried, MOST_EVENTS) {
                 break;
             }
         }
@@ -58,7 +79,18 @@ where
 
     /// One run: the world as it was left, and how it failed if it did.
     pub fn run(&self, seed: u64, choices: Choices) -> (Sim, Option<Failure>) {
+        self.run_within(seed, choices, MOST_EVENTS)
+    }
+
+    /// The same with a bound on its events.
+    pub(crate) fn run_within(
+        &self,
+        seed: u64,
+        choices: Choices,
+        events: u64,
+    ) -> (Sim, Option<Failure>) {
         let mut sim = (self.make)(seed, choices);
+        sim.limit_events(events);
         let failure = (self.play)(&mut sim).err();
         (sim, failure)
     }
@@ -69,50 +101,87 @@ where
         self.run(failure.seed, Choices::replayed(&tape))
     }
 
-    /// Runs each seed twice.
-    ///
-    /// # Errors
-    /// [`Undetermined`] names the first event that differs.
-    pub fn determined(&self, seeds: Range<u64>) -> Result<(), Undetermined> {
-        for seed in seeds {
-            let [one, two] = [(); 2].map(|()| {
-                let mut sim = (self.make)(seed, Choices::seeded(seed));
-                sim.keep_trace();
-                // How it ends is part of what is compared.
-                let failed = (self.play)(&mut sim).is_err();
-                (sim, failed)
-            });
-            if one.0.trace().hash() != two.0.trace().hash() || one.1 != two.1 {
-                return Err(Undetermined { seed, difference: difference(&one.0, &two.0) });
-            }
+    /// One seed of many: what panics there is its failure.
+    fn attempt(&self, seed: u64, events: u64) -> Tried {
+        let run = || self.run_within(seed, Choices::seeded(seed), events);
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok((sim, failure)) => Tried {
+                hash: sim.trace().hash(),
+                events: sim.trace().events(),
+                lasted: Duration::from_nanos(sim.now().0),
+                faults: sim.faults(),
+                coverage: sim.coverage(),
+                failure,
+            },
+            Err(panic) => Tried {
+                hash: 0,
+                events: 0,
+                lasted: Duration::ZERO,
+                faults: Vec::new(),
+                coverage: crate::coverage::Coverage::of_run(seed),
+                failure: Some(Failure::panicked(seed, panic.as_ref())),
+            },
         }
-        Ok(())
+    }
+
+    /// Adds a seed to the report, in the order of seeds. A failure is run again, to record its
+    /// tape. True if there was one.
+    fn take(&self, report: &mut Report, seed: u64, tried: Tried, events: u64) -> bool {
+        let failure = tried.failure.clone();
+        report.add(tried);
+        let Some(failure) = failure else { return false };
+        report.failures.push(self.recorded(seed, failure, events));
+        true
+    }
+
+    fn recorded(&self, seed: u64, failure: Failure, events: u64) -> Failure {
+        if failure.is_panic() {
+            return failure;
+        }
+        let (_, again) = self.run_within(seed, Choices::seeded(seed).recording(), events);
+        match again {
+            Some(again) if again.trace == failure.trace => again,
+            again => Failure {
+                what: "a seed is the same run twice".to_owned(),
+                text: format!(
+                    "the first run broke `{}`, the second {}: something in it depends on more than its choices",
+                    failure.what,
+                    again.map_or("nothing".to_owned(), |again| format!("`{}`", again.what)),
+                ),
+                ..failure
+            },
+        }
     }
 }
 
-fn difference(one: &Sim, two: &Sim) -> String {
-    let (one, two) = (one.trace().kept(), two.trace().kept());
-    let at = one.iter().zip(two).position(|(one, two)| one != two);
-    let at = at.unwrap_or_else(|| one.len().min(two.len()));
-    let say = |events: &[crate::trace::Happened]| {
-        events.get(at).map_or_else(|| "nothing more".to_owned(), ToString::to_string)
-    };
-    format!("event {at} is\n{}\nand then\n{}", say(one), say(two))
+impl<M, P> Scenario<M, P>
+where
+    M: Fn(u64, Choices) -> Sim + Sync,
+    P: Fn(&mut Sim) -> Result<(), Failure> + Sync,
+{
+    /// Tries these seeds, or the one of the environment's [`SEED_VARIABLE`], on several threads.
+    /// The report is that of trying one after the other. `progress` sees it after each seed, and
+    /// may end the campaign.
+    pub fn campaign(
+        &self,
+        seeds: Range<u64>,
+        how: &Campaign,
+        mut progress: impl FnMut(&Report) -> ControlFlow<()>,
+    ) -> Report {
+        let mut report = Report::default();
+        let attempt = |seed| self.attempt(seed, how.events);
+        jobs::in_order(chosen(seeds), how.jobs, attempt, |seed, tried| {
+            self.take(&mut report, seed, tried, how.events);
+            if report.failures.len() >= how.failures.max(1) {
+                return ControlFlow::Break(());
+            }
+            progress(&report)
+        });
+        report
+    }
 }
 
 fn chosen(seeds: Range<u64>) -> Range<u64> {
     let chosen = std::env::var(SEED_VARIABLE).ok().and_then(|text| text.parse().ok());
     chosen.map_or(seeds, |seed: u64| seed..seed.saturating_add(1))
-}
-
-impl Report {
-    /// Panics with what failed, and how to see it again.
-    ///
-    /// # Panics
-    /// If a seed failed.
-    pub fn expect_none(&self) {
-        if let Some(failure) = &self.failure {
-            panic!("{failure}");
-        }
-    }
 }

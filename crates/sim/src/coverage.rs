@@ -120,6 +120,32 @@ impl Coverage {
         self.see(Kind::Unreachable, name, false);
     }
 
+    /// A run held or broke what it demands, once.
+    pub(crate) fn count(
+        &mut self,
+        kind: Kind,
+        name: impl Into<Cow<'static, str>>,
+        held: bool,
+        failed: bool,
+    ) {
+        let seed = |is: bool| is.then_some(self.seed);
+        let seen = Seen {
+            held: held.into(),
+            failed: failed.into(),
+            held_in: seed(held),
+            failed_in: seed(failed),
+        };
+        self.points.entry((kind, name.into())).or_default().add(&seen);
+    }
+
+    /// A place was reached; it counts if it was declared.
+    pub(crate) fn reached_if_known(&mut self, name: &str) {
+        let seed = Some(self.seed);
+        if let Some(seen) = self.points.get_mut(&(Kind::Reachable, Cow::Owned(name.to_owned()))) {
+            seen.add(&Seen { held: 1, held_in: seed, ..Seen::default() });
+        }
+    }
+
     /// Adds what other runs have seen.
     pub fn merge(&mut self, other: &Self) {
         self.runs = self.runs.saturating_add(other.runs);

@@ -1,5 +1,6 @@
 //! A run that failed, and how to see it again.
 
+use std::any::Any;
 use std::fmt;
 use std::time::Duration;
 
@@ -20,8 +21,32 @@ pub struct Failure {
     pub at: Duration,
     /// After how many events.
     pub events: u64,
+    /// The run so far as one number, by which it is known when it is seen again.
+    pub trace: u64,
     /// The run's choices, if they were recorded.
     pub tape: Option<Box<Tape>>,
+}
+
+/// The rule that a run ends within the events that it may take.
+pub const OUT_OF_EVENTS: &str = "the run ends within its events";
+
+/// The rule that what is done in a world does not panic.
+const NO_PANIC: &str = "the scenario does not panic";
+
+impl Failure {
+    /// The scenario itself panicked.
+    pub(crate) fn panicked(seed: u64, panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+        let text = text.unwrap_or_else(|| "it did, without a text".to_owned());
+        let (what, at) = (NO_PANIC.to_owned(), Duration::ZERO);
+        Self { what, text, seed, at, events: 0, trace: 0, tape: None }
+    }
+
+    /// Whether it has no run to be seen again step by step.
+    pub(crate) fn is_panic(&self) -> bool {
+        self.what == NO_PANIC
+    }
 }
 
 /// The environment's variable that chooses the seeds of a campaign: `DX_SIM_SEED=17`.
@@ -29,7 +54,7 @@ pub const SEED_VARIABLE: &str = "DX_SIM_SEED";
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, text, seed, at, events, tape } = self;
+        let Self { what, text, seed, at, events, tape, .. } = self;
         write!(f, "seed {seed}: `{what}` does not hold at {at:?}, after {events} events: {text}")?;
         write!(f, "\nto see it again: {SEED_VARIABLE}={seed} cargo test")?;
         if let Some(name) = std::thread::current().name().filter(|name| *name != "main") {

@@ -85,12 +85,13 @@ pub mod tape;
 pub mod trace;
 pub mod waits;
 
-pub use campaign::{Report, Scenario};
+pub use campaign::{Campaign, Report, Scenario, Undetermined};
 pub use choices::Choices;
 pub use config::{Machine, Network, SimConfig};
+pub use coverage::Coverage;
 pub use delay::Delay;
 pub use disk::Damage;
-pub use failure::{Failure, SEED_VARIABLE};
+pub use failure::{Failure, OUT_OF_EVENTS, SEED_VARIABLE};
 pub use network::{CreditWait, Tally};
 pub use node::CrashPoint;
 pub use plan::{FaultKind, FaultPlan};

@@ -9,6 +9,7 @@ mod journal;
 mod lifecycle;
 mod ports;
 mod running;
+mod seen;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use rustc_hash::FxHashMap;
 
 use crate::choices::Choices;
 use crate::config::SimConfig;
+use crate::coverage::Coverage;
 use crate::disk::Damage;
 use crate::failure::Failure;
 use crate::network::Links;
@@ -32,6 +34,7 @@ use crate::trace::Trace;
 
 pub use self::birth::NewSimError;
 pub(crate) use self::ports::CLIENTS;
+use self::seen::Hope;
 
 /// A world of agents. All that happens in it follows from its configuration, its agents and its
 /// choices.
@@ -52,6 +55,12 @@ pub struct Sim {
     pub(crate) ports: Vec<Inlet>,
     pub(crate) links: Links,
     pub(crate) checks: Vec<Check>,
+    pub(crate) hopes: Vec<Hope>,
+    pub(crate) coverage: Coverage,
+    /// Whether some note of an agent is a point.
+    pub(crate) watches_notes: bool,
+    /// Events after which the run is over.
+    pub(crate) most_events: u64,
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) damage: Damage,
     pub(crate) plan: Option<FaultPlan>,
@@ -81,6 +90,9 @@ pub(crate) enum Seat {
 pub(crate) struct Check {
     pub name: String,
     pub holds: Holds,
+    /// Whether it was looked at, and held.
+    pub has_held: bool,
+    pub has_failed: bool,
 }
 
 type Holds = Box<dyn FnMut(&Sim) -> Result<(), String>>;
@@ -113,6 +125,7 @@ impl Sim {
         registry: Registry,
         choices: Choices,
     ) -> Result<Self, NewSimError> {
+        let coverage = Coverage::of_run(config.seed);
         let mut sim = Self {
             config,
             directory: Arc::new(directory),
@@ -129,6 +142,10 @@ impl Sim {
             ports: Vec::new(),
             links: Links::default(),
             checks: Vec::new(),
+            hopes: Vec::new(),
+            coverage,
+            watches_notes: false,
+            most_events: u64::MAX,
             failure: None,
             damage: Damage::default(),
             plan: None,
@@ -174,7 +191,14 @@ impl Sim {
         name: impl Into<String>,
         holds: impl FnMut(&Self) -> Result<(), String> + 'static,
     ) {
-        self.checks.push(Check { name: name.into(), holds: Box::new(holds) });
+        let (name, holds) = (name.into(), Box::new(holds));
+        self.checks.push(Check { name, holds, has_held: false, has_failed: false });
+    }
+
+    /// Events that the run may take in all, from its beginning. One that takes more fails with
+    /// [`OUT_OF_EVENTS`]: it may never end.
+    pub fn limit_events(&mut self, events: u64) {
+        self.most_events = events;
     }
 
     /// Nodes of the deployment start within the configured time, in any order.

@@ -22,7 +22,9 @@ where
     P: Fn(&mut Sim) -> Result<(), Failure>,
 {
     let report = scenario.explore(0..SEEDS);
-    let Some(failure) = report.failure else { panic!("{name} was not found in {SEEDS} seeds") };
+    let Some(failure) = report.first().cloned() else {
+        panic!("{name} was not found in {SEEDS} seeds")
+    };
     println!("{name}: seed {}, {} events in all: {}", failure.seed, report.events, failure.what);
     let (_, again) = scenario.replay(&failure);
     assert_eq!(again.as_ref(), Some(&failure), "{name} is another failure when it is replayed");

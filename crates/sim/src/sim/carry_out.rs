@@ -1,5 +1,7 @@
 //! Carries out the effects of a step, in their order.
 
+use std::sync::Arc;
+
 use dx_agents::effect::Effect;
 use dx_agents::event::{Event, Outcome};
 use dx_agents::message::Body;
@@ -85,7 +87,10 @@ impl Sim {
             }
             Effect::Spawn { id, spawn } => self.spawn(place, id, &spawn),
             Effect::Stop => self.stopped(slot),
-            Effect::Note(name, value) => drop(resident.notes.insert(name, value)),
+            Effect::Note(name, value) => {
+                resident.notes.insert(Arc::clone(&name), value);
+                self.noted(&name);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use dx_agents::event::Event;
 use dx_agents::{AskError, Instant};
 
 use super::Sim;
-use crate::failure::Failure;
+use crate::failure::{Failure, OUT_OF_EVENTS};
 use crate::node::Standing;
 use crate::schedule::Due;
 
@@ -16,11 +16,18 @@ impl Sim {
     /// # Errors
     /// If something that must [always](Self::always) hold does not.
     pub fn step_once(&mut self) -> Result<bool, Failure> {
+        if self.trace.events() >= self.most_events {
+            let text = format!("it was cut after {} of them", self.most_events);
+            return Err(self.failure_of(OUT_OF_EVENTS, text));
+        }
         let Some((at, due)) = self.schedule.next() else { return Ok(false) };
         self.now = self.now.max(at);
         self.happen(due);
         if !self.checks.is_empty() {
             self.check();
+        }
+        if !self.hopes.is_empty() {
+            self.see();
         }
         match self.failure.take() {
             Some(failure) => Err(*failure),
@@ -144,7 +151,10 @@ impl Sim {
         let mut checks = std::mem::take(&mut self.checks);
         let mut failed = None;
         for check in &mut checks {
-            if let Err(text) = (check.holds)(self) {
+            let looked_at = (check.holds)(self);
+            check.has_held |= looked_at.is_ok();
+            check.has_failed |= looked_at.is_err();
+            if let Err(text) = looked_at {
                 failed = Some((check.name.clone(), text));
                 break;
             }
@@ -169,6 +179,7 @@ impl Sim {
             seed: self.config.seed,
             at: Duration::from_nanos(self.now),
             events: self.trace.events(),
+            trace: self.trace.hash(),
             tape: self.choices.tape().map(Box::new),
         }
     }
