@@ -15,12 +15,24 @@
 //! assert_eq!(run(&mut replay), seen);
 //! ```
 
+mod details;
+mod lanes;
+mod priorities;
+mod source;
+
+use std::time::Duration;
+
 use dx_agents::rng::Rng;
-use rustc_hash::FxHashMap;
 
 use crate::explore::Cursor;
 use crate::number::{exp, ln};
-use crate::tape::{Choice, Event, Point, Tape, is_label};
+use crate::tape::{Event, Point, Tape};
+
+pub use self::details::Details;
+use self::lanes::Lanes;
+pub use self::priorities::Priorities;
+pub(crate) use self::source::Question;
+use self::source::Source;
 
 /// Answers all questions of a run, and records the answers if that is asked for.
 ///
@@ -30,57 +42,43 @@ use crate::tape::{Choice, Event, Point, Tape, is_label};
 pub struct Choices {
     source: Source,
     is_recording: bool,
-    asked: Counters,
-    occasions: Counters,
+    /// If the order of what is due is a choice: among what is due within this time.
+    window: Option<Duration>,
     made: u64,
-    /// What was answered, put into the order of a tape at the end: a run makes millions of choices.
-    answers: Vec<(Point, Choice)>,
+    asked: Lanes,
+    occasions: Lanes,
     events: Vec<(Point, Event)>,
 }
-
-/// The choices inside an event: they go away with it.
-#[derive(Debug)]
-pub struct Details<'a> {
-    source: &'a mut Source,
-    of: Point,
-    asked: Counters,
-    event: Event,
-}
-
-/// Where the answers come from.
-#[derive(Debug)]
-enum Source {
-    Seed(Rng),
-    Tape { tape: Tape, misfits: u64 },
-    Search(Cursor),
-}
-
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Question {
-    /// Any number below the bound.
-    Any,
-    /// Which one runs next: 0 is the one that would anyway.
-    Switch,
-    /// Whether something happens that need not.
-    Event { probability: f64 },
-}
-
-/// How many questions there were of each label. Only looked up in: it has no order.
-type Counters = FxHashMap<&'static str, u32>;
 
 impl Choices {
     /// Draws every answer from `seed`, and keeps none.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
-        Self::new(Source::Seed(Rng::stream(seed, CHOICES)), false)
+        Self::new(Source::Seed(Rng::stream(seed, CHOICES)), None)
     }
 
     /// Answers as the tape says, and 0 or no where it says nothing. An answer that is too large
     /// for what is asked now is cut to the largest.
     #[must_use]
     pub fn replayed(tape: &Tape) -> Self {
-        Self::new(Source::Tape { tape: tape.clone(), misfits: 0 }, true)
+        let source = Source::Tape { tape: tape.clone(), misfits: 0 };
+        let mut choices = Self::new(source, None);
+        choices.is_recording = true;
+        let window = choices.ask(WINDOW, WINDOWS, Question::Any);
+        choices.made = 0;
+        choices.window = match window {
+            0 => None,
+            micros => Some(Duration::from_micros(micros - 1)),
+        };
+        choices
+    }
+
+    /// Draws every answer from `seed`, but which of the things that are due within `window` comes
+    /// next: that is decided by priorities, which change now and then. The answers are recorded.
+    #[must_use]
+    pub fn prioritized(seed: u64, priorities: &Priorities) -> Self {
+        let rng = Rng::stream(seed, CHOICES);
+        Self::ordered(Source::Priorities(priorities.begin(rng)), Some(priorities.window))
     }
 
     /// Keeps every answer, for a tape. Those that are drawn are the same as without.
@@ -89,7 +87,7 @@ impl Choices {
     /// If there were answers already: a tape has all of them or is none.
     #[must_use]
     pub fn recording(mut self) -> Self {
-        assert!(self.made == 0, "{} answers were not recorded", self.made);
+        assert!(self.made == 0 || self.is_recording, "{} answers were not recorded", self.made);
         self.is_recording = true;
         self
     }
@@ -103,12 +101,45 @@ impl Choices {
         self.ask(label, bound, Question::Any)
     }
 
+    /// The same where there are too many answers to try them all, and it matters little which it
+    /// is: 0 in a systematic search, and where priorities decide.
+    ///
+    /// # Panics
+    /// As [`choose`](Self::choose).
+    #[inline]
+    pub fn choose_finely(&mut self, label: &'static str, bound: u64) -> u64 {
+        if self.window.is_some() { 0 } else { self.ask(label, bound, Question::Any) }
+    }
+
     /// Which of `bound` runs next; 0 is the one that goes on if nobody interferes. A search may
     /// bound how often it interferes.
     ///
     /// # Panics
     /// If `bound` is 0, or the label is not one word.
+    #[inline]
     pub fn switch(&mut self, label: &'static str, bound: u64) -> u64 {
+        self.switch_among(label, bound, |at| at)
+    }
+
+    /// The same of those whom `who` knows by numbers, to which priorities stick.
+    ///
+    /// # Panics
+    /// As [`switch`](Self::switch).
+    #[inline]
+    pub fn switch_among(
+        &mut self,
+        label: &'static str,
+        bound: u64,
+        who: impl Fn(u64) -> u64,
+    ) -> u64 {
+        if let Source::Priorities(ranks) = &mut self.source
+            && bound > 1
+        {
+            let value = ranks.highest(bound, who);
+            self.made += 1;
+            self.asked.file(label, bound, value);
+            return value;
+        }
         self.ask(label, bound, Question::Switch)
     }
 
@@ -118,12 +149,13 @@ impl Choices {
         from.get(self.choose(label, bound) as usize)
     }
 
-    /// A number in `[0, 1)`, in steps of 2^-24: too many answers for a search.
+    /// A number in `[0, 1)`, in steps of 2^-24: [finely](Self::choose_finely).
+    #[inline]
     pub fn unit(&mut self, label: &'static str) -> f64 {
-        self.choose(label, FINE) as f64 / FINE as f64
+        self.choose_finely(label, FINE) as f64 / FINE as f64
     }
 
-    /// A number between two, each power of ten as likely as the next. Too many for a search.
+    /// A number between two, each power of ten as likely as the next: [finely](Self::choose_finely).
     pub fn log_uniform(&mut self, label: &'static str, low: f64, high: f64) -> f64 {
         low * exp(ln(high / low) * self.unit(label))
     }
@@ -152,23 +184,17 @@ impl Choices {
             return None;
         }
         self.made += 1;
-        let point = next(&mut self.occasions, label);
-        if self.source.answer(None, &point, 2, Question::Event { probability }) == 0 {
+        let point = self.occasions.next(label);
+        let question = Question::Event { probability };
+        if self.source.answer(None, &point, 2, question) == 0 {
             return None;
         }
-        let mut details = Details {
-            source: &mut self.source,
-            of: point,
-            asked: Counters::default(),
-            event: Event::default(),
-        };
+        let mut details =
+            Details::new(&mut self.source, point, self.is_recording, self.window.is_some());
         let what = how(&mut details);
-        let Details { of, event, asked, .. } = details;
-        if let Source::Tape { tape, misfits } = &mut self.source {
-            *misfits += unused(tape.events()[&of].details.keys(), &asked);
-        }
+        let (point, event) = details.end();
         if self.is_recording {
-            self.events.push((of, event));
+            self.events.push((point, event));
         }
         Some(what)
     }
@@ -176,7 +202,7 @@ impl Choices {
     /// What was answered so far, if it was recorded.
     #[must_use]
     pub fn tape(&self) -> Option<Tape> {
-        self.is_recording.then(|| Tape::collect(self.answers.clone(), self.events.clone()))
+        self.is_recording.then(|| Tape::collect(self.asked.answers(), self.events.clone()))
     }
 
     /// How many choices were made, those of events not included.
@@ -191,103 +217,65 @@ impl Choices {
     pub fn misfits(&self) -> u64 {
         let Source::Tape { tape, misfits } = &self.source else { return 0 };
         misfits
-            + unused(tape.choices().keys(), &self.asked)
-            + unused(tape.events().keys(), &self.occasions)
+            + self.asked.unasked(tape.choices().keys())
+            + self.occasions.unasked(tape.events().keys())
     }
 
-    pub(crate) fn search(cursor: Cursor) -> Self {
-        Self::new(Source::Search(cursor), true)
+    /// If the order of what is due is a choice, and not a matter of delays that are drawn: among
+    /// what is due within this time of the first.
+    #[must_use]
+    pub fn window(&self) -> Option<Duration> {
+        self.window
+    }
+
+    pub(crate) fn search(cursor: Cursor, window: Option<Duration>) -> Self {
+        Self::ordered(Source::Search(cursor), window)
     }
 
     /// The tape and the cursor of a search.
     pub(crate) fn into_search(self) -> (Tape, Cursor) {
+        let tape = Tape::collect(self.asked.answers(), self.events);
         match self.source {
-            Source::Search(cursor) => (Tape::collect(self.answers, self.events), cursor),
-            Source::Seed(_) | Source::Tape { .. } => {
-                panic!("the run has put other choices in the place of those that it was given")
-            }
+            Source::Search(cursor) => (tape, cursor),
+            _ => panic!("the run has put other choices in the place of those that it was given"),
         }
     }
 
-    fn new(source: Source, is_recording: bool) -> Self {
-        let (asked, occasions) = (Counters::default(), Counters::default());
-        let (answers, events) = (Vec::new(), Vec::new());
-        Self { source, is_recording, made: 0, asked, occasions, answers, events }
+    fn ordered(source: Source, window: Option<Duration>) -> Self {
+        let mut choices = Self::new(source, window);
+        choices.is_recording = true;
+        if let Some(window) = window {
+            // So that the tape says in which way it is to be replayed.
+            let micros = u64::try_from(window.as_micros()).unwrap_or(u64::MAX);
+            choices.asked.file(WINDOW, WINDOWS, micros.min(WINDOWS - 2) + 1);
+        }
+        choices
     }
 
+    fn new(source: Source, window: Option<Duration>) -> Self {
+        let (asked, occasions) = (Lanes::default(), Lanes::default());
+        Self { source, is_recording: false, window, made: 0, asked, occasions, events: Vec::new() }
+    }
+
+    #[inline]
     fn ask(&mut self, label: &'static str, bound: u64, question: Question) -> u64 {
         assert!(bound > 0, "{label}: a choice of nothing");
         if bound == 1 {
             return 0;
         }
         self.made += 1;
-        if let (Source::Seed(rng), false) = (&mut self.source, self.is_recording) {
-            return rng.below(bound);
+        if let Source::Seed(rng) = &mut self.source {
+            let value = rng.below(bound);
+            if self.is_recording {
+                self.asked.file(label, bound, value);
+            }
+            return value;
         }
-        let point = next(&mut self.asked, label);
+        let point = self.asked.peek(label);
         let value = self.source.answer(None, &point, bound, question);
-        if value > 0 && self.is_recording {
-            self.answers.push((point, Choice { bound, value }));
-        }
+        self.asked.file(label, bound, value);
         value
     }
-}
-
-impl Details<'_> {
-    /// A number below `bound` (and 0 if that is all there is), that says how the event is.
-    ///
-    /// # Panics
-    /// If `bound` is 0, or the label is not one word.
-    pub fn choose(&mut self, label: &'static str, bound: u64) -> u64 {
-        assert!(bound > 0, "{label}: a choice of nothing");
-        if bound == 1 {
-            return 0;
-        }
-        let point = next(&mut self.asked, label);
-        let value = self.source.answer(Some(&self.of), &point, bound, Question::Any);
-        self.event.choose(point, Choice { bound, value });
-        value
-    }
-}
-
-impl Source {
-    fn answer(&mut self, of: Option<&Point>, point: &Point, bound: u64, what: Question) -> u64 {
-        match (self, what) {
-            (Self::Seed(rng), Question::Event { probability }) => {
-                u64::from(rng.unit() < probability)
-            }
-            (Self::Seed(rng), Question::Any | Question::Switch) => rng.below(bound),
-            (Self::Tape { tape, .. }, Question::Event { .. }) => {
-                u64::from(tape.events().contains_key(point))
-            }
-            (Self::Tape { tape, misfits }, Question::Any | Question::Switch) => {
-                let choices = match of {
-                    Some(event) => tape.events().get(event).map(|event| &event.details),
-                    None => Some(tape.choices()),
-                };
-                let value = choices.and_then(|choices| choices.get(point)).map_or(0, |c| c.value);
-                *misfits += u64::from(value >= bound);
-                value.min(bound - 1)
-            }
-            (Self::Search(cursor), what) => cursor.answer(point, bound, what),
-        }
-    }
-}
-
-/// How many of `points` were never asked for.
-fn unused<'a>(points: impl Iterator<Item = &'a Point>, asked: &Counters) -> u64 {
-    let count = |point: &Point| asked.get(point.label.as_ref()).copied().unwrap_or(0);
-    points.filter(|point| point.at >= count(point)).count() as u64
-}
-
-fn next(counters: &mut Counters, label: &'static str) -> Point {
-    let count = counters.entry(label).or_insert_with(|| {
-        assert!(is_label(label), "the label {label:?} is not one word");
-        0
-    });
-    let at = *count;
-    *count = count.checked_add(1).expect("a run has fewer than 2^32 choices of a label");
-    Point { label: label.into(), at }
 }
 
 /// Sets the choices apart from the agents' own random numbers, which have the same seed.
@@ -295,3 +283,8 @@ const CHOICES: u64 = 0x0063_686f_6963_6573;
 
 /// The steps in which a fraction is drawn.
 const FINE: u64 = 1 << 24;
+
+/// The choice by which a tape says that the order of what is due was a choice: 0 if not, else the
+/// window in microseconds, plus 1.
+const WINDOW: &str = "window";
+const WINDOWS: u64 = 1 << 32;

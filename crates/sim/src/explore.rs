@@ -20,6 +20,7 @@
 //! ```
 
 use std::fmt;
+use std::time::Duration;
 
 use thiserror::Error;
 
@@ -138,6 +139,19 @@ pub fn explore(
     bounds: &Bounds,
     mut run: impl FnMut(&mut Choices) -> Outcome,
 ) -> Result<Search, NotRepeatable> {
+    explore_worlds(bounds, None, |mut choices| {
+        let outcome = run(&mut choices);
+        (choices, outcome)
+    })
+}
+
+/// The same where the choices are given away and come back, and those of the order in which things
+/// happen may be among them.
+pub(crate) fn explore_worlds(
+    bounds: &Bounds,
+    window: Option<Duration>,
+    mut run: impl FnMut(Choices) -> (Choices, Outcome),
+) -> Result<Search, NotRepeatable> {
     let mut search = Search {
         runs: 0,
         choices: 0,
@@ -147,8 +161,7 @@ pub fn explore(
     };
     let mut cursor = Cursor::new(bounds);
     while search.runs < bounds.runs {
-        let mut choices = Choices::search(cursor);
-        let outcome = run(&mut choices);
+        let (choices, outcome) = run(Choices::search(cursor, window));
         let tape;
         (tape, cursor) = choices.into_search();
         search.runs += 1;

@@ -72,6 +72,7 @@ mod mailbox;
 mod network;
 mod node;
 mod number;
+mod order;
 pub mod plan;
 pub mod port;
 pub mod progress;

@@ -176,7 +176,7 @@ impl Mailbox {
             return Some(Next::Event(Event::Refused(self.refusals.remove(0))));
         }
         let both = !self.system.is_empty() && !self.messages.is_empty();
-        let overtakes = both && choices.choose("overtake", OVERTAKES) == OVERTAKES - 1;
+        let overtakes = both && choices.choose_finely("overtake", OVERTAKES) == OVERTAKES - 1;
         if !overtakes && let Some(event) = self.system.pop_front() {
             return Some(Next::Event(event));
         }

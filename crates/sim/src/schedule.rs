@@ -137,9 +137,21 @@ pub struct Schedule {
 
 /// Time, tie and sequence in one number: the smallest is next.
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+pub struct Entry {
     key: u128,
     due: Due,
+}
+
+impl Entry {
+    /// When.
+    pub fn at(self) -> u64 {
+        (self.key >> 64) as u64
+    }
+
+    /// What.
+    pub fn due(self) -> Due {
+        self.due
+    }
 }
 
 /// Possible ties at one instant. More would not be more orders that matter.
@@ -150,7 +162,7 @@ impl Schedule {
     /// Adds something, in a random order with what else is due then.
     #[inline]
     pub fn add(&mut self, at: u64, due: Due, choices: &mut Choices) {
-        let tie = 1 + choices.choose("tie", u64::from(TIES)) as u32;
+        let tie = 1 + choices.choose_finely("tie", u64::from(TIES)) as u32;
         self.push(at, tie, due);
     }
 
@@ -170,13 +182,23 @@ impl Schedule {
     /// Takes out what is next, with its time.
     #[inline]
     pub fn next(&mut self) -> Option<(u64, Due)> {
-        self.heap.pop().map(|entry| ((entry.key >> 64) as u64, entry.due))
+        self.heap.pop().map(|entry| (entry.at(), entry.due))
+    }
+
+    /// The same, to be [put back](Self::put_back) perhaps.
+    pub fn take(&mut self) -> Option<Entry> {
+        self.heap.pop()
+    }
+
+    /// Puts back what was taken: it keeps its place.
+    pub fn put_back(&mut self, taken: impl IntoIterator<Item = Entry>) {
+        self.heap.extend(taken);
     }
 
     /// When that is.
     #[inline]
     pub fn next_at(&self) -> Option<u64> {
-        self.heap.peek().map(|entry| (entry.key >> 64) as u64)
+        self.heap.peek().map(|entry| entry.at())
     }
 
     /// One of them is not needed any more. True if it is time to [clean](Self::clean).

@@ -205,7 +205,7 @@ impl Sim {
     fn schedule_boots(&mut self) {
         for node in 0..self.nodes.len() as u32 {
             let spread = u64::try_from(self.config.boot.as_nanos()).unwrap_or(u64::MAX);
-            let at = (self.choices.choose("boot", 1 << 10) * spread) >> 10;
+            let at = (self.choices.choose_finely("boot", 1 << 10) * spread) >> 10;
             let due = Due::Node { node, life: self.nodes[node as usize].life, what: NodeDue::Boot };
             self.schedule.add(at, due, &mut self.choices);
         }

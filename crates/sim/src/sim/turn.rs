@@ -11,6 +11,7 @@ use dx_agents::{AskError, Down};
 use super::{NOBODY, Sim};
 use crate::mailbox::Next;
 use crate::node::CrashPoint;
+use crate::order::AGENT;
 use crate::resident::Resident;
 use crate::schedule::Due;
 use crate::trace::{Happened, What};
@@ -59,7 +60,9 @@ impl Sim {
             node.idle_cores += 1;
             return;
         }
-        let at = self.choices.switch("next", node.ready.len() as u64) as usize;
+        let (count, ready) = (node.ready.len() as u64, &node.ready);
+        let who = |at: u64| u64::from(ready[at as usize]) | AGENT;
+        let at = self.choices.switch_among("next", count, who) as usize;
         let slot = node.ready.swap_remove_front(at).expect("it was chosen from those there are");
         let took = self.turn(slot);
         let node = &self.nodes[place as usize];
