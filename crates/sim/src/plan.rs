@@ -3,16 +3,22 @@
 //! Not every run has every kind of fault. Each draws its own mix, and how often and how long, over
 //! several powers of ten: a run with nothing but rare pauses finds what one with everything at
 //! once hides (Groce et al., "Swarm testing", ISSTA 2012).
+//!
+//! The time is divided into slots that do not depend on the mix, and whether a slot has a fault is
+//! an [event](Choices::event) of its own, with all that says how it is: so each can be left out of
+//! a tape, and the others stay what they are and when they are.
+
+mod fault;
 
 use std::time::Duration;
 
 use dx_agents::NodeId;
 use serde::{Deserialize, Serialize};
 
+use self::fault::Fault;
 use crate::choices::Choices;
 use crate::delay::Delay;
 use crate::failure::Failure;
-use crate::node::CrashPoint;
 use crate::number::whole;
 use crate::schedule::{Act, Due};
 use crate::sim::{CLIENTS, Sim};
@@ -91,13 +97,35 @@ pub struct FaultPlan {
     pub loss: f64,
 }
 
+/// Slots of a plan, in each of which there is a fault or none. As short as the shortest mean time
+/// between two faults that a [mix](FaultPlan::swarm) has.
+pub const SLOTS: u32 = 1000;
+
+/// Slots of a plan where the order of what is due is a choice: few enough to try them all.
+pub const FEW_SLOTS: u32 = 4;
+
+/// What is planned, and how far it has come.
+#[derive(Debug, Default)]
+pub(crate) struct Storm {
+    /// Which plan it is: what is due of an earlier one does not count.
+    turn: u32,
+    /// When it began.
+    from: u64,
+    /// How long a slot is, in nanoseconds.
+    slot: u64,
+    faults: Vec<Fault>,
+}
+
 impl FaultPlan {
     /// A mix of faults drawn from `choices`, for a run that lasts so long. At most `most_down`
     /// nodes are down at once.
     pub fn swarm(choices: &mut Choices, lasts: Duration, most_down: usize) -> Self {
+        if choices.window().is_some() {
+            return Self::every_kind(lasts, most_down);
+        }
         let kinds =
             FaultKind::ALL.into_iter().filter(|_| choices.choose("kind-enabled", 2) == 1).collect();
-        let (short, long) = (lasts.as_secs_f64() / 1000.0, lasts.as_secs_f64() / 4.0);
+        let (short, long) = (lasts.as_secs_f64() / f64::from(SLOTS), lasts.as_secs_f64() / 4.0);
         let seconds = |seconds: f64| Duration::from_nanos(whole(seconds * 1e9));
         let every = seconds(choices.log_uniform("fault-every", short, long));
         let mended_after = seconds(choices.log_uniform("mended-after", short, long));
@@ -109,6 +137,28 @@ impl FaultPlan {
             0.0
         };
         Self { lasts, kinds, every, mended_after, most_down, delay, loss }
+    }
+
+    /// All kinds, as often as not in each of [`FEW_SLOTS`]: what a systematic search begins with, and
+    /// whoever wants to know more than a search can try names the kinds.
+    fn every_kind(lasts: Duration, most_down: usize) -> Self {
+        let slot = lasts / FEW_SLOTS;
+        Self {
+            lasts,
+            kinds: FaultKind::ALL.to_vec(),
+            every: 2 * slot,
+            mended_after: slot,
+            most_down,
+            delay: crate::config::Network::default().delay,
+            loss: 0.0,
+        }
+    }
+
+    /// The length of a slot, in nanoseconds.
+    fn slot(&self, slots: u32) -> u64 {
+        // A plan that is longer than any mix is has more slots, not longer ones.
+        let slot = (self.lasts / slots).min(self.every).max(Duration::from_micros(1));
+        u64::try_from(slot.as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
@@ -131,13 +181,17 @@ impl Sim {
         self.config.network.delay = plan.delay;
         self.config.network.loss = plan.loss;
         self.faults_until = self.after(plan.lasts);
+        let slots = if self.choices.window().is_some() { FEW_SLOTS } else { SLOTS };
+        let (turn, from, slot) = (self.storm.turn + 1, self.now, plan.slot(slots));
+        self.storm = Storm { turn, from, slot, faults: Vec::new() };
         self.plan = Some(plan);
-        self.schedule_fault();
+        self.act_at(from, Act::Slot { turn, number: 0 });
     }
 
     /// Nothing goes wrong any more: all is mended, and all nodes are up or about to be.
     pub fn heal(&mut self) {
         self.plan = None;
+        self.storm.turn += 1;
         self.config.network.delay = crate::config::Network::default().delay;
         self.config.network.loss = 0.0;
         self.mend_all();
@@ -159,30 +213,38 @@ impl Sim {
         counted.filter(|(_, count)| *count > 0).collect()
     }
 
-    fn schedule_fault(&mut self) {
-        let Some(plan) = &self.plan else { return };
-        if plan.kinds.is_empty() {
-            return;
-        }
-        let gap = Delay::Exponential { least: Duration::ZERO, mean: plan.every };
-        let after = gap.draw(&mut self.choices);
-        let at = self.after(after);
-        if at < self.faults_until {
-            self.schedule.add(at, Due::Fault(Act::Next), &mut self.choices);
+    pub(crate) fn fault_due(&mut self, act: Act) {
+        match act {
+            Act::Slot { turn, number } if turn == self.storm.turn => self.open_slot(number),
+            Act::Inject { turn, fault } if turn == self.storm.turn => self.inject(fault),
+            Act::Slot { .. } | Act::Inject { .. } => {}
+            Act::MendAll => self.mend_all(),
+            Act::PutRight(place) => self.put_right(place),
         }
     }
 
-    pub(crate) fn fault_due(&mut self, act: Act) {
-        match act {
-            Act::Next => {
-                let kinds = self.plan.as_ref().map(|plan| plan.kinds.clone()).unwrap_or_default();
-                if let Some(kind) = self.choices.pick("fault", &kinds).copied() {
-                    self.inject(kind);
-                    self.schedule_fault();
-                }
+    /// A slot begins: perhaps there is a fault in it.
+    fn open_slot(&mut self, number: u32) {
+        let Some(plan) = &self.plan else { return };
+        let Storm { turn, from, slot, .. } = self.storm;
+        let begins = from.saturating_add(slot.saturating_mul(u64::from(number)));
+        let every = plan.every.as_nanos() as f64;
+        let likely = if plan.kinds.is_empty() { 0.0 } else { slot as f64 / every.max(1.0) };
+        // Asked also where it cannot be: what a tape has of later slots keeps its number.
+        let likely = likely.clamp(f64::MIN_POSITIVE, 1.0);
+        let nodes: Vec<NodeId> = self.nodes.iter().map(|node| node.id).collect();
+        let fault = self.choices.event("fault", likely, |how| Fault::draw(how, plan, slot, &nodes));
+        if let Some(fault) = fault {
+            let at = begins.saturating_add(fault.offset);
+            self.storm.faults.push(fault);
+            let fault = self.storm.faults.len() as u32 - 1;
+            if at < self.faults_until {
+                self.act_at(at, Act::Inject { turn, fault });
             }
-            Act::MendAll => self.mend_all(),
-            Act::PutRight(place) => self.put_right(place),
+        }
+        let next = begins.saturating_add(slot);
+        if next < self.faults_until {
+            self.act_at(next, Act::Slot { turn, number: number + 1 });
         }
     }
 
@@ -195,69 +257,8 @@ impl Sim {
         node.disk.heal();
     }
 
-    fn inject(&mut self, kind: FaultKind) {
-        let mended_after = self.plan.as_ref().map_or(Duration::ZERO, |plan| plan.mended_after);
-        let lasts = Delay::Exponential { least: Duration::ZERO, mean: mended_after };
-        let lasts = lasts.draw(&mut self.choices);
-        let servers = self.servers();
-        let (Some(&one), Some(&other)) =
-            (self.choices.pick("one", &servers), self.choices.pick("other", &servers))
-        else {
-            return;
-        };
-        if !self.may_fall(kind) {
-            return;
-        }
-        self.faults[kind as usize] += 1;
-        match kind {
-            FaultKind::Crash => {
-                let point = self.crash_point();
-                match point {
-                    Some(point) => self.crash_node_at(one, point),
-                    None => self.crash_node(one),
-                }
-                self.restart_later(one, lasts);
-            }
-            FaultKind::Pause => self.pause_node(one, lasts),
-            FaultKind::Suspend => self.suspend_node(one, lasts),
-            FaultKind::Partition | FaultKind::Bridge => self.divide(kind, lasts),
-            FaultKind::OneWay => {
-                self.cut(one, other);
-                self.act_later(Act::MendAll, lasts);
-            }
-            FaultKind::Clog => self.clog(one, other, lasts),
-            FaultKind::SessionLoss => self.lose_session(one, other),
-            FaultKind::Slow => {
-                let times = whole(self.choices.log_uniform("slowness", 2.0, 10_000.0)) as u32;
-                self.slow_node(one, times);
-                self.put_right_later(one, lasts);
-            }
-            FaultKind::Drift => {
-                // Up to a fifth: much more than a quartz, and what a virtual machine can do.
-                let ppm = (self.choices.choose("drift", 400_001) as u32).cast_signed() - 200_000;
-                self.drift_clock(one, ppm);
-                self.put_right_later(one, lasts);
-            }
-            FaultKind::DiskFull => {
-                let left = self.choices.choose("room-left", 4096) as usize;
-                self.fill_disk(one, left);
-                self.put_right_later(one, lasts);
-            }
-            FaultKind::DiskFailure => {
-                self.fail_next_sync(one);
-                self.restart_later(one, lasts);
-            }
-        }
-    }
-
-    /// The nodes of the deployment.
-    fn servers(&self) -> Vec<NodeId> {
-        let ids = self.nodes.iter().map(|node| node.id);
-        ids.filter(|id| id.0 < CLIENTS).collect()
-    }
-
     /// Whether one more node may be taken away.
-    fn may_fall(&self, kind: FaultKind) -> bool {
+    pub(crate) fn may_fall(&self, kind: FaultKind) -> bool {
         use FaultKind::{Crash, DiskFailure, Pause, Suspend};
         let most = self.plan.as_ref().map_or(0, |plan| plan.most_down);
         let servers = self.nodes.iter().filter(|node| node.id.0 < CLIENTS);
@@ -265,35 +266,7 @@ impl Sim {
         !matches!(kind, Crash | Pause | Suspend | DiskFailure) || down < most
     }
 
-    /// `None`: at once.
-    fn crash_point(&mut self) -> Option<CrashPoint> {
-        Some(match self.choices.choose("crash-point", 6) {
-            0 => return None,
-            1 => CrashPoint::BeforeHandler,
-            2 => CrashPoint::AfterHandler,
-            3 => CrashPoint::AfterEffects(self.choices.choose("effects", 4) as u32),
-            4 => CrashPoint::BeforeSync,
-            _ => CrashPoint::AfterSync,
-        })
-    }
-
-    /// Two groups; where there is a bridge, the first node belongs to both.
-    fn divide(&mut self, kind: FaultKind, lasts: Duration) {
-        let nodes: Vec<NodeId> = self.nodes.iter().map(|node| node.id).collect();
-        let mut groups = [Vec::new(), Vec::new()];
-        for node in nodes {
-            groups[self.choices.choose("group", 2) as usize].push(node);
-        }
-        if kind == FaultKind::Bridge
-            && let Some(bridge) = groups[0].first().copied()
-        {
-            groups[1].push(bridge);
-        }
-        self.partition(&[&groups[0], &groups[1]]);
-        self.act_later(Act::MendAll, lasts);
-    }
-
-    fn restart_later(&mut self, node: NodeId, lasts: Duration) {
+    pub(crate) fn restart_later(&mut self, node: NodeId, lasts: Duration) {
         self.revive_at.insert(self.node_places[&node], lasts);
         let place = self.node_places[&node];
         if !self.nodes[place as usize].is_up() {
@@ -309,12 +282,15 @@ impl Sim {
         }
     }
 
-    fn put_right_later(&mut self, node: NodeId, lasts: Duration) {
+    pub(crate) fn put_right_later(&mut self, node: NodeId, lasts: Duration) {
         self.act_later(Act::PutRight(self.node_places[&node]), lasts);
     }
 
-    fn act_later(&mut self, act: Act, lasts: Duration) {
-        let at = self.after(lasts);
+    pub(crate) fn act_later(&mut self, act: Act, lasts: Duration) {
+        self.act_at(self.after(lasts), act);
+    }
+
+    fn act_at(&mut self, at: u64, act: Act) {
         self.schedule.add(at, Due::Fault(act), &mut self.choices);
     }
 }

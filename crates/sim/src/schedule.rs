@@ -95,8 +95,20 @@ pub enum Due {
 /// What the plan of faults has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// The next fault.
-    Next,
+    /// A slot of the plan begins.
+    Slot {
+        /// Which plan.
+        turn: u32,
+        /// Which slot of it.
+        number: u32,
+    },
+    /// A fault comes.
+    Inject {
+        /// Which plan.
+        turn: u32,
+        /// Which fault of it.
+        fault: u32,
+    },
     /// All ways of the network are mended.
     MendAll,
     /// A node is as it was.

@@ -26,7 +26,7 @@ use crate::disk::Damage;
 use crate::failure::Failure;
 use crate::network::Links;
 use crate::node::Node;
-use crate::plan::{FaultKind, FaultPlan};
+use crate::plan::{FaultKind, FaultPlan, Storm};
 use crate::port::Inlet;
 use crate::resident::{Plan, Resident};
 use crate::schedule::{Due, NodeDue, Schedule};
@@ -64,6 +64,7 @@ pub struct Sim {
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) damage: Damage,
     pub(crate) plan: Option<FaultPlan>,
+    pub(crate) storm: Storm,
     pub(crate) faults_until: u64,
     pub(crate) faults: [u64; FaultKind::ALL.len()],
     /// Nodes that crash on purpose and when, after that, they come back.
@@ -149,6 +150,7 @@ impl Sim {
             failure: None,
             damage: Damage::default(),
             plan: None,
+            storm: Storm::default(),
             faults_until: 0,
             faults: [0; FaultKind::ALL.len()],
             revive_at: BTreeMap::new(),
@@ -172,6 +174,27 @@ impl Sim {
     #[must_use]
     pub fn choices(&self) -> &Choices {
         &self.choices
+    }
+
+    /// Where a scenario asks what it leaves open, so that it is recorded, shrunk and searched with all
+    /// the rest. Operations of clients are best [events](Choices::event): shrinking leaves out those
+    /// that the failure does not need, and the others stay what they are.
+    ///
+    /// ```
+    /// # fn play(sim: &mut dx_sim::Sim, port: dx_sim::Port) {
+    /// for _ in 0..20 {
+    ///     let to = sim.choices_mut().event("transfer", 0.5, |how| how.choose("account", 3));
+    ///     if let Some(account) = to {
+    ///         // sim.send(port, ..) to that account
+    ///     }
+    ///     // sim.run_for(..): the time between two operations is the same whether they happen
+    /// }
+    /// # }
+    /// ```
+    /// The size of the world can be a choice too, if it is asked in `make` before the world is made:
+    /// `let nodes = 3 + choices.choose("more-nodes", 3)`.
+    pub fn choices_mut(&mut self) -> &mut Choices {
+        &mut self.choices
     }
 
     /// What happened so far.
