@@ -50,8 +50,8 @@
 //! ```
 //!
 //! Start with [`mesh::Mesh`], [`mesh::PeerEvent`] and [`lane::LaneConfig`]. To drive the protocol
-//! yourself, in a simulator or over pipes of your own, read [`session`]; it and the codec are all
-//! that is left without features. To add a transport, read [`transport`].
+//! yourself, in a simulator or over pipes of your own, read [`session`] and [`linking`]; they and the
+//! codec are all that is left without features. To add a transport, read [`transport`].
 
 pub mod address;
 pub mod batch;
@@ -66,6 +66,7 @@ pub mod id;
 pub mod identity;
 pub mod lane;
 pub mod limits;
+pub mod linking;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 pub mod outbox;

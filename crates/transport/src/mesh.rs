@@ -19,15 +19,12 @@
 //! the application to know.
 
 mod acceptor;
-mod arbiter;
 mod arriving;
 mod attempt;
-mod backoff;
 mod clock;
 mod config;
 mod converse;
 mod datagrams;
-mod dialer;
 mod drain;
 mod error;
 mod event;
@@ -51,13 +48,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub use self::config::{Bounds, Dialing, MeshConfig};
+pub use self::config::{Bounds, MeshConfig};
 pub use self::drain::{DrainReport, Unfinished};
 pub use self::error::{AddPeerError, StartError};
 pub use self::event::{DownReason, LinkError, PeerEvent};
 pub use self::peer::{DatagramError, Peer, Progress, SendError};
 pub use self::runtime::Io;
 pub use self::status::{HandshakeStatus, LaneStatus, MeshStatus, PeerState, PeerStatus};
+pub use crate::linking::Dialing;
 
 use self::shared::Shared;
 use self::start::Started;

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::handshake::{Handshake, RejectCode, Step};
 use crate::hello::Hello;
 use crate::id::{NodeId, SessionNonce};
-use crate::mesh::arbiter::{Dialer, Verdict, arbitrate};
+use crate::linking::{DialedBy, Verdict, arbitrate};
 use crate::mesh::arriving::Arriving;
 use crate::mesh::attempt::Candidate;
 use crate::mesh::converse::{self, reject};
@@ -170,7 +170,7 @@ impl Seat {
         match mesh.peer(hello.node) {
             Some(peer) => {
                 let session = lock(&peer.session);
-                match arbitrate(&mesh.situation(&peer, &session, hello, Dialer::Peer)) {
+                match arbitrate(&mesh.situation(&peer, &session, hello, DialedBy::Peer)) {
                     Verdict::Duplicate => return Err(RejectCode::Duplicate),
                     Verdict::Stale { .. } => return Err(RejectCode::StaleIncarnation),
                     Verdict::Accept | Verdict::Restarted { .. } => {}
@@ -203,7 +203,7 @@ impl Seat {
         let mut candidate = Some(Candidate {
             link,
             hello,
-            dialer: Dialer::Peer,
+            dialer: DialedBy::Peer,
             transport: caller.transport,
             address: caller.address.clone(),
             nonce: self.nonce,

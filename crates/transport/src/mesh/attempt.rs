@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use crate::handshake::{Handshake, Step};
 use crate::hello::Hello;
 use crate::id::{NodeId, SessionNonce};
-use crate::mesh::arbiter::Dialer;
+use crate::linking::DialedBy;
 use crate::mesh::arriving::Arriving;
 use crate::mesh::converse;
 use crate::mesh::event::LinkError;
@@ -19,7 +19,7 @@ use crate::transport::{DialError, Link};
 pub(crate) struct Candidate {
     pub link: Box<dyn Link>,
     pub hello: Hello,
-    pub dialer: Dialer,
+    pub dialer: DialedBy,
     pub transport: &'static str,
     pub address: String,
     /// The nonce that this side's hello named.
@@ -91,7 +91,7 @@ async fn greet(
             return Ok(Candidate {
                 link,
                 hello,
-                dialer: Dialer::Us,
+                dialer: DialedBy::Us,
                 transport: target.transport.name(),
                 address: target.address.to_string(),
                 nonce,

@@ -212,7 +212,7 @@ mod tests {
     use crate::hello::{Hello, LaneOffer};
     use crate::id::{Incarnation, NodeId, SessionNonce};
     use crate::lane::LaneConfig;
-    use crate::mesh::arbiter::Dialer;
+    use crate::linking::DialedBy;
     use crate::outbox::Outbox;
     use crate::session::{CloseCode, SessionConfig, Signal, Timing};
     use crate::transport::PeerProof;
@@ -305,7 +305,7 @@ mod tests {
         let candidate = Candidate {
             link: Box::new(Scripted(script.clone())),
             hello: hello(2),
-            dialer: Dialer::Us,
+            dialer: DialedBy::Us,
             transport: "scripted",
             address: String::new(),
             nonce: SessionNonce(1),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::address::Address;
 use crate::id::{Incarnation, NodeId};
 use crate::lane::{Lane, LaneConfig, LaneSet};
-use crate::mesh::arbiter::Dialer;
+use crate::linking::DialedBy;
 use crate::mesh::attempt::Candidate;
 use crate::mesh::drain::Farewell;
 use crate::mesh::event::{Events, PeerEvent};
@@ -238,7 +238,7 @@ pub(crate) struct View {
     pub incarnation: Option<Incarnation>,
     pub transport: Option<&'static str>,
     /// Who dialed the link in use, and when it was attached.
-    pub rival: Option<(Dialer, Instant)>,
+    pub rival: Option<(DialedBy, Instant)>,
     pub max_datagram: Option<usize>,
     pub path: LinkStats,
     pub links: u64,

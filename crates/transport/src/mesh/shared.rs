@@ -14,7 +14,7 @@ use crate::handshake::Auth;
 use crate::hello::{Hello, LaneOffer};
 use crate::id::{NodeId, SessionNonce};
 use crate::lane::LaneConfig;
-use crate::mesh::arbiter::{Dialer, Situation};
+use crate::linking::{CROSSING, DialedBy, Situation};
 use crate::mesh::clock::Clock;
 use crate::mesh::config::MeshConfig;
 use crate::mesh::datagrams::Datagrams;
@@ -76,10 +76,6 @@ struct Strangers {
 
 /// How long the same reason is no news again.
 const STRANGERS_MEMORY: Duration = Duration::from_mins(10);
-
-/// How long after a link came up the peer may still be dialing without knowing of it: longer than
-/// any handshake takes from its last packet on.
-const CROSSING: Duration = Duration::from_secs(1);
 
 impl Strangers {
     fn is_news(&mut self, now: Instant, address: &str, error: &LinkError) -> bool {
@@ -246,7 +242,7 @@ impl Shared {
         peer: &PeerShared,
         session: &Session,
         hello: &Hello,
-        dialer: Dialer,
+        dialer: DialedBy,
     ) -> Situation {
         let is_quiet = self.is_quiet(session);
         let is_young = |since| self.clock.now().since(since) < CROSSING;

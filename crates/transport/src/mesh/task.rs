@@ -19,8 +19,8 @@ use tokio::time::Sleep;
 
 use crate::id::SessionNonce;
 use crate::lane::Lane;
+use crate::linking::{Dialer, Outcome};
 use crate::mesh::attempt::Attempt;
-use crate::mesh::dialer::{Dialer, Outcome};
 use crate::mesh::event::{DownReason, Reported};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::peer::{Orders, PeerShared, Target};

@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 use super::PeerTask;
+use crate::linking::Outcome;
 use crate::mesh::converse::LAST_WORDS;
-use crate::mesh::dialer::Outcome;
 use crate::mesh::drain::Farewell;
 use crate::mesh::waiters::lock;
 use crate::session::{CloseCode, Session};

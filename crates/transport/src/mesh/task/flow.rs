@@ -9,8 +9,8 @@ use bytes::Bytes;
 use tokio::task::JoinSet;
 
 use super::{PeerTask, fresh_nonce};
+use crate::linking::Outcome;
 use crate::mesh::converse;
-use crate::mesh::dialer::Outcome;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::Broken;
 use crate::mesh::waiters::lock;

@@ -10,10 +10,9 @@ use tokio::task::JoinSet;
 use super::PeerTask;
 use crate::handshake::RejectCode;
 use crate::id::Incarnation;
-use crate::mesh::arbiter::{self, Verdict, arbitrate};
+use crate::linking::{Decision, DialedBy, Outcome, decide};
 use crate::mesh::attempt::{self, Attempt, Candidate};
 use crate::mesh::converse;
-use crate::mesh::dialer::Outcome;
 use crate::mesh::event::{DownReason, LinkError, PeerEvent};
 use crate::mesh::live_link::LiveLink;
 use crate::mesh::status::PeerState;
@@ -114,34 +113,28 @@ impl PeerTask {
     /// Decides about a link whose handshake is done.
     pub(super) fn consider(&mut self, new: Candidate, now: Instant, session: &mut Session) {
         let situation = self.mesh.situation(&self.peer, session, &new.hello, new.dialer);
-        match arbitrate(&situation) {
+        match decide(&situation, session, new.nonce, &new.hello) {
             _ if !self.ending.needs_link() => self.turn_away(new, RejectCode::Draining),
             _ if self.shunned_until.is_some_and(|until| now < until) => {
                 self.turn_away(new, RejectCode::Busy);
             }
-            Verdict::Duplicate => self.turn_away(new, RejectCode::Duplicate),
-            Verdict::Stale { .. } => self.turn_away(new, RejectCode::StaleIncarnation),
-            // The session that the handshake spoke of is over. The next one names the new one.
-            _ if new.nonce != session.nonce() => self.turn_away(new, RejectCode::Duplicate),
-            // One side knows of the end of a session and the other does not, or this handshake is
-            // older than the session: with a fresh nonce the next one cannot be mistaken.
-            Verdict::Accept if session.is_bound_to_other(&new.hello) => {
+            Decision::TurnAway(code) => self.turn_away(new, code),
+            Decision::EndSession => {
                 self.end_session(now, session, CloseCode::SessionEnded);
                 self.turn_away(new, RejectCode::Duplicate);
             }
-            Verdict::Accept => self.attach(new, None, now, session),
-            Verdict::Restarted { old } => self.attach(new, Some(old), now, session),
+            Decision::Attach(restarted) => self.attach(new, restarted, now, session),
         }
     }
 
     fn turn_away(&mut self, new: Candidate, code: RejectCode) {
         while self.leaving.try_join_next().is_some() {}
         match new.dialer {
-            arbiter::Dialer::Peer => drop(self.leaving.spawn(converse::reject(new.link, code))),
-            arbiter::Dialer::Us if self.live.is_none() => {
+            DialedBy::Peer => drop(self.leaving.spawn(converse::reject(new.link, code))),
+            DialedBy::Us if self.live.is_none() => {
                 self.dialer.lost_tie(self.mesh.clock.now(), fastrand::f64());
             }
-            arbiter::Dialer::Us => self.dialer.discarded(),
+            DialedBy::Us => self.dialer.discarded(),
         }
     }
 
@@ -184,9 +177,9 @@ impl PeerTask {
     /// There is a link: nothing more is dialed. But where the peer's link came first and this node
     /// is the greater, an attempt that is under way goes on. The peer may have accepted it
     /// already and given up its own for it, so that to give up both would leave none.
-    fn settle_dialing(&mut self, winner: arbiter::Dialer) {
+    fn settle_dialing(&mut self, winner: DialedBy) {
         let is_smaller = self.mesh.config.node < self.peer.node;
-        if winner == arbiter::Dialer::Us || is_smaller {
+        if winner == DialedBy::Us || is_smaller {
             self.attempts = JoinSet::new();
         }
         self.dialer.attached(winner);

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use crate::mesh::arbiter::Dialer as LinkDialer;
-use crate::mesh::backoff::Backoff;
-use crate::mesh::config::Dialing;
+use crate::linking::arbiter::DialedBy;
+use crate::linking::backoff::Backoff;
+use crate::linking::dialing::Dialing;
 use crate::time::Instant;
 
 /// How a link ended, as far as dialing again is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub enum Outcome {
     /// It carried frames, and broke.
     Broke,
     /// The peer has another one in its place, which should be here soon.
@@ -23,7 +23,7 @@ pub(crate) enum Outcome {
 
 /// The dialing side of one peer.
 #[derive(Debug)]
-pub(crate) struct Dialer {
+pub struct Dialer {
     config: Dialing,
     backoff: Backoff,
     /// The greater node dials at once; the smaller gives it time to.
@@ -44,7 +44,8 @@ pub(crate) struct Dialer {
 
 impl Dialer {
     /// `yields` for the smaller of the two nodes.
-    pub(crate) fn new(config: Dialing, yields: bool) -> Self {
+    #[must_use]
+    pub fn new(config: Dialing, yields: bool) -> Self {
         let backoff = Backoff::new(config.backoff_min, config.backoff_max);
         Self {
             config,
@@ -61,7 +62,7 @@ impl Dialer {
     }
 
     /// The peer now has this many addresses: starts over with the first of them.
-    pub(crate) fn readdress(&mut self, now: Instant, addresses: usize, random: f64) {
+    pub fn readdress(&mut self, now: Instant, addresses: usize, random: f64) {
         self.addresses = addresses;
         self.next = 0;
         self.backoff.reset();
@@ -69,28 +70,31 @@ impl Dialer {
     }
 
     /// Whether nothing is being tried, nor will be.
-    pub(crate) fn is_idle(&self) -> bool {
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
         self.due.is_none() && self.pending == 0
     }
 
     /// When [`Self::start`] has something to do, if no link comes up before.
-    pub(crate) fn due(&self) -> Option<Instant> {
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
         self.due
     }
 
     /// Whether the peer is the one that should dial.
-    pub(crate) fn yields(&self) -> bool {
+    #[must_use]
+    pub fn yields(&self) -> bool {
         self.yields && !self.dialed_last
     }
 
     /// Gives the peer some more time.
-    pub(crate) fn postpone(&mut self, now: Instant, random: f64) {
+    pub fn postpone(&mut self, now: Instant, random: f64) {
         let until = now + self.patience(random);
         self.due = self.due.map(|due| due.max(until));
     }
 
     /// The address to dial now, if one is due.
-    pub(crate) fn start(&mut self, now: Instant) -> Option<usize> {
+    pub fn start(&mut self, now: Instant) -> Option<usize> {
         if self.due.is_none_or(|due| due > now) || self.untried == 0 {
             return None;
         }
@@ -104,7 +108,7 @@ impl Dialer {
 
     /// An attempt failed; `is_refusal` if nobody listens there. Returns whether that was the last
     /// word of a round in which every address refused: then the peer is not running.
-    pub(crate) fn failed(&mut self, now: Instant, is_refusal: bool, random: f64) -> bool {
+    pub fn failed(&mut self, now: Instant, is_refusal: bool, random: f64) -> bool {
         self.pending = self.pending.saturating_sub(1);
         self.refused += usize::from(is_refusal);
         if self.untried > 0 {
@@ -121,13 +125,13 @@ impl Dialer {
     }
 
     /// A link that was dialed is not needed: another one is up.
-    pub(crate) fn discarded(&mut self) {
+    pub fn discarded(&mut self) {
         self.pending = self.pending.saturating_sub(1);
     }
 
     /// What was being tried is no longer wanted, as it spoke of a session that is over: tries again,
     /// unless a delay after failures is under way.
-    pub(crate) fn restart(&mut self, now: Instant) {
+    pub fn restart(&mut self, now: Instant) {
         if self.pending > 0 {
             self.begin_round(now);
         }
@@ -135,18 +139,18 @@ impl Dialer {
 
     /// The peer says that it keeps another link. That one should be here soon; if it is not, the
     /// peer has not noticed yet that it is broken.
-    pub(crate) fn lost_tie(&mut self, now: Instant, random: f64) {
+    pub fn lost_tie(&mut self, now: Instant, random: f64) {
         self.begin_round(now + self.patience(random));
     }
 
     /// A link is up, dialed by `dialer`: nothing to dial.
-    pub(crate) fn attached(&mut self, dialer: LinkDialer) {
-        self.dialed_last = dialer == LinkDialer::Us;
+    pub fn attached(&mut self, dialer: DialedBy) {
+        self.dialed_last = dialer == DialedBy::Us;
         self.rest();
     }
 
     /// Dials nothing more, since there is a link.
-    pub(crate) fn rest(&mut self) {
+    pub fn rest(&mut self) {
         self.pending = 0;
         self.untried = 0;
         self.due = None;
@@ -154,7 +158,7 @@ impl Dialer {
 
     /// The link is gone, after it lived for `age`; returns the delay that it earned. A round that
     /// was begun because the link was quiet goes on.
-    pub(crate) fn detached(
+    pub fn detached(
         &mut self,
         now: Instant,
         age: Duration,
@@ -176,7 +180,7 @@ impl Dialer {
     }
 
     /// The link is suspiciously quiet: looks for another way beside it.
-    pub(crate) fn probe(&mut self, now: Instant) {
+    pub fn probe(&mut self, now: Instant) {
         if self.is_idle() {
             self.begin_round(now);
         }
@@ -231,7 +235,7 @@ mod tests {
 
     #[test]
     fn the_smaller_node_dials_at_once_after_a_link_that_it_dialed() {
-        for (who, delay_ms) in [(LinkDialer::Us, 0), (LinkDialer::Peer, 300)] {
+        for (who, delay_ms) in [(DialedBy::Us, 0), (DialedBy::Peer, 300)] {
             let mut smaller = dialer(true, 1);
             smaller.attached(who);
             let _ = smaller.detached(START, Duration::from_secs(1), Outcome::Broke, 1.0);
@@ -285,7 +289,7 @@ mod tests {
                 assert_eq!(dialer.start(due), Some(0));
                 dialer.failed(due, true, 1.0);
             }
-            dialer.attached(LinkDialer::Us);
+            dialer.attached(DialedBy::Us);
             let delay = Duration::from_millis(delay);
             let age = Duration::from_secs(age);
             assert_eq!(dialer.detached(START, age, Outcome::Failed, 1.0), delay);
@@ -295,7 +299,7 @@ mod tests {
     #[test]
     fn a_replaced_link_is_not_dialed_again_before_the_other_one_had_time_to_come() {
         let mut dialer = dialer(false, 1);
-        dialer.attached(LinkDialer::Us);
+        dialer.attached(DialedBy::Us);
         assert_eq!(dialer.detached(START, Duration::from_secs(1), Outcome::Replaced, 1.0), GRACE);
         assert_eq!(dialer.due(), Some(START + GRACE));
     }
@@ -306,7 +310,7 @@ mod tests {
         assert_eq!(dialer.start(START), Some(0));
         dialer.lost_tie(START, 1.0);
         assert_eq!(dialer.due(), Some(after(300)));
-        dialer.attached(LinkDialer::Us);
+        dialer.attached(DialedBy::Us);
         assert_eq!(dialer.due(), None);
     }
 
@@ -336,7 +340,7 @@ mod tests {
     fn a_quiet_link_is_probed_over_the_next_address_once() {
         let mut dialer = dialer(false, 2);
         assert_eq!(dialer.start(START), Some(0));
-        dialer.attached(LinkDialer::Us);
+        dialer.attached(DialedBy::Us);
         dialer.probe(after(1500));
         assert_eq!(dialer.start(after(1500)), Some(1));
         dialer.probe(after(1500));

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 /// Delays between attempts, growing from `min` to `max` while they fail.
 #[derive(Clone, Debug)]
-pub(crate) struct Backoff {
+pub(super) struct Backoff {
     min: Duration,
     max: Duration,
     failures: u32,
 }
 
 impl Backoff {
-    pub(crate) fn new(min: Duration, max: Duration) -> Self {
+    pub fn new(min: Duration, max: Duration) -> Self {
         Self { min, max: max.max(min), failures: 0 }
     }
 
     /// The time to wait after an attempt failed; `random` is uniform in `0.0..1.0`.
-    pub(crate) fn after_failure(&mut self, random: f64) -> Duration {
+    pub fn after_failure(&mut self, random: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         self.ceiling().mul_f64(random)
     }
@@ -25,12 +25,12 @@ impl Backoff {
     /// The time to wait after a link broke that had carried frames for `age`: none, but links are
     /// not made more often than every `min`. A session under way must not wait for what earlier
     /// failures earned.
-    pub(crate) fn after_break(&self, age: Duration, random: f64) -> Duration {
+    pub fn after_break(&self, age: Duration, random: f64) -> Duration {
         if age >= self.min { Duration::ZERO } else { self.min.mul_f64(random) }
     }
 
     /// Starts over, because the circumstances changed: new addresses, or a link that was stable.
-    pub(crate) fn reset(&mut self) {
+    pub fn reset(&mut self) {
         self.failures = 0;
     }
 
