@@ -27,7 +27,6 @@ mod metrics;
 mod peers;
 mod seat;
 mod status;
-pub mod wire;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -35,7 +34,6 @@ use std::time::{Duration, Instant};
 
 use dx_transport::address::Address;
 use dx_transport::id::{Incarnation, NodeId};
-use dx_transport::lane::LaneConfig;
 use dx_transport::mesh::{AddPeerError, DrainReport, MeshConfig, StartError};
 use tokio::sync::oneshot;
 
@@ -45,6 +43,7 @@ pub use self::intake::{MAX_SEATS, MAX_WATCHED};
 pub use self::status::{LaneCounts, LinkState, LinkStatus, NodeStatus, OutboxStatus};
 pub use crate::remote::asks::MAX_ASKS;
 pub use crate::remote::outbox::{MAX_WAITING, MAX_WAITING_BYTES};
+pub use crate::remote::wire;
 
 use self::event::News;
 use self::intake::Intake;
@@ -53,10 +52,8 @@ use self::links::Links;
 use self::peers::Peers;
 use crate::id::AgentId;
 use crate::registry::Registry;
+use crate::remote::parcel::lanes;
 use crate::runtime::{Runtime, RuntimeConfig, StartAgentError};
-
-/// The longest frame that a lane takes: a message, and room for its head.
-const MAX_FRAME: usize = 16 * 1024 * 1024;
 
 /// How a node is to be.
 #[derive(Clone, Debug)]
@@ -261,14 +258,4 @@ impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Node").field("node", &self.node()).finish_non_exhaustive()
     }
-}
-
-/// One lane of the transport for each lane between agents.
-fn lanes() -> Vec<LaneConfig> {
-    let lane = |name, weight| {
-        let mut lane = LaneConfig::new(name, weight);
-        lane.max_message = MAX_FRAME;
-        lane
-    };
-    vec![lane("urgent", 1), lane("normal", 4), lane("bulk", 1)]
 }

@@ -3,3 +3,5 @@
 pub mod asks;
 pub mod credit;
 pub mod outbox;
+pub mod parcel;
+pub mod wire;

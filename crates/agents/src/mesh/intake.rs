@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
 use dx_transport::id::{Incarnation, NodeId};
-use dx_transport::limits::COPY_THRESHOLD;
 use dx_transport::{Batch, Message as Received};
 use rustc_hash::FxHashMap;
 
@@ -16,8 +14,9 @@ use crate::mesh::link::Link;
 use crate::mesh::links::Links;
 use crate::mesh::seat::Seat;
 use crate::mesh::wire::{Amount, BadFrame, Content, Frame, Head};
-use crate::message::{Body, Encoded, Wire};
+use crate::message::{Body, Wire};
 use crate::remote::credit::{self, OPENING};
+use crate::remote::parcel;
 use crate::runtime::Reason;
 use crate::runtime::shared::{Letter, Shared};
 use crate::runtime::worker::Worker;
@@ -194,7 +193,7 @@ impl Desk<'_> {
             Head::Ask { to, from, ask } => (to, from, Some(ask)),
             Head::Reply { to, from } => {
                 if self.vouch(from) {
-                    let body = encoded(content, message, self.lane).into();
+                    let body = parcel::read(content, message, self.lane).into();
                     self.answer(to, Ok(Answer { from, body }));
                 }
                 return;
@@ -223,7 +222,7 @@ impl Desk<'_> {
             return Err(self.turn_away(to, bytes));
         };
         let wire = Wire {
-            encoded: encoded(content, message, self.lane),
+            encoded: parcel::read(content, message, self.lane),
             credit: Some(Credit::new(seat, bytes)),
         };
         let body = Body::Wire(Box::new(wire));
@@ -299,17 +298,6 @@ impl Desk<'_> {
             self.source.link.say(&Frame::Held { to, round, held });
         }
     }
-}
-
-/// The message as its receiver opens it. Small parts are copied, so that none keeps a whole receive
-/// buffer; large ones share it.
-fn encoded(content: Content<'_>, message: Received<'_>, lane: Lane) -> Encoded {
-    let shared = (message.len() > COPY_THRESHOLD).then(|| message.to_bytes());
-    let part = |bytes: &[u8]| match &shared {
-        Some(shared) => shared.slice_ref(bytes),
-        None => Bytes::copy_from_slice(bytes),
-    };
-    Encoded { tag: content.tag, lane, value: part(content.value), body: part(content.body) }
 }
 
 /// Agents that are remembered for a node before those with nothing waiting are forgotten.

@@ -16,9 +16,10 @@ use crate::event::{AskError, Down, Event, RefusedBecause};
 use crate::id::{AgentId, ReplyTo};
 use crate::mesh::link::{Link, Parcel, Sent};
 use crate::mesh::wire::{Frame, Head};
-use crate::message::{Body, MAX_MESSAGE};
+use crate::message::Body;
 use crate::remote::asks::Asks;
 use crate::remote::outbox::Waiting;
+use crate::remote::parcel;
 use crate::runtime::Reason;
 use crate::runtime::shared::{Letter, Remote, Shared};
 use crate::spec::{MailboxBounds, WhenFull};
@@ -299,36 +300,11 @@ fn with_frame<T>(
 ) -> T {
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.clear();
-        let result = write(head, body, scratch);
+        let result = parcel::write(head, body, scratch);
         let result = then(result.map(|cost| (scratch.as_slice(), cost)));
         if scratch.capacity() > MAX_SCRATCH {
             *scratch = Vec::new();
         }
         result
     })
-}
-
-fn write(head: Head, body: &Body, out: &mut Vec<u8>) -> Result<u64, EncodeError> {
-    let (start, beside) = match body {
-        Body::Typed(message) => {
-            let beside = message.any_body();
-            let len = beside.len();
-            let room = MAX_MESSAGE
-                .checked_sub(len)
-                .ok_or(EncodeError::TooLarge { len, limit: MAX_MESSAGE })?;
-            head.write(message.any_tag(), len, out);
-            let start = out.len();
-            message.encode_into(room, out)?;
-            (start, beside)
-        }
-        Body::Wire(wire) => {
-            let encoded = &wire.encoded;
-            head.write(encoded.tag, encoded.body.len(), out);
-            let start = out.len();
-            out.extend_from_slice(&encoded.value);
-            (start, encoded.body.clone())
-        }
-    };
-    out.extend_from_slice(&beside);
-    Ok((out.len() - start) as u64)
 }
