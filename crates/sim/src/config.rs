@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use dx_transport::linking::Dialing;
+
 use crate::delay::Delay;
+use crate::network::Pipes;
 
 /// How a world is to be. The default is a calm local network and healthy disks.
 #[derive(Clone, Debug)]
@@ -27,16 +30,29 @@ pub struct SimConfig {
     pub keep_trace: bool,
 }
 
+/// How much of the network is real.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fidelity {
+    /// The promises of a session are modelled: fast, and enough for what is above them.
+    #[default]
+    Promises,
+    /// The real sessions run, over connections made of bytes: with what is below their promises.
+    Bytes,
+}
+
 /// The network between nodes.
 #[derive(Clone, Copy, Debug)]
 pub struct Network {
-    /// How long a message takes.
+    /// How much of it is real.
+    pub fidelity: Fidelity,
+    /// How long a message takes; with [`Fidelity::Bytes`], each write.
     pub delay: Delay,
     /// Bytes per second in each direction of a link; 0: as fast as can be.
     pub bandwidth: u64,
     /// Silence after which a link counts as broken: the mesh's detector.
     pub silence: Duration,
-    /// How long two nodes that can reach each other again need to find out.
+    /// How long two nodes that can reach each other again need to find out; with
+    /// [`Fidelity::Bytes`], `dialing` says so.
     pub redial: Delay,
     /// How long a session outlives its last link.
     pub session_ttl: Duration,
@@ -44,6 +60,10 @@ pub struct Network {
     pub loss: f64,
     /// The chance that a datagram comes twice.
     pub duplication: f64,
+    /// When nodes dial, with [`Fidelity::Bytes`].
+    pub dialing: Dialing,
+    /// What befalls connections, with [`Fidelity::Bytes`].
+    pub pipes: Pipes,
 }
 
 /// What a node can do.
@@ -91,6 +111,7 @@ impl SimConfig {
 impl Default for Network {
     fn default() -> Self {
         Self {
+            fidelity: Fidelity::default(),
             delay: Delay::Exponential {
                 least: Duration::from_micros(50),
                 mean: Duration::from_micros(150),
@@ -101,6 +122,8 @@ impl Default for Network {
             session_ttl: Duration::from_mins(1),
             loss: 0.0,
             duplication: 0.0,
+            dialing: Dialing::default(),
+            pipes: Pipes::default(),
         }
     }
 }

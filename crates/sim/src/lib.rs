@@ -88,12 +88,12 @@ pub mod waits;
 
 pub use campaign::{Campaign, Report, Scenario, Undetermined};
 pub use choices::Choices;
-pub use config::{Machine, Network, SimConfig};
+pub use config::{Fidelity, Machine, Network, SimConfig};
 pub use coverage::Coverage;
 pub use delay::Delay;
 pub use disk::Damage;
 pub use failure::{Failure, OUT_OF_EVENTS, SEED_VARIABLE};
-pub use network::{CreditWait, Tally};
+pub use network::{CreditWait, PipeTally, Pipes, Tally};
 pub use node::CrashPoint;
 pub use plan::{FaultKind, FaultPlan};
 pub use port::{Heard, Port};

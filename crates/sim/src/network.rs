@@ -13,6 +13,7 @@
 //! run between real nodes.
 
 mod arrive;
+mod bytes;
 mod dispatch;
 mod faults;
 mod pair;
@@ -26,9 +27,11 @@ use dx_agents::remote::credit::Amount;
 use dx_agents::{AgentId, AskError, AskId, Down, Lane};
 use rustc_hash::FxHashMap;
 
+use self::bytes::Wires;
 use self::pair::Pair;
 use crate::slab::Slab;
 
+pub use self::bytes::{BytesDue, PipeTally, Pipes};
 pub use self::waits::CreditWait;
 
 /// All links between nodes. They are made when they are used.
@@ -38,6 +41,8 @@ pub(crate) struct Links {
     places: FxHashMap<(u32, u32), u32>,
     pub parcels: Slab<Parcel>,
     pub tally: Tally,
+    /// What carries sessions, where those are real.
+    pub wires: Wires,
 }
 
 /// What the network did so far.

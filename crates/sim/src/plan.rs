@@ -19,6 +19,7 @@ use self::fault::Fault;
 use crate::choices::Choices;
 use crate::delay::Delay;
 use crate::failure::Failure;
+use crate::network::Pipes;
 use crate::number::whole;
 use crate::schedule::{Act, Due};
 use crate::sim::{CLIENTS, Sim};
@@ -180,6 +181,9 @@ impl Sim {
     pub fn unleash(&mut self, plan: FaultPlan) {
         self.config.network.delay = plan.delay;
         self.config.network.loss = plan.loss;
+        if self.is_of_bytes() {
+            self.config.network.pipes = Pipes::swarm(&mut self.choices);
+        }
         self.faults_until = self.after(plan.lasts);
         let slots = if self.choices.window().is_some() { FEW_SLOTS } else { SLOTS };
         let (turn, from, slot) = (self.storm.turn + 1, self.now, plan.slot(slots));
@@ -194,6 +198,7 @@ impl Sim {
         self.storm.turn += 1;
         self.config.network.delay = crate::config::Network::default().delay;
         self.config.network.loss = 0.0;
+        self.config.network.pipes = Pipes::default();
         self.mend_all();
         for place in 0..self.nodes.len() as u32 {
             self.put_right(place);
@@ -255,6 +260,7 @@ impl Sim {
         node.slowness = 1;
         node.clock.drift(0, now);
         node.disk.heal();
+        self.pace_has_changed(place);
     }
 
     /// Whether one more node may be taken away.

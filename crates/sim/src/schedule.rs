@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use dx_agents::{AskId, TimerKey};
 
 use crate::choices::Choices;
+use crate::network::BytesDue;
 
 /// What is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub enum Due {
         /// What.
         what: LinkDue,
     },
+    /// Something about bytes between nodes.
+    Bytes(BytesDue),
     /// A node begins, or goes on.
     Node {
         /// Its place.

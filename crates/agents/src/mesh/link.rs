@@ -4,7 +4,7 @@
 //! back. Whoever is to hear of something is told afterwards.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use crate::id::{AgentId, AskId};
 use crate::lane::Lane;
 use crate::mesh::backlog::Backlog;
 use crate::mesh::wire::{Amount, Frame};
+use crate::remote::course::Course;
 use crate::remote::credit::Allowance;
 use crate::remote::outbox::{Offered, Outbox, Waiting};
 use crate::runtime::shared::Shared;
@@ -30,9 +31,7 @@ pub struct Link {
     pub peer: Peer,
     /// Frames that broke the rules.
     pub violations: AtomicU64,
-    /// Whether there was ever a session, and whether the end of the last one was told.
-    pub has_met: AtomicBool,
-    pub is_over: AtomicBool,
+    course: Mutex<Course>,
     io: Handle,
     /// Agents of this node of whose end the other wants to be told.
     watched: Mutex<BTreeSet<AgentId>>,
@@ -102,14 +101,18 @@ impl Link {
             node: peer.node(),
             peer,
             violations: AtomicU64::new(0),
-            has_met: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
+            course: Mutex::default(),
             io,
             watched: Mutex::default(),
             agents,
             progress,
             state: Mutex::default(),
         })
+    }
+
+    /// What agents are told of the sessions.
+    pub fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Agents of this node of whose end the other wants to be told.

@@ -11,7 +11,6 @@
 //! session. Missing is only what had been sent and was not acknowledged.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use dx_transport::id::NodeId;
 use dx_transport::mesh::{Mesh, PeerEvent, PeerState};
@@ -72,8 +71,7 @@ impl Peers {
 
     fn up(&self, node: NodeId, resumed: bool) {
         let Some(link) = self.links.find(node) else { return };
-        let has_met = link.has_met.swap(true, Ordering::AcqRel);
-        if resumed || !has_met {
+        if !link.course().up(resumed) {
             return;
         }
         self.over(node, Down::SessionLost);
@@ -81,7 +79,7 @@ impl Peers {
     }
 
     fn begin_session(&self, link: &Arc<Link>) {
-        link.is_over.store(false, Ordering::Release);
+        link.course().begin();
         {
             // Under the lock: whoever watches no longer is not asked for after that was said.
             let watches = self.links.watches();
@@ -95,7 +93,7 @@ impl Peers {
     /// A session is over. Told once, whatever says so first.
     fn over(&self, node: NodeId, why: Down) {
         let Some(link) = self.links.find(node) else { return };
-        if link.is_over.swap(true, Ordering::AcqRel) {
+        if !link.course().over() {
             return;
         }
         let failed = self.links.asks().fail(node);

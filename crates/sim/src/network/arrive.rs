@@ -4,7 +4,7 @@ use dx_agents::event::{Envelope, Event, RefusedBecause};
 use dx_agents::id::ReplyTo;
 use dx_agents::remote::credit::{self, Allowance, Amount, OPENING, Quota};
 use dx_agents::runtime::Reason;
-use dx_agents::{AgentId, Answer, AskError, Down, MailboxBounds};
+use dx_agents::{AgentId, Answer, AskError, Down, Lane, MailboxBounds};
 
 use super::{Frame, Outgoing, Parcel};
 use crate::mailbox::{Credit, Letter};
@@ -21,7 +21,10 @@ impl Sim {
         let way = usize::from(!up);
         let (from, to) = (link.nodes[way], link.nodes[1 - way]);
         let is_datagram = matches!(frame, Frame::Datagram(_));
-        let is_gone = if is_datagram {
+        let is_gone = if self.is_of_bytes() && !is_datagram {
+            // It has come by its session already, and was held by hand.
+            !self.nodes[to as usize].is_up()
+        } else if is_datagram {
             link.ways[way].is_blocked(self.now) || !self.nodes[to as usize].is_running()
         } else {
             session != link.session || self.now > link.ways[way].ends_at
@@ -31,6 +34,7 @@ impl Sim {
             return;
         }
         let is_held = !is_datagram
+            && !self.is_of_bytes()
             && (!link.is_up
                 || link.lives[1 - way] != self.nodes[to as usize].life
                 || link.ways[way].is_blocked(self.now)
@@ -43,7 +47,8 @@ impl Sim {
         let Some(parcel) = self.links.parcels.take(number) else { return };
         self.links.tally.arrived += 1;
         self.departs = self.now;
-        self.accept(from, to, parcel.frame);
+        let life = self.nodes[from as usize].life;
+        self.accept(from, to, parcel.frame, life);
     }
 
     /// A parcel is lost.
@@ -55,9 +60,10 @@ impl Sim {
         }
     }
 
-    fn accept(&mut self, from: u32, to: u32, frame: Frame) {
+    /// A frame has arrived that a node sent in this `life`.
+    pub(super) fn accept(&mut self, from: u32, to: u32, frame: Frame, life: u32) {
         match frame {
-            Frame::Letter(outgoing) => self.accept_letter(from, to, outgoing),
+            Frame::Letter(outgoing) => self.accept_letter(from, to, outgoing, life),
             Frame::Datagram(outgoing) => {
                 // A datagram has no credit: if there is no room it is gone.
                 let _ = self.hand_over(to, outgoing, None);
@@ -88,10 +94,9 @@ impl Sim {
         }
     }
 
-    fn accept_letter(&mut self, from: u32, to: u32, outgoing: Outgoing) {
+    fn accept_letter(&mut self, from: u32, to: u32, outgoing: Outgoing, life: u32) {
         let (who, bytes) = (outgoing.to, outgoing.bytes);
         let question = outgoing.ask.map(|ask| ReplyTo { agent: outgoing.from, ask });
-        let life = self.nodes[from as usize].life;
         let refused = if self.admit(from, to, who, bytes) {
             let credit = Credit { node: from, life, bytes };
             match self.hand_over(to, outgoing, Some(credit)) {
@@ -147,17 +152,56 @@ impl Sim {
     /// Whether a node has a place for one more message to an agent.
     fn admit(&mut self, from: u32, to: u32, who: AgentId, bytes: u64) -> bool {
         let Some((pair, way)) = self.links.find(from, to) else { return false };
-        if !self.links.pairs[pair as usize].ways[way].quotas.contains_key(&who) {
-            let Some(bounds) = self.bounds_here(to, who) else { return false };
-            let share = credit::share(&bounds, self.nodes.len() - 1);
-            let way = &mut self.links.pairs[pair as usize].ways[way];
-            way.clean_quotas();
-            way.quotas.insert(who, Quota::new(share));
-            let freed = Amount::default();
-            self.leave(to, from, Frame::Grant { to: who, freed, share });
-        }
+        self.open_quota(from, to, who);
         let way = &mut self.links.pairs[pair as usize].ways[way];
         way.quotas.get_mut(&who).is_some_and(|quota| quota.admit(bytes))
+    }
+
+    /// Makes a place for a node's messages to an agent, if there is none and the agent exists.
+    fn open_quota(&mut self, from: u32, to: u32, who: AgentId) {
+        let Some((pair, way)) = self.links.find(from, to) else { return };
+        if self.links.pairs[pair as usize].ways[way].quotas.contains_key(&who) {
+            return;
+        }
+        let Some(bounds) = self.bounds_here(to, who) else { return };
+        let share = credit::share(&bounds, self.nodes.len() - 1);
+        let way = &mut self.links.pairs[pair as usize].ways[way];
+        way.clean_quotas();
+        way.quotas.insert(who, Quota::new(share));
+        let freed = Amount::default();
+        self.leave(to, from, Frame::Grant { to: who, freed, share });
+    }
+
+    /// A probe has come in one lane.
+    pub(super) fn accept_probe_of(
+        &mut self,
+        from: u32,
+        to: u32,
+        who: AgentId,
+        round: u64,
+        lane: Lane,
+    ) {
+        // What comes in the other lanes before their probes must be counted.
+        self.open_quota(from, to, who);
+        let Some((pair, way)) = self.links.find(from, to) else { return };
+        let quota = self.links.pairs[pair as usize].ways[way].quotas.get_mut(&who);
+        let held = match quota {
+            Some(quota) => {
+                let share = quota.share();
+                let held = quota.probe(round, lane as usize);
+                if held.is_some() {
+                    // What it was told of it may have been lost with the session.
+                    let freed = Amount::default();
+                    self.leave(to, from, Frame::Grant { to: who, freed, share });
+                }
+                held
+            }
+            // Where there is no agent nothing is ever held. One answer is enough.
+            None => (lane == Lane::Bulk).then(Amount::default),
+        };
+        if let Some(held) = held {
+            self.leave(to, from, Frame::Held { to: who, round, held });
+        }
     }
 
     /// A message has left a mailbox: its place is given back to the node that had it.

@@ -221,6 +221,9 @@ impl Sim {
 
     /// A frame leaves a node for another: at once if there is a link, else when there is.
     pub(crate) fn leave(&mut self, node: u32, at: u32, frame: Frame) {
+        if self.is_of_bytes() {
+            return self.say(node, at, &frame);
+        }
         let (pair, way) = self.links.make(node, at);
         self.meet(pair);
         let link = &self.links.pairs[pair as usize];

@@ -94,15 +94,18 @@ impl Sim {
     /// If there is no such node.
     pub fn lose_session(&mut self, one: NodeId, other: NodeId) {
         let Some((pair, _)) = self.way_between(one, other) else { return };
-        if !self.links.pairs[pair as usize].has_met {
+        if !self.is_of_bytes() && !self.links.pairs[pair as usize].has_met {
             return;
         }
         self.note_node(self.node_places[&one], What::Fault);
+        if self.is_of_bytes() {
+            return self.bytes_lose_session(pair);
+        }
         self.end_session(pair, Down::SessionLost);
         self.schedule_redial(pair);
     }
 
-    fn way_between(&mut self, from: NodeId, to: NodeId) -> Option<(u32, usize)> {
+    pub(super) fn way_between(&mut self, from: NodeId, to: NodeId) -> Option<(u32, usize)> {
         let place = |node: NodeId| {
             let place = self.node_places.get(&node).copied();
             place.unwrap_or_else(|| panic!("there is no node {node} in this world"))

@@ -7,6 +7,7 @@ use dx_agents::remote::outbox::Outbox;
 use dx_agents::{AgentId, MailboxBounds};
 use rustc_hash::FxHashMap;
 
+use super::bytes::{End, Speech};
 use super::{Frame, Line, Links, Outgoing};
 
 /// See the module.
@@ -24,6 +25,8 @@ pub(crate) struct Pair {
     pub lives: [u32; 2],
     /// Grows with every change of its condition: what is due for another one is not for this.
     pub turn: u32,
+    /// The side of each node, where sessions are real and the node is up.
+    pub ends: [Option<Box<End>>; 2],
     /// From the lower place to the higher, and back.
     pub ways: [Way; 2],
 }
@@ -47,7 +50,9 @@ pub(crate) struct Way {
     /// What the sender crashed over: nothing arrives after this.
     pub ends_at: u64,
 
-    /// The sender's: what waits for a link.
+    /// The sender's: what waits for its session, where that is real.
+    pub speech: Speech,
+    /// What waits for a link, where it is not.
     pub backlog: VecDeque<Frame>,
     pub accounts: FxHashMap<AgentId, Account>,
     accounts_kept: usize,
@@ -94,6 +99,7 @@ impl Links {
             is_over: [false; 2],
             lives: [0; 2],
             turn: 0,
+            ends: [None, None],
             ways: [Way::default(), Way::default()],
         });
         (pair, usize::from(from > to))
@@ -143,6 +149,19 @@ impl Way {
             self.quotas.retain(|_, quota| !quota.is_idle() || quota.is_owed());
             self.quotas_kept = self.quotas.len();
         }
+    }
+
+    /// A session begins after another: for whom it is to be asked what arrived, and in which round.
+    pub fn probe(&mut self) -> (u64, Vec<AgentId>) {
+        self.round += 1;
+        let round = self.round;
+        let mut in_doubt: Vec<AgentId> = self
+            .accounts
+            .iter_mut()
+            .filter_map(|(to, account)| account.allowance.probe(round).then_some(*to))
+            .collect();
+        in_doubt.sort_unstable();
+        (round, in_doubt)
     }
 
     /// The sender has lost its memory.

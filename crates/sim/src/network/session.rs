@@ -157,14 +157,7 @@ impl Sim {
         for way in 0..2 {
             let direction = &mut self.links.pairs[pair as usize].ways[way];
             let watched: Vec<AgentId> = direction.watches.keys().copied().collect();
-            direction.round += 1;
-            let round = direction.round;
-            let mut in_doubt: Vec<AgentId> = direction
-                .accounts
-                .iter_mut()
-                .filter_map(|(to, account)| account.allowance.probe(round).then_some(*to))
-                .collect();
-            in_doubt.sort_unstable();
+            let (round, in_doubt) = direction.probe();
             for who in watched {
                 self.transmit(pair, way, Frame::Watch { who, is_on: true });
             }
@@ -186,6 +179,9 @@ impl Sim {
 
     /// What was held up goes on, before all that comes later.
     pub(crate) fn release(&mut self, pair: u32, way: usize) {
+        if self.is_of_bytes() {
+            return self.way_is_free(pair, way);
+        }
         let link = &mut self.links.pairs[pair as usize];
         let to = link.nodes[1 - way];
         let is_free = link.is_up
@@ -199,7 +195,7 @@ impl Sim {
         }
     }
 
-    fn tell_watchers(&mut self, pair: u32, side: usize, why: Down) {
+    pub(super) fn tell_watchers(&mut self, pair: u32, side: usize, why: Down) {
         let link = &self.links.pairs[pair as usize];
         if !self.nodes[link.nodes[side] as usize].is_up() {
             return;
@@ -214,6 +210,9 @@ impl Sim {
 
     /// A node started: others find it.
     pub(crate) fn node_is_up(&mut self, place: u32) {
+        if self.is_of_bytes() {
+            return self.bytes_node_is_up(place);
+        }
         for (pair, _) in self.links.of(place) {
             self.schedule_redial(pair);
         }
@@ -232,6 +231,9 @@ impl Sim {
 
     /// It goes on: what came for it meanwhile is there.
     pub(crate) fn node_is_heard(&mut self, place: u32) {
+        if self.is_of_bytes() {
+            return self.bytes_look(place);
+        }
         for (pair, out) in self.links.of(place) {
             self.reachable(pair);
             self.release(pair, 1 - out);
@@ -241,6 +243,9 @@ impl Sim {
     /// A node crashed. Its kernel may still send what it had been given, a part of it; the others
     /// hear of it at once if their redial is refused, or by silence.
     pub(crate) fn node_has_crashed(&mut self, place: u32) {
+        if self.is_of_bytes() {
+            return self.bytes_node_has_crashed(place);
+        }
         for (pair, out) in self.links.of(place) {
             let network = self.config.network;
             let is_refused = self.choices.choose("refused", 2) == 0;
@@ -265,7 +270,7 @@ impl Sim {
 
     /// Something stood between the two and does not any more.
     pub(super) fn reachable(&mut self, pair: u32) {
-        if !self.can_meet(pair) {
+        if self.is_of_bytes() || !self.can_meet(pair) {
             return;
         }
         let link = &mut self.links.pairs[pair as usize];

@@ -187,6 +187,7 @@ impl Sim {
         let place = self.place_of(node);
         let now = self.now;
         self.nodes[place as usize].clock.drift(ppm, now);
+        self.pace_has_changed(place);
         self.note_node(place, What::Fault);
     }
 

@@ -108,6 +108,7 @@ impl Sim {
             Due::Work { slot, task } => self.work(slot, task),
             Due::Commit { node, life } => self.commit(node, life),
             Due::Link { pair, turn, what } => self.link_due(pair, turn, what),
+            Due::Bytes(due) => self.bytes_due(due),
             Due::Node { node, life, what } => self.node_due(node, life, what),
             Due::Fault(act) => self.fault_due(act),
         }

@@ -4,6 +4,7 @@ use dx_agents::{AgentId, Down, NodeId};
 use dx_sim::{Delay, Network, Sim, SimConfig};
 
 use crate::kinds::{SECOND, Word, diaries, diary, world};
+use crate::seeded;
 
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
@@ -32,7 +33,7 @@ fn flood(sim: &mut Sim, count: u64) {
 #[test]
 fn a_short_cut_delays_and_loses_nothing() {
     for seed in 0..20 {
-        let mut sim = pair(SimConfig::seeded(seed));
+        let mut sim = pair(seeded(seed));
         flood(&mut sim, 20);
         sim.run_for(Duration::from_micros(150)).unwrap();
         sim.cut(ONE, TWO);
@@ -49,7 +50,7 @@ fn a_short_cut_delays_and_loses_nothing() {
 #[test]
 fn a_long_cut_is_told_and_loses_nothing() {
     for (from, to) in [(ONE, TWO), (TWO, ONE)] {
-        let mut sim = pair(SimConfig::seeded(1));
+        let mut sim = pair(seeded(1));
         sim.cut(from, to);
         sim.run_for(2 * SECOND).unwrap();
         assert!(diary(&sim, 1).downs.is_empty());
@@ -69,7 +70,7 @@ fn a_long_cut_is_told_and_loses_nothing() {
 
 #[test]
 fn a_one_way_cut_lets_the_other_way_through_until_it_is_noticed() {
-    let mut sim = pair(SimConfig::seeded(1));
+    let mut sim = pair(seeded(1));
     sim.cut(TWO, ONE);
     flood(&mut sim, 5);
     sim.run_for(SECOND).unwrap();
@@ -78,7 +79,7 @@ fn a_one_way_cut_lets_the_other_way_through_until_it_is_noticed() {
 
 #[test]
 fn a_bridge_reaches_both_sides_that_do_not_reach_each_other() {
-    let mut sim = world(SimConfig::seeded(1), diaries(&[1, 2, 3]));
+    let mut sim = world(seeded(1), diaries(&[1, 2, 3]));
     sim.run_for(SECOND).unwrap();
     let three = NodeId(3);
     sim.partition(&[&[ONE, TWO], &[TWO, three]]);
@@ -100,7 +101,7 @@ fn flood_between(sim: &mut Sim, node: NodeId, from: u64, to: u64) {
 
 #[test]
 fn a_clog_holds_one_way_for_its_time() {
-    let mut sim = pair(SimConfig::seeded(1));
+    let mut sim = pair(seeded(1));
     sim.clog(ONE, TWO, SECOND);
     flood(&mut sim, 5);
     sim.run_for(SECOND / 2).unwrap();
@@ -111,7 +112,7 @@ fn a_clog_holds_one_way_for_its_time() {
 
 #[test]
 fn a_circle_of_waits_for_credit_is_reported() {
-    let mut sim = world(SimConfig::seeded(1), diaries(&[1, 2]));
+    let mut sim = world(seeded(1), diaries(&[1, 2]));
     sim.run_for(SECOND).unwrap();
     sim.cut(ONE, TWO);
     sim.cut(TWO, ONE);
@@ -131,8 +132,8 @@ fn a_circle_of_waits_for_credit_is_reported() {
 fn bandwidth_bounds_what_a_link_carries() {
     let delay = Delay::Fixed(Duration::from_millis(1));
     // A small message has some 35 bytes with its head: about 30 a second.
-    let network = Network { bandwidth: 1000, delay, ..Network::default() };
-    let mut sim = world(SimConfig { network, ..SimConfig::seeded(1) }, diaries(&[1, 2]));
+    let network = Network { bandwidth: 1000, delay, ..seeded(1).network };
+    let mut sim = world(SimConfig { network, ..seeded(1) }, diaries(&[1, 2]));
     sim.run_for(SECOND).unwrap();
     flood(&mut sim, 60);
     sim.run_for(SECOND).unwrap();

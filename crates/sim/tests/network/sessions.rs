@@ -1,13 +1,14 @@
 use dx_agents::{AgentId, AskError, Down, NodeId};
-use dx_sim::{Heard, Sim, SimConfig};
+use dx_sim::{Heard, Sim};
 
 use crate::kinds::{SECOND, Word, diaries, diary, world};
+use crate::seeded;
 
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
 
 fn watched(seed: u64) -> Sim {
-    let mut sim = world(SimConfig::seeded(seed), diaries(&[1, 2]));
+    let mut sim = world(seeded(seed), diaries(&[1, 2]));
     sim.run_for(SECOND).unwrap();
     let port = sim.port_on(ONE);
     sim.send(port, AgentId(1), Word::Watch(AgentId(2))).unwrap();

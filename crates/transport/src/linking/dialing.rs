@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// When a mesh dials its peers.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialing {
     /// The shortest delay between attempts; delays are random, from zero up. More than zero.
     /// Default: 50 ms.

@@ -1,0 +1,62 @@
+//! What agents hear of it: as the agents' own driver over the mesh tells them.
+
+use dx_agents::{AgentId, AskError, Down};
+use dx_transport::session::Lost;
+
+use super::Side;
+use super::end::End;
+use crate::network::Frame;
+use crate::sim::Sim;
+
+impl Sim {
+    /// The peer can be reached, in the same session or another one.
+    pub(super) fn is_met(&mut self, end: &mut End, side: Side, resumed: bool) {
+        if !end.course.up(resumed) {
+            return;
+        }
+        self.is_over(end, side, Down::SessionLost);
+        self.begin(end, side);
+    }
+
+    /// The peer is in another life.
+    pub(super) fn has_restarted(&mut self, end: &mut End, side: Side) {
+        self.is_over(end, side, Down::Restarted);
+        // What was granted to the earlier one is no longer owed.
+        self.links.pairs[side.pair as usize].ways[1 - side.side].quotas.clear();
+    }
+
+    /// Messages are lost, and the session with them.
+    pub(super) fn say_lost(&mut self, end: &mut End, side: Side, lost: &[Lost]) {
+        for lost in lost {
+            self.links.wires.tally.lost_messages += lost.to - lost.from;
+            self.links.tally.lost += lost.to - lost.from;
+            self.is_over(end, side, Down::SessionLost);
+        }
+    }
+
+    /// A session is over. Told once, whatever says so first.
+    fn is_over(&mut self, end: &mut End, side: Side, why: Down) {
+        if !end.course.over() {
+            return;
+        }
+        let peer = self.nodes[side.peer as usize].id;
+        for question in self.nodes[side.node as usize].asks.fail(peer) {
+            self.fail_question(question, AskError::Down(why));
+        }
+        self.tell_watchers(side.pair, side.side, why);
+    }
+
+    /// A session begins: what is watched is watched again, and what is in doubt is asked.
+    fn begin(&mut self, end: &mut End, side: Side) {
+        end.course.begin();
+        let direction = &mut self.links.pairs[side.pair as usize].ways[side.side];
+        let watched: Vec<AgentId> = direction.watches.keys().copied().collect();
+        let (round, in_doubt) = direction.probe();
+        for who in watched {
+            self.leave(side.node, side.peer, Frame::Watch { who, is_on: true });
+        }
+        for to in in_doubt {
+            self.leave(side.node, side.peer, Frame::Probe { to, round });
+        }
+    }
+}

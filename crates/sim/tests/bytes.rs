@@ -1,0 +1,24 @@
+//! The network made of bytes: what holds of modelled sessions holds of real ones, and more is shown
+//! to go wrong below.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::time::Duration;
+
+use dx_sim::{Fidelity, Network, SimConfig};
+use dx_transport::linking::Dialing;
+
+#[path = "world/kinds.rs"]
+#[allow(dead_code, reason = "not every test of these agents needs all of them")]
+mod kinds;
+#[path = "network/links.rs"]
+mod links;
+#[path = "network/sessions.rs"]
+mod sessions;
+
+/// The configuration that these tests begin with: real sessions, and nodes that dial again as soon
+/// as the modelled ones find each other.
+fn seeded(seed: u64) -> SimConfig {
+    let dialing = Dialing { backoff_max: Duration::from_millis(500), ..Dialing::default() };
+    let network = Network { fidelity: Fidelity::Bytes, dialing, ..Network::default() };
+    SimConfig { network, ..SimConfig::seeded(seed) }
+}
