@@ -7,6 +7,8 @@ use std::time::Duration;
 use dx_sim::{Fidelity, Network, SimConfig};
 use dx_transport::linking::Dialing;
 
+#[path = "faults/contract.rs"]
+mod contract;
 #[path = "world/kinds.rs"]
 #[allow(dead_code, reason = "not every test of these agents needs all of them")]
 mod kinds;
@@ -14,6 +16,17 @@ mod kinds;
 mod links;
 #[path = "network/sessions.rs"]
 mod sessions;
+
+/// The time after which both ends know of a link that is dead in one direction: one by silence, and
+/// the other since it hears of that and then finds no way back.
+const TOLD: Duration = Duration::from_secs(8);
+
+/// The time in which nodes have a session again after one was lost.
+const MEET_AGAIN: Duration = Duration::from_secs(10);
+
+/// Whether agents hear of a session that ends for want of a link before there is the next one. The
+/// mesh says only then that one is over in which nothing was lost.
+const IS_EXPIRY_TOLD: bool = false;
 
 /// The configuration that these tests begin with: real sessions, and nodes that dial again as soon
 /// as the modelled ones find each other.

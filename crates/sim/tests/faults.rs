@@ -8,3 +8,10 @@ mod control;
 #[path = "world/kinds.rs"]
 #[allow(dead_code, reason = "not every test of these agents needs all of them")]
 mod kinds;
+
+use dx_sim::SimConfig;
+
+/// The configuration that these tests begin with.
+fn seeded(seed: u64) -> SimConfig {
+    SimConfig::seeded(seed)
+}

@@ -21,6 +21,7 @@ use crate::mesh::event::{News, NodeEvent};
 use crate::mesh::link::Link;
 use crate::mesh::links::Links;
 use crate::mesh::wire::Frame;
+use crate::remote::course::Course;
 use crate::runtime::shared::Shared;
 
 /// See the module.
@@ -51,7 +52,7 @@ impl Peers {
                 self.news.say(NodeEvent::Restarted { node, old, new });
             }
             PeerEvent::Lost { peer: node, from, to, direction, .. } => {
-                self.over(node, Down::SessionLost);
+                self.over_if(node, Down::SessionLost, |course| course.lost(direction));
                 let inbound = direction == Direction::Received;
                 self.news.say(NodeEvent::Lost { node, count: to - from, inbound });
             }
@@ -92,8 +93,12 @@ impl Peers {
 
     /// A session is over. Told once, whatever says so first.
     fn over(&self, node: NodeId, why: Down) {
+        self.over_if(node, why, Course::over);
+    }
+
+    fn over_if(&self, node: NodeId, why: Down, is_over: impl FnOnce(&mut Course) -> bool) {
         let Some(link) = self.links.find(node) else { return };
-        if !link.course().over() {
+        if !is_over(&mut link.course()) {
             return;
         }
         let failed = self.links.asks().fail(node);

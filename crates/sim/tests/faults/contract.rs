@@ -5,8 +5,10 @@ use dx_agents::{
     Agent, AgentId, AgentSpec, Context, Directory, Down, Message, NodeId, Options, Refusal,
     Registry, TimerKey,
 };
-use dx_sim::{Choices, Delay, Failure, FaultKind, FaultPlan, Scenario, Sim, SimConfig};
+use dx_sim::{Choices, Delay, Failure, FaultKind, FaultPlan, Scenario, Sim};
 use serde::{Deserialize, Serialize};
+
+use crate::seeded;
 
 const NODES: u64 = 4;
 /// Numbers that are said at first, and again when something may be lost.
@@ -109,7 +111,7 @@ fn make(seed: u64, choices: Choices) -> Sim {
         options: Options::default(),
     };
     let directory = Directory::new((1..=NODES).map(spec));
-    let mut sim = Sim::with_choices(SimConfig::seeded(seed), directory, registry, choices).unwrap();
+    let mut sim = Sim::with_choices(seeded(seed), directory, registry, choices).unwrap();
     sim.always("what arrives does so once and in order", |sim| {
         let said = |(id, it)| {
             let it: &Talker = it;

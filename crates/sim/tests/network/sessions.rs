@@ -2,7 +2,7 @@ use dx_agents::{AgentId, AskError, Down, NodeId};
 use dx_sim::{Heard, Sim};
 
 use crate::kinds::{SECOND, Word, diaries, diary, world};
-use crate::seeded;
+use crate::{IS_EXPIRY_TOLD, MEET_AGAIN, TOLD, seeded};
 
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
@@ -29,11 +29,14 @@ fn a_session_that_ends_may_lose_what_was_on_its_way_and_is_told() {
         sim.send(port, AgentId(1), Word::Flood(AgentId(2), 40)).unwrap();
         sim.run_for(std::time::Duration::from_micros(200)).unwrap();
         sim.lose_session(ONE, TWO);
-        sim.run_for(SECOND).unwrap();
+        sim.run_for(MEET_AGAIN).unwrap();
         let numbers = numbers(&sim);
         // What arrived is a beginning: nothing is missing in the middle, and nothing comes twice.
         assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
-        assert_eq!(diary(&sim, 1).downs, [(AgentId(2), Down::SessionLost)]);
+        // Real sessions may need more than one to come together.
+        let mut downs = diary(&sim, 1).downs.clone();
+        downs.dedup();
+        assert_eq!(downs, [(AgentId(2), Down::SessionLost)]);
         losses += u64::from(numbers.len() < 40);
         // And it goes on, with all credit back.
         let before = numbers.len();
@@ -50,16 +53,18 @@ fn a_session_ends_by_itself_when_there_is_no_link_for_too_long() {
     sim.cut(ONE, TWO);
     sim.run_for(59 * SECOND).unwrap();
     assert_eq!(diary(&sim, 1).downs, [(AgentId(2), Down::NoConnection)]);
-    sim.run_for(2 * SECOND).unwrap();
+    sim.run_for(2 * SECOND + TOLD).unwrap();
     let lost = (AgentId(2), Down::SessionLost);
-    assert_eq!(diary(&sim, 1).downs[1..], [lost]);
+    if IS_EXPIRY_TOLD {
+        assert_eq!(diary(&sim, 1).downs[1..], [lost]);
+    }
     // What is sent now waits for the next session.
     let port = sim.port_on(ONE);
     sim.send(port, AgentId(1), Word::Flood(AgentId(2), 9)).unwrap();
     sim.mend(ONE, TWO);
     sim.run_for(2 * SECOND).unwrap();
     assert_eq!(numbers(&sim), (0..9).collect::<Vec<_>>());
-    assert_eq!(diary(&sim, 1).downs.len(), 2);
+    assert_eq!(diary(&sim, 1).downs[1..], [lost]);
 }
 
 #[test]

@@ -16,7 +16,13 @@ impl Sim {
     /// # Panics
     /// If there is no such node.
     pub fn reset_links(&mut self, one: NodeId, other: NodeId) {
-        for wire in self.wires_between(one, other) {
+        if let Some((pair, _)) = self.way_between(one, other) {
+            self.reset_pair(pair);
+        }
+    }
+
+    pub(super) fn reset_pair(&mut self, pair: u32) {
+        for wire in self.wires_of(pair) {
             self.reset(wire);
         }
     }
@@ -27,7 +33,8 @@ impl Sim {
     /// # Panics
     /// If there is no such node.
     pub fn half_open_links(&mut self, from: NodeId, to: NodeId) {
-        for wire in self.wires_between(from, to) {
+        let Some((pair, _)) = self.way_between(from, to) else { return };
+        for wire in self.wires_of(pair) {
             self.links.wires.tally.half_opens += 1;
             let side = usize::from(self.node_places[&from] > self.node_places[&to]);
             self.dies(wire, side);
@@ -91,8 +98,8 @@ impl Sim {
         }
     }
 
-    fn wires_between(&mut self, one: NodeId, other: NodeId) -> Vec<u32> {
-        let Some((pair, _)) = self.way_between(one, other) else { return Vec::new() };
+    /// The connections of two nodes.
+    pub(super) fn wires_of(&self, pair: u32) -> Vec<u32> {
         let is_theirs = |(_, wire): &(&u32, &Wire)| wire.pair == pair;
         self.links.wires.wires.iter().filter(is_theirs).map(|(number, _)| *number).collect()
     }

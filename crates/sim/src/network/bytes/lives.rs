@@ -60,8 +60,12 @@ impl Sim {
         }
     }
 
-    /// Ends the session of two nodes, from the side of the one with the lower place if it is up.
+    /// Ends the session of two nodes, from the side of the one with the lower place if it is up: with
+    /// a word to the other, or over a connection that breaks at the same time.
     pub(crate) fn bytes_lose_session(&mut self, pair: u32) {
+        if self.choices.choose("wordless", 2) == 1 {
+            self.reset_pair(pair);
+        }
         let sides = 0..2;
         let is_running = |side: &usize| {
             let link = &self.links.pairs[pair as usize];
@@ -92,9 +96,7 @@ impl Sim {
             link.ways[1 - side].quotas.clear();
             let held: Vec<u32> = link.ways.iter_mut().flat_map(|way| way.held.drain(..)).collect();
             held.into_iter().for_each(|parcel| self.lose(parcel));
-            let wires = self.links.wires.wires.iter().filter(|(_, wire)| wire.pair == pair);
-            let wires: Vec<u32> = wires.map(|(number, _)| *number).collect();
-            for wire in wires {
+            for wire in self.wires_of(pair) {
                 self.tear_pipes(wire, side);
                 if let Some(it) = self.links.wires.wires.get_mut(&wire) {
                     for pipe in it.pipes[side].iter_mut().filter(|_| !refuses) {

@@ -30,15 +30,20 @@ impl Sim {
         for lost in lost {
             self.links.wires.tally.lost_messages += lost.to - lost.from;
             self.links.tally.lost += lost.to - lost.from;
-            self.is_over(end, side, Down::SessionLost);
+            if end.course.lost(lost.direction) {
+                self.tell_over(side, Down::SessionLost);
+            }
         }
     }
 
     /// A session is over. Told once, whatever says so first.
     fn is_over(&mut self, end: &mut End, side: Side, why: Down) {
-        if !end.course.over() {
-            return;
+        if end.course.over() {
+            self.tell_over(side, why);
         }
+    }
+
+    fn tell_over(&mut self, side: Side, why: Down) {
         let peer = self.nodes[side.peer as usize].id;
         for question in self.nodes[side.node as usize].asks.fail(peer) {
             self.fail_question(question, AskError::Down(why));
