@@ -14,6 +14,8 @@ mod contract;
 mod kinds;
 #[path = "network/links.rs"]
 mod links;
+#[path = "network/pipes.rs"]
+mod pipes;
 #[path = "network/sessions.rs"]
 mod sessions;
 

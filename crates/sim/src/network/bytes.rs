@@ -87,7 +87,10 @@ impl Sim {
     /// What the connections between nodes did; nothing but with [`Fidelity::Bytes`].
     #[must_use]
     pub fn pipes(&self) -> PipeTally {
-        self.links.wires.tally
+        let mut tally = self.links.wires.tally;
+        let ends = self.links.pairs.iter().flat_map(|pair| pair.ends.iter().flatten());
+        tally.replayed_frames += ends.map(|end| end.replayed_frames()).sum::<u64>();
+        tally
     }
 
     #[inline]

@@ -44,7 +44,7 @@ fn a_session_that_ends_may_lose_what_was_on_its_way_and_is_told() {
         sim.run_for(SECOND).unwrap();
         assert_eq!(diary(&sim, 2).numbers.len(), before + 300);
     }
-    assert!(losses > 10, "only {losses} runs lost anything");
+    assert!(losses > 5, "only {losses} runs lost anything");
 }
 
 #[test]

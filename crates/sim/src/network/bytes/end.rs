@@ -34,8 +34,6 @@ pub(crate) struct End {
     pub consumed: [u64; 3],
     /// What its agents were told.
     pub course: Course,
-    /// Frames sent again, as counted before.
-    pub replayed: u64,
     /// The world's time at which it looks what is due.
     pub alarm: Option<u64>,
 }
@@ -73,9 +71,13 @@ impl End {
             ways_given: 0,
             consumed: [0; 3],
             course: Course::default(),
-            replayed: 0,
             alarm: None,
         }
+    }
+
+    /// Frames that it sent again, over all of its sessions.
+    pub fn replayed_frames(&self) -> u64 {
+        self.session.stats().lanes.iter().map(|lane| lane.replayed_frames).sum()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use dx_agents::NodeId;
 
+use super::Pipes;
 use super::wire::Wire;
 use crate::schedule::Due;
 use crate::sim::Sim;
@@ -10,6 +11,12 @@ use crate::trace::What;
 use super::BytesDue;
 
 impl Sim {
+    /// From now on this may befall connections. Nothing without
+    /// [`Fidelity::Bytes`](crate::Fidelity::Bytes).
+    pub fn set_pipes(&mut self, pipes: Pipes) {
+        self.config.network.pipes = pipes;
+    }
+
     /// Breaks the connections between two nodes now: of what is under way some first part arrives,
     /// and then both ends hear of it. Nothing without [`Fidelity::Bytes`](crate::Fidelity::Bytes).
     ///

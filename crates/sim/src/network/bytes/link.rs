@@ -243,6 +243,7 @@ impl Sim {
     }
 
     fn unlinked(&mut self, end: &mut End, side: Side, live: &Live, outcome: Outcome) {
+        end.session.check();
         end.session.detach(side.now);
         let age = side.now.since(live.since);
         end.down_at = end.is_up.then(|| side.now + self.config.network.silence);

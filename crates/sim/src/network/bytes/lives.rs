@@ -90,7 +90,9 @@ impl Sim {
         self.links.wires.refuses.insert(place, refuses);
         for (pair, side) in self.links.of(place) {
             let link = &mut self.links.pairs[pair as usize];
-            link.ends[side] = None;
+            if let Some(end) = link.ends[side].take() {
+                self.links.wires.tally.replayed_frames += end.replayed_frames();
+            }
             link.ways[side].forget_sender();
             link.ways[side].speech = Speech::default();
             link.ways[1 - side].quotas.clear();
