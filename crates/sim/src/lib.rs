@@ -9,8 +9,9 @@
 //!       Cell, Journal, credits       the very code that runs on threads and machines
 //! ```
 //!
-//! What it is not: a model of the agents' runtime that could be right where that is wrong. And what
-//! is below a session's promises, its bytes and frames, is not looked at.
+//! What it is not: a model of the agents' runtime that could be right where that is wrong. The
+//! network comes in two fidelities: the promises of a session, modelled and fast, or with
+//! [`Fidelity::Bytes`] the real sessions, over connections that tear at any byte.
 //!
 //! ```
 //! use std::time::Duration;

@@ -11,6 +11,9 @@
 //! `NoConnection`. Time, or a restart, ends a session: what had been sent and did not arrive is
 //! lost, and both sides are told. Credits, outboxes and open questions are the very machines that
 //! run between real nodes.
+//!
+//! That is the first fidelity, [`Promises`](crate::Fidelity::Promises). In the second the real
+//! sessions run, and what is above them is the same: see `bytes`.
 
 mod arrive;
 mod bytes;

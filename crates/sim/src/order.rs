@@ -26,6 +26,7 @@ const DISK: u64 = 6 << 56;
 const LINK: u64 = 7 << 56;
 const NODE: u64 = 8 << 56;
 const FAULT: u64 = 9 << 56;
+const BYTES: u64 = 10 << 56;
 
 impl Sim {
     /// Takes out what comes next.
@@ -76,6 +77,7 @@ impl Sim {
             Due::Work { task, .. } => number(TASK, task),
             Due::Commit { node, .. } => number(DISK, node),
             Due::Link { pair, .. } => number(LINK, pair),
+            Due::Bytes(due) => due.order().map(|order| BYTES | order),
             Due::Node { node, .. } => number(NODE, node),
             Due::Fault(_) => number(FAULT, 0),
             Due::Arrival { parcel } => match self.links.parcels.get(parcel) {

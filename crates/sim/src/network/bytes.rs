@@ -71,6 +71,17 @@ pub enum BytesDue {
     Opening(u32, Opening),
 }
 
+impl BytesDue {
+    /// What keeps its order with others of the same number; `None` if it comes at once.
+    pub(crate) fn order(self) -> Option<u64> {
+        match self {
+            Self::Turn(..) | Self::Alarm(..) => None,
+            Self::Arrival(wire, up) => Some(u64::from(wire) << 1 | u64::from(up)),
+            Self::Opening(wire, _) => Some(u64::from(wire) << 1),
+        }
+    }
+}
+
 /// One side of a pair, in a turn of it.
 #[derive(Clone, Copy)]
 struct Side {
@@ -118,8 +129,8 @@ impl Sim {
             BytesDue::Turn(pair, up) => {
                 let side = usize::from(!up);
                 let speech = &mut self.links.pairs[pair as usize].ways[side].speech;
-                if speech.turn == Some(self.now) {
-                    speech.turn = None;
+                // A search may let other things come first.
+                if speech.turn.take_if(|at| *at <= self.now).is_some() {
                     self.take_turn(pair, side);
                 }
             }
@@ -127,7 +138,7 @@ impl Sim {
                 let side = usize::from(!up);
                 let now = self.now;
                 let end = self.links.pairs[pair as usize].ends[side].as_mut();
-                if end.is_some_and(|end| end.alarm.take_if(|at| *at == now).is_some()) {
+                if end.is_some_and(|end| end.alarm.take_if(|at| *at <= now).is_some()) {
                     self.take_turn(pair, side);
                 }
             }

@@ -187,7 +187,7 @@ impl Dialer {
     }
 
     /// There is no time for a delay after failures.
-    pub(crate) fn hurry(&mut self, now: Instant) {
+    pub fn hurry(&mut self, now: Instant) {
         self.due = self.due.map(|due| due.min(now));
     }
 
