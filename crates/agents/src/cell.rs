@@ -20,7 +20,7 @@ use crate::effect::Effect;
 use crate::erased::ErasedAgent;
 use crate::event::{Envelope, Event};
 use crate::id::{AgentId, AskId, TimerKey};
-use crate::message::BadMessage;
+use crate::message::{BadMessage, Encoded};
 use crate::shared::SharedState;
 
 pub use self::held::{MAX_BEHIND, MAX_BEHIND_BYTES, MAX_HELD};
@@ -89,6 +89,12 @@ impl Cell {
     #[must_use]
     pub fn agent<T: 'static>(&self) -> Option<&T> {
         (&*self.agent as &dyn std::any::Any).downcast_ref()
+    }
+
+    /// Whether an encoding is one of a message that the agent takes.
+    #[must_use]
+    pub fn takes(&self, encoded: &Encoded) -> bool {
+        self.agent.takes(encoded)
     }
 
     /// The part of it that many threads may use.

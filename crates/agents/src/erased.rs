@@ -7,7 +7,7 @@ use crate::agent::{Agent, Stopping};
 use crate::context::Context;
 use crate::event::Event;
 use crate::id::AgentId;
-use crate::message::{BadMessage, Body};
+use crate::message::{BadMessage, Body, Encoded};
 use crate::shared::SharedState;
 
 /// What the kernel sees of an agent. Implemented for every [`Agent`].
@@ -17,6 +17,9 @@ pub trait ErasedAgent: Any + Send {
     /// # Errors
     /// If it is not one of the agent's; the agent was not called.
     fn hear(&mut self, from: AgentId, body: Body, cx: &mut Context) -> Result<(), BadMessage>;
+
+    /// Whether an encoding is one of a message that the agent takes.
+    fn takes(&self, encoded: &Encoded) -> bool;
 
     /// Carries out any other event.
     fn handle(&mut self, event: Event, cx: &mut Context);
@@ -30,6 +33,10 @@ impl<A: Agent> ErasedAgent for A {
     fn hear(&mut self, from: AgentId, body: Body, cx: &mut Context) -> Result<(), BadMessage> {
         self.message(from, body.open()?, cx);
         Ok(())
+    }
+
+    fn takes(&self, encoded: &Encoded) -> bool {
+        encoded.decode::<A::Message>().is_ok()
     }
 
     fn handle(&mut self, event: Event, cx: &mut Context) {

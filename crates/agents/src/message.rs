@@ -221,6 +221,9 @@ pub trait AnyMessage: Any + Send {
     fn any_tag(&self) -> u32;
     /// [`Message::body`].
     fn any_body(&self) -> Bytes;
+    /// Whether an encoding is one of a value of this type: so that a changed one can be told from
+    /// a broken one.
+    fn decodes(&self, encoded: &Encoded) -> bool;
     /// Its encoding.
     ///
     /// # Errors
@@ -252,6 +255,10 @@ impl<M: Message> AnyMessage for M {
 
     fn any_body(&self) -> Bytes {
         self.body()
+    }
+
+    fn decodes(&self, encoded: &Encoded) -> bool {
+        encoded.decode::<M>().is_ok()
     }
 
     fn encode(&self) -> Result<Encoded, EncodeError> {
