@@ -57,6 +57,7 @@
 //! Start with [`Sim`] and [`Scenario`]; [`FaultKind`] lists what can go wrong, [`Choices`] explains
 //! how a run is recorded and replayed.
 
+pub mod byzantine;
 pub mod campaign;
 pub mod choices;
 pub mod config;
@@ -85,8 +86,10 @@ mod slab;
 mod stage;
 pub mod tape;
 pub mod trace;
+pub mod twins;
 pub mod waits;
 
+pub use byzantine::{Behaviour, Byzantine, ByzantineError, Lie};
 pub use campaign::{Campaign, Report, Scenario, Undetermined};
 pub use choices::Choices;
 pub use config::{Fidelity, Machine, Network, SimConfig};
@@ -99,3 +102,4 @@ pub use node::CrashPoint;
 pub use plan::{FaultKind, FaultPlan};
 pub use port::{Heard, Port};
 pub use sim::{NewSimError, Sim};
+pub use twins::Hears;

@@ -200,6 +200,7 @@ impl Sim {
         self.config.network.loss = 0.0;
         self.config.network.pipes = Pipes::default();
         self.mend_all();
+        self.twins.join();
         for place in 0..self.nodes.len() as u32 {
             self.put_right(place);
             let node = &mut self.nodes[place as usize];

@@ -64,6 +64,13 @@ pub enum Due {
         /// The task's number.
         task: u32,
     },
+    /// A liar says what it held back.
+    Late {
+        /// The agent's place.
+        slot: u32,
+        /// What, by its number.
+        number: u32,
+    },
     /// A node's commit returns.
     Commit {
         /// The node's place.

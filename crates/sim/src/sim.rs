@@ -19,6 +19,7 @@ use std::time::Duration;
 use dx_agents::{AgentId, Directory, Instant, NodeId, Registry};
 use rustc_hash::FxHashMap;
 
+use crate::byzantine::Liars;
 use crate::choices::Choices;
 use crate::config::SimConfig;
 use crate::coverage::Coverage;
@@ -31,6 +32,7 @@ use crate::port::Inlet;
 use crate::resident::{Plan, Resident};
 use crate::schedule::{Due, NodeDue, Schedule};
 use crate::trace::Trace;
+use crate::twins::Twins;
 
 pub use self::birth::NewSimError;
 pub(crate) use self::ports::CLIENTS;
@@ -69,6 +71,8 @@ pub struct Sim {
     pub(crate) faults: [u64; FaultKind::ALL.len()],
     /// Nodes that crash on purpose and when, after that, they come back.
     pub(crate) revive_at: BTreeMap<u32, Duration>,
+    pub(crate) liars: Liars,
+    pub(crate) twins: Twins,
     /// When what the current step sends leaves the node.
     pub(crate) departs: u64,
 }
@@ -154,6 +158,8 @@ impl Sim {
             faults_until: 0,
             faults: [0; FaultKind::ALL.len()],
             revive_at: BTreeMap::new(),
+            liars: Liars::default(),
+            twins: Twins::default(),
             departs: 0,
         };
         if sim.config.keep_trace {

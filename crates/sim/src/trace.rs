@@ -70,6 +70,8 @@ pub enum What {
     Crash,
     /// Something else was done to the world.
     Fault,
+    /// An agent lies to another, in one of the ways of [`Lie`](crate::Lie).
+    Lied,
 }
 
 impl Trace {
@@ -186,6 +188,7 @@ impl fmt::Display for Happened {
             What::Message | What::Reply | What::Down | What::Writable | What::Refused => {
                 write!(f, " from {}", AgentId(self.detail))
             }
+            What::Lied => write!(f, " to {}", AgentId(self.detail)),
             What::Boot | What::Crash => write!(f, " node {}", NodeId(self.detail as u32)),
             _ => write!(f, " {}", self.detail),
         }

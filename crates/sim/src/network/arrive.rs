@@ -9,7 +9,7 @@ use dx_agents::{AgentId, Answer, AskError, Down, Lane, MailboxBounds};
 use super::{Frame, Outgoing, Parcel};
 use crate::mailbox::{Credit, Letter};
 use crate::sim::deliver::Delivered;
-use crate::sim::{Place, Seat, Sim};
+use crate::sim::{Seat, Sim};
 use crate::trace::{Happened, What};
 
 impl Sim {
@@ -72,7 +72,7 @@ impl Sim {
                 let is_open = self.nodes[to as usize].asks.answer(question);
                 let answer = answer.map(|body| Answer::new(who, body));
                 let event = Event::Reply(question.ask, answer);
-                if !is_open || !self.tell(question.agent, event) {
+                if !is_open || !self.tell_on(to, question.agent, event) {
                     self.nodes[to as usize].bury(Reason::LateAnswer, 1);
                 }
             }
@@ -128,8 +128,7 @@ impl Sim {
         let happened =
             Happened { at: self.now, to, what: What::Arrived, detail: from.0, payload: hash };
         self.trace.note(happened);
-        let Some(Place { seat, .. }) = self.places.get(&to).copied().filter(|it| it.node == node)
-        else {
+        let Some(seat) = self.seat_on(node, to) else {
             self.nodes[node as usize].bury(Reason::NoSuchAgent, 1);
             return Delivered::No(lane, RefusedBecause::Unknown);
         };
@@ -139,8 +138,7 @@ impl Sim {
 
     /// The bounds of an agent of this node, if it is there.
     fn bounds_here(&self, node: u32, who: AgentId) -> Option<MailboxBounds> {
-        let place = self.places.get(&who).filter(|place| place.node == node)?;
-        match place.seat {
+        match self.seat_on(node, who)? {
             Seat::Port(_) => Some(MailboxBounds::DEFAULT),
             Seat::Agent(slot) => {
                 let resident = self.resident(slot).filter(|it| it.is_here())?;
@@ -278,7 +276,7 @@ impl Sim {
             watches.get(&who).cloned().unwrap_or_default()
         };
         for watcher in watchers {
-            self.tell(watcher, Event::Down(who, why));
+            self.tell_on(to, watcher, Event::Down(who, why));
         }
     }
 }

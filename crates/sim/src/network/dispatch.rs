@@ -37,7 +37,7 @@ impl Sim {
             let peer = self.nodes[at as usize].id;
             let given_up = self.nodes[node as usize].asks.ask(agent, ask, peer);
             if let Some(oldest) = given_up {
-                self.fail_question(oldest, AskError::Refused(RefusedBecause::Full));
+                self.fail_question(node, oldest, AskError::Refused(RefusedBecause::Full));
             }
         }
         let outgoing =
@@ -131,13 +131,13 @@ impl Sim {
             let Some(ask) = ask else { continue };
             let question = ReplyTo { agent: from, ask };
             if self.nodes[node as usize].asks.answer(question) {
-                self.fail_question(question, AskError::Refused(RefusedBecause::Full));
+                self.fail_question(node, question, AskError::Refused(RefusedBecause::Full));
             }
         }
     }
 
-    pub(super) fn fail_question(&mut self, question: ReplyTo, error: AskError) {
-        self.tell(question.agent, Event::Reply(question.ask, Err(error)));
+    pub(super) fn fail_question(&mut self, node: u32, question: ReplyTo, error: AskError) {
+        self.tell_on(node, question.agent, Event::Reply(question.ask, Err(error)));
     }
 
     /// Sends what waits for an agent, as far as its credit goes, and says who has room again.
@@ -166,7 +166,7 @@ impl Sim {
             account.outbox = None;
         }
         for sender in writable {
-            self.tell(sender, Event::Writable(to));
+            self.tell_on(node, sender, Event::Writable(to));
         }
     }
 

@@ -126,7 +126,7 @@ impl Sim {
             }
             let peer = self.nodes[peer as usize].id;
             for question in self.nodes[node as usize].asks.fail(peer) {
-                self.fail_question(question, AskError::Down(why));
+                self.fail_question(node, question, AskError::Down(why));
             }
             self.tell_watchers(pair, side, why);
         }
@@ -197,14 +197,15 @@ impl Sim {
 
     pub(super) fn tell_watchers(&mut self, pair: u32, side: usize, why: Down) {
         let link = &self.links.pairs[pair as usize];
-        if !self.nodes[link.nodes[side] as usize].is_up() {
+        let node = link.nodes[side];
+        if !self.nodes[node as usize].is_up() {
             return;
         }
         let watches = &link.ways[side].watches;
         let pairs: Vec<(AgentId, AgentId)> =
             watches.iter().flat_map(|(who, by)| by.iter().map(move |me| (*me, *who))).collect();
         for (me, who) in pairs {
-            self.tell(me, Event::Down(who, why));
+            self.tell_on(node, me, Event::Down(who, why));
         }
     }
 

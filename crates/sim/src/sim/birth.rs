@@ -10,7 +10,7 @@ use dx_agents::runtime::Failures;
 use dx_agents::spawn::Factory;
 use dx_agents::{AgentId, NodeId, Recovered, Spawn};
 
-use super::{CLIENTS, Place, Seat, Sim};
+use super::{CLIENTS, Seat, Sim};
 use crate::mailbox::Mailbox;
 use crate::node::Node;
 use crate::resident::{Condition, Plan, Resident};
@@ -93,7 +93,7 @@ impl Sim {
         };
         self.agents.push(Some(Box::new(resident)));
         self.nodes[node as usize].slots.push(slot);
-        self.places.insert(id, Place { node, seat: Seat::Agent(slot) });
+        self.settle(node, id, Seat::Agent(slot));
         self.wake(slot);
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use dx_agents::journal::OpenError;
 use dx_agents::{AgentId, NodeId, Recovered};
 
-use super::{Seat, Sim};
+use super::Sim;
 use crate::journaling::Journaling;
 use crate::node::{CrashPoint, Standing};
 use crate::schedule::{Due, NodeDue};
@@ -35,7 +35,7 @@ impl Sim {
     }
 
     /// A node starts: its journal is read, and its agents of the deployment start.
-    fn boot(&mut self, place: u32) {
+    pub(crate) fn boot(&mut self, place: u32) {
         let (seed, now) = (self.config.seed, self.now);
         let machine = self.config.machine;
         let node = &mut self.nodes[place as usize];
@@ -54,7 +54,8 @@ impl Sim {
         node.show_journal();
         self.note_node(place, What::Boot);
         let directory = std::sync::Arc::clone(&self.directory);
-        for spec in directory.on_node(id) {
+        let twin = self.twins.home_of(place);
+        for spec in directory.on_node(id).filter(|spec| twin.is_none_or(|twin| twin == spec.id)) {
             let plan = std::sync::Arc::clone(&self.plans[&spec.id]);
             let journaling = &mut self.nodes[place as usize].journaling;
             let recovered = match journaling {
@@ -64,6 +65,7 @@ impl Sim {
             self.bear(place, spec.id, plan, recovered);
         }
         self.node_is_up(place);
+        self.boot_twins(place);
     }
 
     /// A node does not come up. On a disk that is full or fails that is right, and its supervisor
@@ -264,19 +266,12 @@ impl Sim {
         self.damage.kept += damage.kept;
         for slot in std::mem::take(&mut self.nodes[place as usize].slots) {
             if let Some(resident) = self.agents[slot as usize].take() {
-                self.forget(resident.cell.id(), slot);
+                self.unsettle(place, resident.cell.id(), slot);
             }
         }
         self.note_node(place, What::Crash);
         self.node_has_crashed(place);
         self.revive_crashed(place);
-    }
-
-    fn forget(&mut self, id: AgentId, slot: u32) {
-        let is_this = |seat| matches!(seat, Seat::Agent(at) if at == slot);
-        if self.places.get(&id).is_some_and(|place| is_this(place.seat)) {
-            self.places.remove(&id);
-        }
     }
 
     pub(crate) fn note_node(&mut self, place: u32, what: What) {

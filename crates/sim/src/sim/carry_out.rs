@@ -6,7 +6,7 @@ use dx_agents::effect::Effect;
 use dx_agents::event::{Event, Outcome};
 use dx_agents::message::Body;
 use dx_agents::shared::Job;
-use dx_agents::{AgentId, AskError, AskId, JobId, RefusedBecause};
+use dx_agents::{AgentId, AskError, AskId, JobId, Refusal, RefusedBecause};
 
 use super::Sim;
 use super::deliver::{Delivered, Post};
@@ -17,11 +17,11 @@ impl Sim {
     pub(super) fn carry_out(&mut self, slot: u32, place: u32) {
         let life = self.nodes[place as usize].life;
         let mut effects = std::mem::take(self.nodes[place as usize].cx.effects());
+        if self.liars.are_any() {
+            self.twist(slot, &mut effects);
+        }
         for effect in effects.drain(..) {
-            match effect {
-                Effect::Send { to, ask, body } => self.send_from(slot, place, to, ask, body),
-                effect => self.carry_out_special(slot, place, effect),
-            }
+            self.carry_out_one(slot, place, effect);
             if self.nodes[place as usize].armed.is_some()
                 && self.crashes(place, CrashPoint::AfterEffects(0))
             {
@@ -33,6 +33,14 @@ impl Sim {
         if node.life == life {
             // Its buffer is used again.
             *node.cx.effects() = effects;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn carry_out_one(&mut self, slot: u32, place: u32, effect: Effect) {
+        match effect {
+            Effect::Send { to, ask, body } => self.send_from(slot, place, to, ask, body),
+            effect => self.carry_out_special(slot, place, effect),
         }
     }
 
@@ -51,7 +59,7 @@ impl Sim {
             _ => self.post(place, Post { from, to, ask, body }, policy),
         };
         if let Delivered::No(lane, why) = delivered {
-            self.tell_refused(from, to, ask, lane, why);
+            self.tell_refused(place, from, ask, Refusal { to, lane, why, count: 1 });
         }
     }
 
@@ -133,25 +141,23 @@ impl Sim {
     /// Tells a local sender that its letter came back; if it was a question, as its answer.
     pub(crate) fn tell_refused(
         &mut self,
+        node: u32,
         from: AgentId,
-        to: AgentId,
         ask: Option<AskId>,
-        lane: dx_agents::Lane,
-        why: RefusedBecause,
+        refusal: Refusal,
     ) {
         if let Some(ask) = ask {
-            self.tell(from, Event::Reply(ask, Err(AskError::Refused(why))));
+            self.tell_on(node, from, Event::Reply(ask, Err(AskError::Refused(refusal.why))));
             return;
         }
-        match self.places.get(&from).map(|place| place.seat) {
+        match self.seat_on(node, from) {
             Some(super::Seat::Agent(slot)) => {
                 if let Some(resident) = self.resident_mut(slot) {
-                    resident.mailbox.refuse(to, lane, why);
+                    resident.mailbox.refuse(refusal.to, refusal.lane, refusal.why);
                     self.wake(slot);
                 }
             }
             Some(super::Seat::Port(port)) => {
-                let refusal = dx_agents::Refusal { to, lane, why, count: 1 };
                 self.hear(port, crate::port::Heard::Refused(refusal));
             }
             None => {}

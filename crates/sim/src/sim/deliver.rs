@@ -4,7 +4,9 @@ use dx_agents::event::{Envelope, Event};
 use dx_agents::id::ReplyTo;
 use dx_agents::message::{Body, MAX_MESSAGE};
 use dx_agents::runtime::Reason;
-use dx_agents::{AgentId, Answer, AskError, AskId, Down, Lane, NodeId, RefusedBecause, WhenFull};
+use dx_agents::{
+    AgentId, Answer, AskError, AskId, Down, Lane, NodeId, Refusal, RefusedBecause, WhenFull,
+};
 
 use super::{Place, Seat, Sim};
 use crate::mailbox::{Letter, Pushed};
@@ -34,9 +36,17 @@ impl Sim {
     /// Delivers a message to wherever its receiver is.
     #[inline]
     pub(crate) fn post(&mut self, node: u32, post: Post, policy: WhenFull) -> Delivered {
-        match self.places.get(&post.to) {
-            Some(&Place { node: at, seat }) if at == node => self.deliver(node, seat, post),
-            _ => self.post_elsewhere(node, post, policy),
+        if self.twins.are_any() {
+            return self.post_among_twins(node, post, policy);
+        }
+        self.post_one(node, post, policy)
+    }
+
+    #[inline]
+    pub(crate) fn post_one(&mut self, node: u32, post: Post, policy: WhenFull) -> Delivered {
+        match self.seat_on(node, post.to) {
+            Some(seat) => self.deliver(node, seat, post),
+            None => self.post_elsewhere(node, post, policy),
         }
     }
 
@@ -53,6 +63,9 @@ impl Sim {
 
     /// The node of an agent that is not on this one.
     pub(crate) fn elsewhere(&self, node: u32, id: AgentId) -> Option<u32> {
+        if self.twins.are_any() && self.seat_on(node, id).is_some() {
+            return None;
+        }
         let at = self.node_of(id)?;
         let place = *self.node_places.get(&at)?;
         (place != node).then_some(place)
@@ -124,7 +137,14 @@ impl Sim {
     /// Gives an agent or port an event. False if there is none.
     #[inline]
     pub(crate) fn tell(&mut self, to: AgentId, event: Event) -> bool {
-        let Some(Place { seat, .. }) = self.places.get(&to).copied() else { return false };
+        let Some(Place { node, .. }) = self.places.get(&to).copied() else { return false };
+        self.tell_on(node, to, event)
+    }
+
+    /// The same for an agent or port of this node.
+    #[inline]
+    pub(crate) fn tell_on(&mut self, node: u32, to: AgentId, event: Event) -> bool {
+        let Some(seat) = self.seat_on(node, to) else { return false };
         match seat {
             Seat::Agent(slot) => {
                 let Some(resident) = self.agents[slot as usize].as_deref_mut() else {
@@ -155,12 +175,15 @@ impl Sim {
         to: ReplyTo,
         answer: Result<Body, AskError>,
     ) {
+        if self.twins.are_any() && self.answer_among_twins(node, from, to, &answer) {
+            return;
+        }
         if let Some(at) = self.elsewhere(node, to.agent) {
             self.answer_remote(node, at, from, to, answer);
             return;
         }
         let answer = answer.map(|body| Answer::new(from, body));
-        if !self.tell(to.agent, Event::Reply(to.ask, answer)) {
+        if !self.tell_on(node, to.agent, Event::Reply(to.ask, answer)) {
             self.nodes[node as usize].bury(Reason::LateAnswer, 1);
         }
     }
@@ -172,17 +195,15 @@ impl Sim {
         }
         match self.elsewhere(node, who) {
             Some(at) => self.watch_remote(node, at, me, who, is_on),
-            None if is_on => drop(self.tell(me, Event::Down(who, Down::Unknown))),
+            None if is_on => drop(self.tell_on(node, me, Event::Down(who, Down::Unknown))),
             None => {}
         }
     }
 
     /// The same for an agent of this node; false if there is none.
     pub(crate) fn watch_here(&mut self, node: u32, me: AgentId, who: AgentId, is_on: bool) -> bool {
-        let Some(place) = self.places.get(&who).copied().filter(|place| place.node == node) else {
-            return false;
-        };
-        let watchers = match place.seat {
+        let Some(seat) = self.seat_on(node, who) else { return false };
+        let watchers = match seat {
             Seat::Agent(slot) => match self.agents[slot as usize].as_deref_mut() {
                 Some(resident) if resident.is_here() => &mut resident.watchers,
                 _ => return false,
@@ -200,8 +221,14 @@ impl Sim {
     /// Tells a watcher, wherever it is.
     pub(crate) fn tell_down(&mut self, node: u32, watcher: AgentId, who: AgentId, why: Down) {
         match self.elsewhere(node, watcher) {
-            Some(at) => self.leave(node, at, Frame::Down { who, why }),
-            None => drop(self.tell(watcher, Event::Down(who, why))),
+            Some(at) => {
+                // A node speaks for its agents under one name, which it shares with their twins.
+                for twin in self.twins.second_homes(at) {
+                    self.leave(node, twin, Frame::Down { who, why });
+                }
+                self.leave(node, at, Frame::Down { who, why });
+            }
+            None => drop(self.tell_on(node, watcher, Event::Down(who, why))),
         }
     }
 
@@ -245,7 +272,7 @@ impl Sim {
                 self.departs = self.now;
                 let post = Post { from: me, to, ask, body };
                 if let Delivered::No(lane, why) = self.post(place, post, policy) {
-                    self.tell_refused(me, to, ask, lane, why);
+                    self.tell_refused(place, me, ask, Refusal { to, lane, why, count: 1 });
                 }
             }
             Output::Out { body: None, .. } => self.nodes[place as usize].bury(Reason::Filtered, 1),

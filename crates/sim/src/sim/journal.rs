@@ -68,10 +68,10 @@ impl Sim {
         match committed {
             Committed::Durable(agents, wants_snapshot) => {
                 for (agent, entries) in agents {
-                    self.tell_durable(agent, entries);
+                    self.tell_durable(place, agent, entries);
                 }
                 for agent in wants_snapshot {
-                    self.tell(agent, Event::SnapshotWanted);
+                    self.tell_on(place, agent, Event::SnapshotWanted);
                 }
                 if goes_on {
                     self.schedule_commit(place, self.now);
@@ -90,9 +90,8 @@ impl Sim {
     }
 
     /// Also an agent that has ended hears of it: what its entries hold back must still leave.
-    fn tell_durable(&mut self, agent: AgentId, entries: u64) {
-        let Some(place) = self.places.get(&agent) else { return };
-        let Seat::Agent(slot) = place.seat else { return };
+    fn tell_durable(&mut self, place: u32, agent: AgentId, entries: u64) {
+        let Some(Seat::Agent(slot)) = self.seat_on(place, agent) else { return };
         if let Some(resident) = self.resident_mut(slot) {
             resident.mailbox.durable(entries);
             self.wake(slot);

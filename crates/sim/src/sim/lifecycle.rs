@@ -91,11 +91,7 @@ impl Sim {
         }
         let (id, has_persisted) = (resident.cell.id(), resident.cell.has_persisted());
         self.agents[slot as usize] = None;
-        if let Some(place) = self.places.get(&id)
-            && matches!(place.seat, super::Seat::Agent(at) if at == slot)
-        {
-            self.places.remove(&id);
-        }
+        self.unsettle(place, id, slot);
         self.nodes[place as usize].slots.retain(|at| *at != slot);
         if has_persisted {
             self.leave_journal(place, id);
@@ -114,7 +110,7 @@ impl Sim {
         };
         self.bury_letters(place, slot, messages, why);
         for agent in waiting {
-            self.tell(agent, Event::Writable(id));
+            self.tell_on(place, agent, Event::Writable(id));
         }
         for watcher in watchers {
             self.tell_down(place, watcher, id, why);

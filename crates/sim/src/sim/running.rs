@@ -106,6 +106,7 @@ impl Sim {
             Due::Restart { slot } => self.revive(slot),
             Due::Arrival { parcel } => self.arrive(parcel),
             Due::Work { slot, task } => self.work(slot, task),
+            Due::Late { slot, number } => self.say_late(slot, number),
             Due::Commit { node, life } => self.commit(node, life),
             Due::Link { pair, turn, what } => self.link_due(pair, turn, what),
             Due::Bytes(due) => self.bytes_due(due),
@@ -121,7 +122,8 @@ impl Sim {
             Due::Timer { slot, .. }
             | Due::Deadline { slot, .. }
             | Due::Restart { slot }
-            | Due::Work { slot, .. } => self.resident(slot)?.node,
+            | Due::Work { slot, .. }
+            | Due::Late { slot, .. } => self.resident(slot)?.node,
             Due::Core { node, .. } | Due::Commit { node, .. } => node,
             _ => return None,
         };

@@ -161,9 +161,9 @@ impl Sim {
     fn tell_writable_of(&mut self, slot: u32) {
         let Some(resident) = self.agents[slot as usize].as_deref_mut() else { return };
         let waiting = resident.mailbox.writable();
-        let who = resident.cell.id();
+        let (place, who) = (resident.node, resident.cell.id());
         for agent in waiting {
-            self.tell(agent, Event::Writable(who));
+            self.tell_on(place, agent, Event::Writable(who));
         }
     }
 }
