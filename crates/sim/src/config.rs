@@ -7,6 +7,7 @@ use dx_transport::linking::Dialing;
 
 use crate::delay::Delay;
 use crate::network::Pipes;
+use crate::stuck::Patience;
 
 /// How a world is to be. The default is a calm local network and healthy disks.
 #[derive(Clone, Debug)]
@@ -28,6 +29,8 @@ pub struct SimConfig {
     pub record: bool,
     /// Whether what happens is kept, to be read.
     pub keep_trace: bool,
+    /// How long the run may get nowhere.
+    pub patience: Patience,
 }
 
 /// How much of the network is real.
@@ -96,6 +99,7 @@ impl Default for SimConfig {
             datagram_kinds: BTreeSet::new(),
             record: false,
             keep_trace: false,
+            patience: Patience::default(),
         }
     }
 }

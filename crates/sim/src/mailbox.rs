@@ -227,6 +227,11 @@ impl Mailbox {
         self.messages.len() + self.staged
     }
 
+    /// Agents that found no room, and wait for it.
+    pub fn awaited_by(&self) -> usize {
+        self.waiting.len()
+    }
+
     fn has_room(&self, weight: usize) -> bool {
         let count = self.len();
         count == 0 || (count < self.bounds.messages && self.bytes + weight <= self.bounds.bytes)

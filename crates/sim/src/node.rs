@@ -12,6 +12,7 @@ use dx_agents::{Directory, Incarnation, Instant, JournalState, NodeId};
 
 use crate::disk::SimDisk;
 use crate::journaling::Journaling;
+use crate::progress::Fairness;
 use crate::schedule::Due;
 
 /// See the module.
@@ -37,6 +38,8 @@ pub struct Node {
     pub asks: Asks,
     pub dead_letters: [u64; Reason::ALL.len()],
     pub armed: Option<CrashPoint>,
+    /// Whether all that are ready get their turn.
+    pub fairness: Fairness,
     /// What was due while it stood still.
     pub late: Vec<Due>,
 }
@@ -145,6 +148,7 @@ impl Node {
             asks: Asks::default(),
             dead_letters: [0; Reason::ALL.len()],
             armed: None,
+            fairness: Fairness::default(),
             late: Vec::new(),
         }
     }

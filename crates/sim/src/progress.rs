@@ -1,8 +1,5 @@
 //! Whether a run gets anywhere: livelock and starvation, told by counting events.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
-
 use thiserror::Error;
 
 /// Tells a livelock: many events, and none of them brought anybody further.
@@ -55,59 +52,51 @@ impl Progress {
 }
 
 /// Tells starvation: an agent that could run, and does not while others do.
-#[derive(Clone, Debug)]
-pub struct Fairness<N> {
-    limit: u64,
-    events: u64,
-    since: BTreeMap<N, u64>,
-    /// The same, the longest waiting first.
-    by_age: BTreeSet<(u64, N)>,
+///
+/// It counts in rounds. A pick among `n` that are ready is a part of 1/n of a round, so that each
+/// is to be expected once in a round, however many there are: by fair chance one is passed by for
+/// a thousand rounds in one of e^1000 cases.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fairness {
+    /// In parts of [`ROUND`].
+    passed: u64,
 }
+
+/// A round, in the parts that are counted.
+const ROUND: u64 = 1 << 20;
 
 /// An agent that others pass by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("starvation: {who} has been able to run for {events} events and was not run")]
+#[error("starvation: {who} has been ready for {rounds} rounds of picks and never was the one")]
 pub struct Starvation<N: std::fmt::Display> {
     /// Who.
     pub who: N,
-    /// For how many events.
-    pub events: u64,
+    /// For how many rounds.
+    pub rounds: u64,
 }
 
-impl<N: Ord + Copy + std::fmt::Display> Fairness<N> {
-    /// Each agent may be passed by in up to `limit` events.
+impl Fairness {
+    /// Now, to be remembered of who becomes ready.
     #[must_use]
-    pub fn new(limit: u64) -> Self {
-        Self { limit, events: 0, since: BTreeMap::new(), by_age: BTreeSet::new() }
+    #[inline]
+    pub fn now(&self) -> u64 {
+        self.passed
     }
 
-    /// `who` has something to do. If it had already, it has waited since then.
-    pub fn runnable(&mut self, who: N) {
-        if let Entry::Vacant(entry) = self.since.entry(who) {
-            entry.insert(self.events);
-            self.by_age.insert((self.events, who));
-        }
+    /// One of so many is picked. True when a round is over: time to look at the others.
+    #[inline]
+    pub fn pick(&mut self, among: u64) -> bool {
+        let before = self.passed / ROUND;
+        // Of very many each pick still counts.
+        self.passed += (ROUND / among.max(1)).max(1);
+        self.passed / ROUND > before
     }
 
-    /// `who` runs now, or has nothing to do any more. If it has more to do, say so again.
-    pub fn settled(&mut self, who: N) {
-        if let Some(since) = self.since.remove(&who) {
-            self.by_age.remove(&(since, who));
-        }
-    }
-
-    /// An event has ended.
-    ///
-    /// # Errors
-    /// If someone was passed by for more than the limit: the one that has waited longest.
-    pub fn event(&mut self) -> Result<(), Starvation<N>> {
-        self.events += 1;
-        match self.by_age.first() {
-            Some(&(since, who)) if self.events - since > self.limit => {
-                Err(Starvation { who, events: self.events - since })
-            }
-            _ => Ok(()),
-        }
+    /// For how many rounds one that is ready `since` then was passed by.
+    #[must_use]
+    #[inline]
+    pub fn rounds(&self, since: u64) -> u64 {
+        self.passed.saturating_sub(since) / ROUND
     }
 }
 
@@ -137,31 +126,25 @@ mod tests {
         }
 
         #[test]
-        fn whoever_waits_longest_is_named_once_it_is_over_the_limit(
-            turns in prop::collection::vec((0_usize..4, any::<bool>()), 0..60),
-            limit in 0_u64..10,
+        fn whoever_is_never_picked_is_passed_by_in_every_round(
+            others in 1_u64..50, picks in 0_u64..2000
         ) {
-            let mut fairness = Fairness::new(limit);
-            let mut waited = [None::<u64>; 4];
-            for (who, is_runnable) in turns {
-                if is_runnable {
-                    fairness.runnable(who);
-                    waited[who].get_or_insert(0);
-                } else {
-                    fairness.settled(who);
-                    waited[who] = None;
-                }
-                waited.iter_mut().flatten().for_each(|events| *events += 1);
-                let longest = waited.iter().flatten().max().copied().unwrap_or(0);
-                match fairness.event() {
-                    Ok(()) => prop_assert!(longest <= limit),
-                    Err(starvation) => {
-                        prop_assert_eq!(starvation.events, longest);
-                        prop_assert_eq!(waited[starvation.who], Some(longest));
-                        prop_assert!(longest > limit);
-                    }
-                }
-            }
+            let mut fairness = Fairness::default();
+            let since = fairness.now();
+            let over = (0..picks).filter(|_| fairness.pick(others + 1)).count() as u64;
+            prop_assert_eq!(over, fairness.rounds(since));
+            let rounds = picks / (others + 1);
+            prop_assert!(rounds.saturating_sub(1) <= over && over <= rounds);
         }
+    }
+
+    #[test]
+    fn whoever_became_ready_later_was_passed_by_for_less() {
+        let mut fairness = Fairness::default();
+        let early = fairness.now();
+        (0..10).for_each(|_| _ = fairness.pick(2));
+        let late = fairness.now();
+        (0..10).for_each(|_| _ = fairness.pick(2));
+        assert_eq!([early, late].map(|since| fairness.rounds(since)), [10, 5]);
     }
 }

@@ -22,6 +22,8 @@ pub struct Resident {
     pub condition: Condition,
     /// It waits for a core, or is on one.
     pub is_scheduled: bool,
+    /// Since which of its node's picks it waits for a core.
+    pub ready_since: u64,
     pub watching: BTreeSet<AgentId>,
     pub watchers: BTreeSet<AgentId>,
     pub notes: BTreeMap<Arc<str>, u64>,

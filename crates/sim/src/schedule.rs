@@ -223,6 +223,11 @@ impl Schedule {
         self.heap.peek().map(|entry| entry.at())
     }
 
+    /// All that is due, with its time, in no order.
+    pub fn all(&self) -> impl Iterator<Item = (u64, &Due)> {
+        self.heap.iter().map(|entry| ((entry.key >> 64) as u64, &entry.due))
+    }
+
     /// One of them is not needed any more. True if it is time to [clean](Self::clean).
     #[inline]
     pub fn clear_one(&mut self) -> bool {

@@ -31,6 +31,7 @@ use crate::plan::{FaultKind, FaultPlan, Storm};
 use crate::port::Inlet;
 use crate::resident::{Plan, Resident};
 use crate::schedule::{Due, NodeDue, Schedule};
+use crate::stuck::Watch;
 use crate::trace::Trace;
 use crate::twins::Twins;
 
@@ -73,6 +74,7 @@ pub struct Sim {
     pub(crate) revive_at: BTreeMap<u32, Duration>,
     pub(crate) liars: Liars,
     pub(crate) twins: Twins,
+    pub(crate) watch: Watch,
     /// When what the current step sends leaves the node.
     pub(crate) departs: u64,
 }
@@ -160,6 +162,7 @@ impl Sim {
             revive_at: BTreeMap::new(),
             liars: Liars::default(),
             twins: Twins::default(),
+            watch: Watch::default(),
             departs: 0,
         };
         if sim.config.keep_trace {

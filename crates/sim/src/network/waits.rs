@@ -23,7 +23,7 @@ pub struct CreditWait {
 impl fmt::Display for CreditWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { node, to, at, messages } = self;
-        write!(f, "{messages} of node {node} for {to} on node {at}")
+        write!(f, "{messages} of {node} for {to} on {at}")
     }
 }
 

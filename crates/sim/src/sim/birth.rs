@@ -87,6 +87,7 @@ impl Sim {
             failures: Failures::default(),
             condition: Condition::Working,
             is_scheduled: false,
+            ready_since: 0,
             watching: BTreeSet::new(),
             watchers: BTreeSet::new(),
             notes: BTreeMap::new(),

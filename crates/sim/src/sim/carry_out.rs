@@ -48,6 +48,10 @@ impl Sim {
     fn send_from(&mut self, slot: u32, place: u32, to: AgentId, ask: Option<AskId>, body: Body) {
         let Some(resident) = self.agents[slot as usize].as_deref_mut() else { return };
         let (from, policy) = (resident.cell.id(), resident.plan.options.full);
+        if let Some(ask) = ask {
+            self.note_question(slot, ask, to);
+        }
+        let Some(resident) = self.agents[slot as usize].as_deref_mut() else { return };
         let delivered = match &mut resident.stage {
             Some(stage) if stage.takes_egress() => match stage.take_out(to, ask, body) {
                 Ok(task) => {
@@ -68,7 +72,10 @@ impl Sim {
         let me = resident.cell.id();
         match effect {
             Effect::Send { to, ask, body } => self.send_from(slot, place, to, ask, body),
-            Effect::Reply { to, body } => self.answer(place, me, to, Ok(body)),
+            Effect::Reply { to, body } => {
+                self.note_answer(me);
+                self.answer(place, me, to, Ok(body));
+            }
             Effect::SetDeadline { ask, at } => {
                 let when = self.nodes[place as usize].clock.when(at, self.now);
                 let due = Due::Deadline { slot, ask, at: at.0 };
@@ -80,7 +87,11 @@ impl Sim {
                 self.schedule.add(when, due, &mut self.choices);
             }
             Effect::ClearTimer { generation: 0, .. } => {}
-            Effect::ClearDeadline { .. } | Effect::ClearTimer { .. } => self.clear_alarm(),
+            Effect::ClearDeadline { ask } => {
+                self.watch.questions.remove(&(slot, ask));
+                self.clear_alarm();
+            }
+            Effect::ClearTimer { .. } => self.clear_alarm(),
             Effect::Offload { job, source, work } => self.offload(slot, job, source, work),
             Effect::Persist(entry) => self.persist(place, me, entry),
             Effect::Monitor { who } => {

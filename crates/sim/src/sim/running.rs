@@ -22,6 +22,7 @@ impl Sim {
         }
         let Some((at, due)) = self.next_due() else { return Ok(false) };
         self.now = self.now.max(at);
+        self.watch.last = self.now;
         self.happen(due);
         if !self.checks.is_empty() {
             self.check();
@@ -52,7 +53,8 @@ impl Sim {
     /// Lets things happen until `holds` does.
     ///
     /// # Errors
-    /// If it does not `within` that time, or something that must always hold does not.
+    /// If it does not `within` that time, gets [nowhere](crate::stuck) before, or something that
+    /// must always hold does not. The failure says what hinders it.
     pub fn run_until(
         &mut self,
         what: &str,
@@ -60,23 +62,22 @@ impl Sim {
         mut holds: impl FnMut(&mut Self) -> bool,
     ) -> Result<(), Failure> {
         let until = self.after(within);
+        self.begin_watch();
         loop {
             if holds(self) {
                 return Ok(());
             }
             if self.schedule.next_at().is_none_or(|at| at > until) {
-                break;
+                self.now = until;
+                let text = format!("it did not happen within {within:?}: {}", self.stuck());
+                return Err(self.failure_of(what, text));
             }
             self.step_once()?;
+            if let Err(livelock) = self.watch_event() {
+                let text = self.stuck_with(Some(livelock)).to_string();
+                return Err(self.failure_of(what, text));
+            }
         }
-        let mut text = format!("it did not happen within {within:?}");
-        let waits = self.credit_cycle();
-        if !waits.is_empty() {
-            let waits: Vec<String> = waits.iter().map(ToString::to_string).collect();
-            text.push_str(": a deadlock of nodes that wait for credit: ");
-            text.push_str(&waits.join(" -> "));
-        }
-        Err(self.failure_of(what, text))
     }
 
     #[inline]

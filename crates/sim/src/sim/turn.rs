@@ -35,6 +35,7 @@ impl Sim {
         resident.is_scheduled = true;
         let place = resident.node;
         let node = &mut self.nodes[place as usize];
+        resident.ready_since = node.fairness.now();
         node.ready.push_back(slot);
         if node.idle_cores > 0 && node.is_running() {
             node.idle_cores -= 1;
@@ -52,7 +53,9 @@ impl Sim {
         if let Some(Some(resident)) = self.agents.get_mut(slot as usize) {
             resident.is_scheduled = resident.has_work();
             if resident.is_scheduled {
-                self.nodes[place as usize].ready.push_back(slot);
+                let node = &mut self.nodes[place as usize];
+                resident.ready_since = node.fairness.now();
+                node.ready.push_back(slot);
             }
         }
         let node = &mut self.nodes[place as usize];
@@ -60,10 +63,13 @@ impl Sim {
             node.idle_cores += 1;
             return;
         }
-        let (count, ready) = (node.ready.len() as u64, &node.ready);
+        let (among, ready) = (node.ready.len() as u64, &node.ready);
         let who = |at: u64| u64::from(ready[at as usize]) | AGENT;
-        let at = self.choices.switch_among("next", count, who) as usize;
+        let at = self.choices.switch_among("next", among, who) as usize;
         let slot = node.ready.swap_remove_front(at).expect("it was chosen from those there are");
+        if among > 1 && node.fairness.pick(among) {
+            self.look_for_starved(place);
+        }
         let took = self.turn(slot);
         let node = &self.nodes[place as usize];
         // It may have crashed in the step: then its cores are gone with it.

@@ -123,7 +123,7 @@ fn a_circle_of_waits_for_credit_is_reported() {
         sim.send(port, AgentId(from), Word::Flood(AgentId(to), 100)).unwrap();
     }
     let failure = sim.run_until("they hear each other", SECOND, |_| false).unwrap_err();
-    assert!(failure.text.contains("a deadlock"), "{failure}");
+    assert!(failure.text.contains("deadlock: n1 waits for credit from n2"), "{failure}");
     assert_eq!(sim.credit_cycle().len(), 2);
     sim.mend_all();
     sim.run_for(SECOND).unwrap();
