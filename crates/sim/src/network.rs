@@ -35,6 +35,7 @@ use self::pair::Pair;
 use crate::slab::Slab;
 
 pub use self::bytes::{BytesDue, PipeTally, Pipes};
+pub(crate) use self::dispatch::copy_of;
 pub use self::waits::CreditWait;
 
 /// All links between nodes. They are made when they are used.

@@ -27,6 +27,7 @@ const LINK: u64 = 7 << 56;
 const NODE: u64 = 8 << 56;
 const FAULT: u64 = 9 << 56;
 const BYTES: u64 = 10 << 56;
+const LATE: u64 = 11 << 56;
 
 impl Sim {
     /// Takes out what comes next.
@@ -75,6 +76,7 @@ impl Sim {
             }
             Due::PortDeadline { port, .. } => number(PORT, port),
             Due::Work { task, .. } => number(TASK, task),
+            Due::Late { number: what, .. } => number(LATE, what),
             Due::Commit { node, .. } => number(DISK, node),
             Due::Link { pair, .. } => number(LINK, pair),
             Due::Bytes(due) => due.order().map(|order| BYTES | order),

@@ -228,6 +228,13 @@ impl Schedule {
         self.heap.iter().map(|entry| ((entry.key >> 64) as u64, &entry.due))
     }
 
+    /// The same in the order in which it comes.
+    pub fn in_order(&self) -> Vec<(u64, Due)> {
+        let mut entries: Vec<Entry> = self.heap.iter().copied().collect();
+        entries.sort_unstable_by_key(|entry| entry.key);
+        entries.into_iter().map(|entry| ((entry.key >> 64) as u64, entry.due)).collect()
+    }
+
     /// One of them is not needed any more. True if it is time to [clean](Self::clean).
     #[inline]
     pub fn clear_one(&mut self) -> bool {

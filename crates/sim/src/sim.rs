@@ -22,6 +22,7 @@ use rustc_hash::FxHashMap;
 use crate::byzantine::Liars;
 use crate::choices::Choices;
 use crate::config::SimConfig;
+use crate::control::Which;
 use crate::coverage::Coverage;
 use crate::disk::Damage;
 use crate::failure::Failure;
@@ -75,6 +76,8 @@ pub struct Sim {
     pub(crate) liars: Liars,
     pub(crate) twins: Twins,
     pub(crate) watch: Watch,
+    /// What a test holds.
+    pub(crate) holds: Vec<Which>,
     /// When what the current step sends leaves the node.
     pub(crate) departs: u64,
 }
@@ -163,6 +166,7 @@ impl Sim {
             liars: Liars::default(),
             twins: Twins::default(),
             watch: Watch::default(),
+            holds: Vec::new(),
             departs: 0,
         };
         if sim.config.keep_trace {

@@ -79,10 +79,10 @@ impl Sim {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send { to, ask, body } => {
-                    self.say(&mut liar, &mut speech, Address::Agent(to, ask), body);
+                    self.utter(&mut liar, &mut speech, Address::Agent(to, ask), body);
                 }
                 Effect::Reply { to, body } => {
-                    self.say(&mut liar, &mut speech, Address::Asker(to), body);
+                    self.utter(&mut liar, &mut speech, Address::Asker(to), body);
                 }
                 other => speech.said.push(other),
             }
@@ -100,22 +100,22 @@ impl Sim {
     }
 
     /// First by the test's own wrapper, then by what is drawn.
-    fn say(&mut self, liar: &mut Liar, speech: &mut Speech, address: Address, body: Body) {
+    fn utter(&mut self, liar: &mut Liar, speech: &mut Speech, address: Address, body: Body) {
         let Some(own) = &mut liar.own else {
-            return self.say_by_chance(liar, speech, address, body);
+            return self.utter_by_chance(liar, speech, address, body);
         };
         match by_own(own, &mut self.choices, address, body) {
-            Err(body) => self.say_by_chance(liar, speech, address, body),
+            Err(body) => self.utter_by_chance(liar, speech, address, body),
             Ok(instead) => {
                 self.note_lie(speech.who, Lie::Own, address.agent());
                 for (address, body) in instead {
-                    self.say_by_chance(liar, speech, address, body);
+                    self.utter_by_chance(liar, speech, address, body);
                 }
             }
         }
     }
 
-    fn say_by_chance(
+    fn utter_by_chance(
         &mut self,
         liar: &mut Liar,
         speech: &mut Speech,

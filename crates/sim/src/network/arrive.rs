@@ -10,6 +10,7 @@ use super::{Frame, Outgoing, Parcel};
 use crate::mailbox::{Credit, Letter};
 use crate::sim::deliver::Delivered;
 use crate::sim::{Seat, Sim};
+use crate::stuck::Hindrance;
 use crate::trace::{Happened, What};
 
 impl Sim {
@@ -21,9 +22,12 @@ impl Sim {
         let way = usize::from(!up);
         let (from, to) = (link.nodes[way], link.nodes[1 - way]);
         let is_datagram = matches!(frame, Frame::Datagram(_));
+        let is_by_hand = self.is_by_hand(from, to, frame);
         let is_gone = if self.is_of_bytes() && !is_datagram {
             // It has come by its session already, and was held by hand.
             !self.nodes[to as usize].is_up()
+        } else if is_datagram && is_by_hand {
+            false
         } else if is_datagram {
             link.ways[way].is_blocked(self.now) || !self.nodes[to as usize].is_running()
         } else {
@@ -33,26 +37,48 @@ impl Sim {
             self.lose(number);
             return;
         }
-        let is_held = !is_datagram
-            && !self.is_of_bytes()
-            && (!link.is_up
-                || link.lives[1 - way] != self.nodes[to as usize].life
-                || link.ways[way].is_blocked(self.now)
-                || link.ways[way].is_by_hand && frame.is_agents_own()
-                || !self.nodes[to as usize].is_running());
-        if is_held {
+        if is_by_hand || !is_datagram && self.obstacle(pair, way).is_some() {
             self.links.pairs[pair as usize].ways[way].held.push_back(number);
             return;
         }
-        let Some(parcel) = self.links.parcels.take(number) else { return };
+        self.let_in(number);
+    }
+
+    /// What keeps a way from delivering, other than a test.
+    pub(crate) fn obstacle(&self, pair: u32, way: usize) -> Option<Hindrance> {
+        let link = &self.links.pairs[pair as usize];
+        let to = &self.nodes[link.nodes[1 - way] as usize];
+        if !to.is_up() {
+            Some(Hindrance::Down)
+        } else if !to.is_running() {
+            Some(Hindrance::StandsStill)
+        } else if self.is_of_bytes() {
+            // What is held there has come by its session already.
+            None
+        } else if link.ways[way].is_cut {
+            Some(Hindrance::Cut)
+        } else if link.ways[way].is_blocked(self.now) {
+            Some(Hindrance::Clogged)
+        } else if !link.is_up || link.lives[1 - way] != to.life {
+            Some(Hindrance::NoLink)
+        } else {
+            None
+        }
+    }
+
+    /// A parcel is where it was to come.
+    pub(crate) fn let_in(&mut self, number: u32) {
+        let Some(Parcel { pair, up, frame, .. }) = self.links.parcels.take(number) else { return };
+        let nodes = self.links.pairs[pair as usize].nodes;
+        let (from, to) = if up { (nodes[0], nodes[1]) } else { (nodes[1], nodes[0]) };
         self.links.tally.arrived += 1;
         self.departs = self.now;
         let life = self.nodes[from as usize].life;
-        self.accept(from, to, parcel.frame, life);
+        self.accept(from, to, frame, life);
     }
 
     /// A parcel is lost.
-    pub(super) fn lose(&mut self, number: u32) {
+    pub(crate) fn lose(&mut self, number: u32) {
         let Some(parcel) = self.links.parcels.take(number) else { return };
         match parcel.frame {
             Frame::Datagram(_) => self.links.tally.dropped += 1,

@@ -273,7 +273,8 @@ impl Sim {
                 self.links.tally.dropped += 1;
                 continue;
             }
-            let original = if copy == copies { outgoing.take() } else { copy_of(&mut outgoing) };
+            let original =
+                if copy == copies { outgoing.take() } else { outgoing.as_ref().and_then(copy_of) };
             let Some(outgoing) = original else { continue };
             self.links.tally.duplicated += u64::from(copy > 1);
             let took = network.delay.draw(&mut self.choices).as_nanos() as u64;
@@ -287,8 +288,7 @@ impl Sim {
 }
 
 /// The same message once more: it goes by its encoding, as it does between machines.
-fn copy_of(outgoing: &mut Option<Outgoing>) -> Option<Outgoing> {
-    let original = outgoing.as_mut()?;
+pub(crate) fn copy_of(original: &Outgoing) -> Option<Outgoing> {
     let encoded = match &original.body {
         Body::Typed(message) => message.encode().ok()?,
         Body::Wire(wire) => wire.encoded.clone(),

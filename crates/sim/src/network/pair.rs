@@ -36,8 +36,6 @@ pub(crate) struct Pair {
 pub(crate) struct Way {
     pub is_cut: bool,
     pub clogged_until: u64,
-    /// A test decides what passes.
-    pub is_by_hand: bool,
     /// When the line is free for the next frame.
     pub free_at: u64,
     /// When the last frame of each line arrives.

@@ -182,7 +182,7 @@ impl Sim {
         if self.is_of_bytes() {
             return self.way_is_free(pair, way);
         }
-        let link = &mut self.links.pairs[pair as usize];
+        let link = &self.links.pairs[pair as usize];
         let to = link.nodes[1 - way];
         let is_free = link.is_up
             && !link.ways[way].is_blocked(self.now)
@@ -190,9 +190,7 @@ impl Sim {
         if !is_free {
             return;
         }
-        for parcel in std::mem::take(&mut link.ways[way].held) {
-            self.schedule.add_first(self.now, Due::Arrival { parcel });
-        }
+        self.let_way_go(pair, way);
     }
 
     pub(super) fn tell_watchers(&mut self, pair: u32, side: usize, why: Down) {

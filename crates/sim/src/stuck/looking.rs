@@ -169,21 +169,18 @@ impl Sim {
 
     fn hindered_ways(&self) -> Vec<Wait> {
         let mut hindered = Vec::new();
-        for pair in &self.links.pairs {
+        for (at, pair) in self.links.pairs.iter().enumerate() {
             for (way, direction) in pair.ways.iter().enumerate() {
                 let nodes = [pair.nodes[way], pair.nodes[1 - way]];
                 let [from, to] = nodes.map(|place| self.nodes[place as usize].id);
                 let held = direction.held.len();
-                let because = if direction.is_cut {
-                    Hindrance::Cut
-                } else if direction.clogged_until > self.now {
-                    Hindrance::Clogged
-                } else if pair.has_met && !pair.is_up {
-                    Hindrance::NoLink
-                } else if held > 0 && nodes.iter().all(|it| self.nodes[*it as usize].is_running()) {
-                    Hindrance::ByHand
-                } else {
-                    continue;
+                let because = match self.obstacle(at as u32, way) {
+                    // Nobody misses a link that was never used; and nodes are named by themselves.
+                    Some(Hindrance::NoLink) if !pair.has_met => continue,
+                    Some(Hindrance::Down | Hindrance::StandsStill) => continue,
+                    Some(because) => because,
+                    None if held > 0 => Hindrance::ByHand,
+                    None => continue,
                 };
                 hindered.push(Wait::Way { from, to, because, held });
             }

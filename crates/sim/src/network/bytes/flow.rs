@@ -91,8 +91,8 @@ impl Sim {
             outgoing.hash = hash;
         }
         let way = 1 - side.side;
-        let direction = &mut self.links.pairs[side.pair as usize].ways[way];
-        if direction.is_by_hand && frame.is_agents_own() {
+        if self.is_by_hand(from, to, &frame) {
+            let direction = &mut self.links.pairs[side.pair as usize].ways[way];
             let parcel = Parcel { pair: side.pair, up: way == 0, session: 0, frame };
             direction.held.push_back(self.links.parcels.put(parcel));
             return;

@@ -171,12 +171,7 @@ impl Sim {
 
     /// Nothing is in the way any more: what waited goes on.
     pub(crate) fn way_is_free(&mut self, pair: u32, way: usize) {
-        let direction = &mut self.links.pairs[pair as usize].ways[way];
-        if !direction.is_by_hand {
-            for parcel in std::mem::take(&mut direction.held) {
-                self.schedule.add_first(self.now, Due::Arrival { parcel });
-            }
-        }
+        self.let_way_go(pair, way);
         let wires = self.links.wires.wires.iter_mut().filter(|(_, wire)| wire.pair == pair);
         let mut free = Vec::new();
         for (number, wire) in wires {

@@ -46,7 +46,7 @@ impl Sim {
     fn tell_over(&mut self, side: Side, why: Down) {
         let peer = self.nodes[side.peer as usize].id;
         for question in self.nodes[side.node as usize].asks.fail(peer) {
-            self.fail_question(question, AskError::Down(why));
+            self.fail_question(side.node, question, AskError::Down(why));
         }
         self.tell_watchers(side.pair, side.side, why);
     }
