@@ -25,6 +25,9 @@ const PLACES: u64 = 1 << 16;
 /// The steps in which a delay is drawn.
 const DELAYS: u64 = 1 << 10;
 
+/// Ways of a lie that a search tries.
+const FEW: u64 = 2;
+
 /// Said, and to be sent later.
 pub(crate) struct Late {
     effect: Effect,
@@ -131,9 +134,10 @@ impl Sim {
             return speech.said.push(address.effect(body));
         };
         let known = said.len();
+        let is_fine = self.choices.window().is_none();
         let drawn = self
             .choices
-            .event("lie", behaviour.probability, |how| Drawn::draw(behaviour, known, how));
+            .event("lie", behaviour.probability, |how| Drawn::draw(behaviour, known, is_fine, how));
         match drawn {
             None => speech.said.push(address.effect(body)),
             Some(Drawn::Silence) => self.note_lie(speech.who, Lie::Silence, address.agent()),
@@ -200,19 +204,25 @@ struct Speech {
 }
 
 impl Drawn {
-    fn draw(behaviour: &Behaviour, known: usize, how: &mut Details) -> Self {
+    /// A search tries few ways of each lie, not all.
+    fn draw(behaviour: &Behaviour, known: usize, is_fine: bool, how: &mut Details) -> Self {
+        let few = |bound: u64| if is_fine { bound } else { bound.min(FEW) };
         let lie = behaviour.lies[how.choose("which-lie", behaviour.lies.len() as u64) as usize];
         match lie {
             Lie::Silence | Lie::Own => Self::Silence,
             Lie::Delay => {
                 let latest = u64::try_from(behaviour.latest.as_nanos()).unwrap_or(u64::MAX);
-                Self::Delay((latest / DELAYS).saturating_mul(1 + how.choose("late", DELAYS)))
+                Self::Delay(
+                    (latest / DELAYS).saturating_mul(
+                        1 + how.choose("late", few(DELAYS)) * (DELAYS / few(DELAYS)),
+                    ),
+                )
             }
             Lie::Replay => Self::Replay {
-                which: how.choose("what-was-said", known.max(1) as u64) as usize,
+                which: how.choose("what-was-said", few(known.max(1) as u64)) as usize,
                 to_whom_it_was_said: how.choose("to-this-one", 2) == 0,
             },
-            Lie::Corruption => Self::Alter(lie, how.choose("change", PLACES)),
+            Lie::Corruption => Self::Alter(lie, how.choose("change", few(PLACES))),
             Lie::Equivocation => Self::Alter(lie, how.choose("version", VERSIONS)),
         }
     }

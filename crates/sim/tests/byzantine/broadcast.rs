@@ -176,18 +176,19 @@ fn propose_to_each(sim: &mut Sim) {
 fn twins_break_what_counts_majorities_or_believes_its_sender() {
     for bug in [Bug::Majority, Bug::Unechoed] {
         let scenario = Scenario { make: with_twins(bug), play };
-        let failure = scenario.explore(0..300).failure;
-        let failure = failure.unwrap_or_else(|| panic!("{bug:?} was not found"));
+        let report = scenario.explore(0..300);
+        let Some(failure) = report.failures.first() else { panic!("{bug:?} was not found") };
         assert_eq!(failure.what, "correct members deliver the same");
-        assert_eq!(scenario.replay(&failure).1, Some(failure));
+        assert_eq!(scenario.replay(failure).1.as_ref(), Some(failure));
     }
 }
 
 #[test]
 fn liars_break_what_believes_its_sender() {
     let scenario = Scenario { make: with_a_liar(Bug::Unechoed), play };
-    let failure = scenario.explore(0..300).failure.expect("it is found");
-    assert_eq!(scenario.replay(&failure).1, Some(failure));
+    let report = scenario.explore(0..300);
+    let failure = report.failures.first().expect("it is found");
+    assert_eq!(scenario.replay(failure).1.as_ref(), Some(failure));
 }
 
 #[test]

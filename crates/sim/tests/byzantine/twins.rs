@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use dx_agents::{AgentId, NodeId};
-use dx_sim::{Heard, Hears, Sim, SimConfig};
+use dx_sim::{Behaviour, Fidelity, Heard, Hears, Network, Sim, SimConfig};
 
 use crate::kinds::{Diary, SECOND, Word, diaries, diary, world};
 
@@ -153,4 +153,28 @@ fn twins_begin_as_one_and_survive_faults_of_their_nodes() {
 fn say_when_up(sim: &mut Sim, from: u64) {
     sim.run_for(70 * SECOND).unwrap();
     say(sim, NodeId(from as u32), from, Word::Flood(TWIN, 1));
+}
+
+#[test]
+fn twins_and_liars_are_the_same_over_real_sessions() {
+    let network = Network { fidelity: Fidelity::Bytes, ..Network::default() };
+    let config = SimConfig { network, ..SimConfig::seeded(1) };
+    let mut sim = world(config, diaries(&[1, 2, 3]));
+    sim.allow_byzantine(2);
+    sim.twin(TWIN, ROUND).unwrap();
+    sim.make_byzantine(AgentId(3), Behaviour::silent()).unwrap();
+    sim.set_hears(TWIN, TWO, Hears::Second);
+    sim.set_hears(TWIN, THREE, Hears::Both);
+    sim.run_for(SECOND).unwrap();
+    say(&mut sim, TWO, 2, Word::Flood(TWIN, 3));
+    say(&mut sim, THREE, 3, Word::Flood(TWIN, 3));
+    let port = sim.port_on(TWO);
+    sim.send(port, TWIN, Word::Flood(AgentId(3), 2)).unwrap();
+    sim.ask(port, TWIN, Word::Question(4), SECOND);
+    sim.run_for(2 * SECOND).unwrap();
+    assert_eq!(numbers(diary(&sim, 1)).len(), 0);
+    assert_eq!(numbers(sim.second_twin(TWIN).unwrap()), [0, 1, 2]);
+    assert_eq!(numbers(diary(&sim, 3)), [0, 1]);
+    let Some(Heard::Reply(_, Ok(answer))) = sim.heard(port) else { panic!("no answer") };
+    assert_eq!(answer.open::<Word>().unwrap(), Word::Question(5));
 }
