@@ -7,6 +7,7 @@ use dx_sim::{Behaviour, ByzantineError, Heard, Lie, Sim, SimConfig};
 use crate::kinds::{SECOND, Word, diaries, diary, world};
 
 const LIAR: AgentId = AgentId(1);
+const TRUTH: u64 = 0x0123_4567_89ab_cdef;
 
 /// Agent 1 may lie; 2 and 3 write down what it says.
 fn court() -> Sim {
@@ -59,13 +60,19 @@ fn who_equivocates_tells_some_the_truth_and_others_one_of_two_lies() {
         sim.allow_byzantine(1);
         let behaviour = Behaviour { probability: 0.5, ..only(Lie::Equivocation) };
         sim.make_byzantine(LIAR, behaviour).unwrap();
+        // A large number can be changed in many ways.
+        sim.corrupt(LIAR, |to, word, _| match word {
+            Word::Number(_) => vec![(to, Word::Number(TRUTH))],
+            other => vec![(to, other)],
+        })
+        .unwrap();
         let heard: BTreeSet<u64> = (2..=5).flat_map(|to| testimony(&mut sim, to, 1)).collect();
         most = most.max(heard.len());
         all.extend(heard);
     }
     assert!(most >= 2, "nobody heard anything else than others");
     // What is told depends on the message and the version alone.
-    assert!((2..=3).contains(&all.len()) && all.contains(&0), "{all:?}");
+    assert!((2..=3).contains(&all.len()) && all.contains(&TRUTH), "{all:?}");
 }
 
 #[test]

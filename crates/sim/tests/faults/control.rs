@@ -80,6 +80,7 @@ fn only_what_is_meant_is_held_and_only_that_is_let_go() {
         sim.hold(which.clone());
         sim.hold(rest.clone());
         sim.unhold(&Which::all()).unwrap();
+        assert_eq!(sim.held().len(), 6 - passes.len(), "at once");
         sim.run_for(SECOND).unwrap();
         let mut senders: Vec<u64> = heard(&sim).into_iter().map(|(from, _)| from).collect();
         senders.sort_unstable();
