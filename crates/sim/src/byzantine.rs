@@ -97,7 +97,7 @@ impl fmt::Display for Lie {
 /// How an agent lies.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behaviour {
-    /// In which of these ways. [`Lie::Own`] is none to be drawn: it has its wrapper.
+    /// In which of these ways. [`Lie::Own`] is left out: it is not drawn, but has its wrapper.
     pub lies: Vec<Lie>,
     /// The chance of a lie, for each message and answer; 1: always.
     pub probability: f64,
@@ -217,9 +217,10 @@ impl Sim {
     pub fn make_byzantine(
         &mut self,
         agent: AgentId,
-        behaviour: Behaviour,
+        mut behaviour: Behaviour,
     ) -> Result<(), ByzantineError> {
         self.spend_on(agent)?;
+        behaviour.lies.retain(|lie| *lie != Lie::Own);
         self.liars.by_id.entry(agent).or_default().behaviour = Some(behaviour);
         Ok(())
     }

@@ -54,8 +54,10 @@
 //! Scenario { make, play }.explore(0..20).expect_none();
 //! ```
 //!
-//! Start with [`Sim`] and [`Scenario`]; [`FaultKind`] lists what can go wrong, [`Choices`] explains
-//! how a run is recorded and replayed.
+//! Start with [`Sim`] and [`Scenario`]; [`FaultKind`] lists what can go wrong, [`byzantine`] and
+//! [`twins`] what agents can do that they should not, [`stuck`] what is said of a run that gets
+//! nowhere, [`control`] how a test takes each step itself; [`Choices`] explains how a run is recorded
+//! and replayed.
 
 pub mod byzantine;
 pub mod campaign;

@@ -209,6 +209,7 @@ impl Drawn {
         let few = |bound: u64| if is_fine { bound } else { bound.min(FEW) };
         let lie = behaviour.lies[how.choose("which-lie", behaviour.lies.len() as u64) as usize];
         match lie {
+            // A test's own lies were left out: they are not drawn.
             Lie::Silence | Lie::Own => Self::Silence,
             Lie::Delay => {
                 let latest = u64::try_from(behaviour.latest.as_nanos()).unwrap_or(u64::MAX);
