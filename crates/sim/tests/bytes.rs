@@ -30,6 +30,9 @@ const MEET_AGAIN: Duration = Duration::from_secs(10);
 /// mesh says only then that one is over in which nothing was lost.
 const IS_EXPIRY_TOLD: bool = false;
 
+/// Seeds of the contract that are tried: a run takes several times as long as a modelled one.
+const SEEDS: u64 = 40;
+
 /// The configuration that these tests begin with: real sessions, and nodes that dial again as soon
 /// as the modelled ones find each other.
 fn seeded(seed: u64) -> SimConfig {

@@ -11,6 +11,9 @@ mod kinds;
 
 use dx_sim::SimConfig;
 
+/// Seeds of the contract that are tried.
+const SEEDS: u64 = 120;
+
 /// The configuration that these tests begin with.
 fn seeded(seed: u64) -> SimConfig {
     SimConfig::seeded(seed)

@@ -8,7 +8,7 @@ use dx_agents::{
 use dx_sim::{Choices, Delay, Failure, FaultKind, FaultPlan, Scenario, Sim};
 use serde::{Deserialize, Serialize};
 
-use crate::seeded;
+use crate::{SEEDS, seeded};
 
 const NODES: u64 = 4;
 /// Numbers that are said at first, and again when something may be lost.
@@ -101,7 +101,7 @@ impl Talker {
     }
 }
 
-fn make(seed: u64, choices: Choices) -> Sim {
+pub fn make(seed: u64, choices: Choices) -> Sim {
     let registry = Registry::new().kind("talker", |_, _| Ok(Talker::default()));
     let spec = |id| AgentSpec {
         id: AgentId(id),
@@ -125,7 +125,7 @@ fn make(seed: u64, choices: Choices) -> Sim {
     sim
 }
 
-fn everybody_is_heard(sim: &mut Sim) -> Result<(), Failure> {
+pub fn everybody_is_heard(sim: &mut Sim) -> Result<(), Failure> {
     sim.run_for(5 * SECOND)?;
     // Not before: the word that something was lost may come behind what follows the gap.
     sim.run_until("whoever misses something was told", Duration::ZERO, |sim| {
@@ -151,7 +151,7 @@ fn sessions_keep_their_promises_under_every_mix_of_faults() {
         everybody_is_heard(sim)
     };
     let scenario = Scenario { make, play };
-    scenario.explore(0..120).expect_none();
+    scenario.explore(0..SEEDS).expect_none();
     scenario.determined(0..10).unwrap();
 }
 

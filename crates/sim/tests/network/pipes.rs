@@ -175,13 +175,13 @@ impl Agent for Store {
 
 const BLOCKS: u64 = 40;
 
-fn store(seed: u64, choices: Choices) -> Sim {
+pub fn store(seed: u64, choices: Choices) -> Sim {
     let registry = Registry::new().kind("store", |_, _| Ok(Store::default()));
     let directory = Directory::new(vec![spec(1, "store", 1)]);
     Sim::with_choices(seeded(seed), directory, registry, choices).unwrap()
 }
 
-fn fill(sim: &mut Sim) -> Result<(), Failure> {
+pub fn fill(sim: &mut Sim) -> Result<(), Failure> {
     sim.run_for(SECOND)?;
     sim.set_pipes(Pipes {
         tears: 0.5,
