@@ -19,9 +19,9 @@ mod pipes;
 #[path = "network/sessions.rs"]
 mod sessions;
 
-/// The time after which both ends know of a link that is dead in one direction: one by silence, and
-/// the other since it hears of that and then finds no way back.
-const TOLD: Duration = Duration::from_secs(8);
+/// The time after which both ends know of a link that is dead in one direction, 2 s after it died:
+/// one by silence, and the other since it hears of that and then finds no way back.
+const TOLD: Duration = Duration::from_secs(6);
 
 /// The time in which nodes have a session again after one was lost.
 const MEET_AGAIN: Duration = Duration::from_secs(10);

@@ -17,8 +17,8 @@ mod links;
 #[path = "network/sessions.rs"]
 mod sessions;
 
-/// The time after which both ends know of a link that is dead in one direction.
-const TOLD: Duration = Duration::from_secs(4);
+/// The time after which both ends know of a link that is dead in one direction, 2 s after it died.
+const TOLD: Duration = Duration::from_secs(2);
 
 /// The time in which nodes have a session again after one was lost.
 const MEET_AGAIN: Duration = Duration::from_secs(1);

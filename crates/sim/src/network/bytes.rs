@@ -50,7 +50,7 @@ use crate::trace::fold;
 #[derive(Default)]
 pub(crate) struct Wires {
     config: Option<Arc<SessionConfig>>,
-    wires: BTreeMap<u32, Wire>,
+    all: BTreeMap<u32, Wire>,
     made: u32,
     nonces: u64,
     /// By place, whether the host of a node that crashed answers for it.
@@ -86,7 +86,8 @@ impl BytesDue {
 #[derive(Clone, Copy)]
 struct Side {
     pair: u32,
-    side: usize,
+    /// Which side: also the way that leaves it.
+    at: usize,
     /// The places of this node and the other.
     node: u32,
     peer: u32,
@@ -165,7 +166,7 @@ impl Sim {
         }
         let Some(mut end) = link.ends[side].take() else { return };
         let now = Instant(self.nodes[node as usize].clock.at(self.now));
-        let side = Side { pair, side, node, peer, now };
+        let side = Side { pair, at: side, node, peer, now };
         self.departs = self.now;
         loop {
             let mut has_more = self.greet(&mut end, side);
@@ -177,12 +178,12 @@ impl Sim {
             }
         }
         self.set_alarm(&mut end, side);
-        let speech = &self.links.pairs[pair as usize].ways[side.side].speech;
+        let speech = &self.links.pairs[pair as usize].ways[side.at].speech;
         if let Some(at) = speech.next_at() {
-            self.ask_turn(pair, side.side, at.max(self.now + 1));
+            self.ask_turn(pair, side.at, at.max(self.now + 1));
         }
         if self.nodes[node as usize].life == end.life {
-            self.links.pairs[pair as usize].ends[side.side] = Some(end);
+            self.links.pairs[pair as usize].ends[side.at] = Some(end);
         }
     }
 

@@ -54,7 +54,7 @@ impl Sim {
         if self.choices.chance("stall", pipes.stalls) {
             let until = pipes.stall.draw(&mut self.choices);
             let until = self.after(until);
-            if let Some(it) = self.links.wires.wires.get_mut(&wire) {
+            if let Some(it) = self.links.wires.all.get_mut(&wire) {
                 let pipe = &mut it.pipes[side][channel];
                 pipe.stalled_until = pipe.stalled_until.max(until);
                 self.links.wires.tally.stalled += 1;
@@ -81,7 +81,7 @@ impl Sim {
     }
 
     fn reset(&mut self, wire: u32) {
-        let Some(pair) = self.links.wires.wires.get(&wire).map(|it| it.pair) else { return };
+        let Some(pair) = self.links.wires.all.get(&wire).map(|it| it.pair) else { return };
         self.links.wires.tally.resets += 1;
         let node = self.links.pairs[pair as usize].nodes[0];
         self.note_node(node, What::Fault);
@@ -92,13 +92,15 @@ impl Sim {
         self.tear_pipes(wire, side);
         let took = self.config.network.delay.draw(&mut self.choices).as_nanos() as u64;
         let at = self.now + took;
-        let Some(it) = self.links.wires.wires.get_mut(&wire) else { return };
+        let Some(it) = self.links.wires.all.get_mut(&wire) else { return };
         let ends: Vec<_> = it.pipes[side].iter_mut().map(|pipe| pipe.reset(at)).collect();
-        ends.into_iter().for_each(|at| self.arrives_at(wire, side, at));
+        for at in ends {
+            self.arrives_at(wire, side, at);
+        }
     }
 
     fn dies(&mut self, wire: u32, side: usize) {
-        let Some(it) = self.links.wires.wires.get_mut(&wire) else { return };
+        let Some(it) = self.links.wires.all.get_mut(&wire) else { return };
         for pipe in &mut it.pipes[side] {
             pipe.tear(0);
             pipe.is_dead = true;
@@ -108,6 +110,6 @@ impl Sim {
     /// The connections of two nodes.
     pub(super) fn wires_of(&self, pair: u32) -> Vec<u32> {
         let is_theirs = |(_, wire): &(&u32, &Wire)| wire.pair == pair;
-        self.links.wires.wires.iter().filter(is_theirs).map(|(number, _)| *number).collect()
+        self.links.wires.all.iter().filter(is_theirs).map(|(number, _)| *number).collect()
     }
 }

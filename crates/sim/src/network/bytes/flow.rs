@@ -7,6 +7,7 @@ use dx_agents::Down;
 use dx_transport::linking::Outcome;
 use dx_transport::outbox::Refusal;
 use dx_transport::session::{CloseCode, Received, SendQueue, Signal, Timeout};
+use dx_transport::time::Instant;
 
 use super::end::{End, Live};
 use super::frames::Said;
@@ -22,10 +23,10 @@ impl Sim {
     /// Reads what has come. Returns whether another look is needed.
     pub(super) fn read_link(&mut self, end: &mut End, side: Side) -> bool {
         let Some(live) = &mut end.live else { return false };
-        let Some(wire) = self.links.wires.wires.get_mut(&live.wire) else { return false };
+        let Some(wire) = self.links.wires.all.get_mut(&live.wire) else { return false };
         let mut received = Received::default();
         let (mut has_broken, mut was_full, mut violation) = (false, false, None);
-        for (channel, pipe) in wire.pipes[1 - side.side].iter_mut().enumerate() {
+        for (channel, pipe) in wire.pipes[1 - side.at].iter_mut().enumerate() {
             while pipe.readable() > 0 && violation.is_none() {
                 was_full |= pipe.room() == 0;
                 let read = end.session.with_slots(channel, |slots| pipe.read(slots));
@@ -40,7 +41,7 @@ impl Sim {
         }
         if was_full {
             let after = self.config.network.delay.draw(&mut self.choices);
-            self.ask_turn(side.pair, 1 - side.side, self.after(after));
+            self.ask_turn(side.pair, 1 - side.at, self.after(after));
         }
         let has_more = has_broken || !received.signals.is_empty();
         self.take_in(end, side, received);
@@ -70,7 +71,7 @@ impl Sim {
                 Err(bad) => self.fail("nodes send frames", bad.to_string()),
             }
         }
-        for signal in received.signals {
+        for signal in &received.signals {
             self.on_signal(end, side, signal);
         }
     }
@@ -90,7 +91,7 @@ impl Sim {
         {
             outgoing.hash = hash;
         }
-        let way = 1 - side.side;
+        let way = 1 - side.at;
         if self.is_by_hand(from, to, &frame) {
             let direction = &mut self.links.pairs[side.pair as usize].ways[way];
             let parcel = Parcel { pair: side.pair, up: way == 0, session: 0, frame };
@@ -100,10 +101,10 @@ impl Sim {
         self.accept(from, to, frame, life);
     }
 
-    fn on_signal(&mut self, end: &mut End, side: Side, signal: Signal) {
+    fn on_signal(&mut self, end: &mut End, side: Side, signal: &Signal) {
         match signal {
             Signal::Synced | Signal::GoAway => {}
-            Signal::Lost(lost) => self.say_lost(end, side, &[lost]),
+            Signal::Lost(lost) => self.say_lost(end, side, &[*lost]),
             Signal::Closed { code: CloseCode::Replaced, .. } => {
                 self.lose_link(end, side, Outcome::Replaced);
             }
@@ -143,7 +144,7 @@ impl Sim {
     pub(super) fn is_down(&mut self, end: &mut End, side: Side) {
         end.down_at = None;
         if std::mem::take(&mut end.is_up) {
-            self.tell_watchers(side.pair, side.side, Down::NoConnection);
+            self.tell_watchers(side.pair, side.at, Down::NoConnection);
         }
     }
 
@@ -153,7 +154,7 @@ impl Sim {
         let Some(mut live) = end.live.take() else { return false };
         for channel in 0..live.channels.len() {
             while let Some(chunk) = self.next_chunk(end, &mut live, side, channel) {
-                self.write(live.wire, side.side, channel, chunk);
+                self.write(live.wire, side.at, channel, chunk);
             }
         }
         end.live = Some(live);
@@ -161,7 +162,7 @@ impl Sim {
     }
 
     fn give(&mut self, end: &mut End, side: Side) {
-        let speech = &mut self.links.pairs[side.pair as usize].ways[side.side].speech;
+        let speech = &mut self.links.pairs[side.pair as usize].ways[side.at].speech;
         if let Err(refusal) = speech.give(self.now, &mut end.outbox) {
             self.refused(refusal);
         }
@@ -179,7 +180,7 @@ impl Sim {
         side: Side,
         channel: usize,
     ) -> Option<Bytes> {
-        let room = self.links.wires.wires.get(&live.wire)?.pipes[side.side][channel].room();
+        let room = self.links.wires.all.get(&live.wire)?.pipes[side.at][channel].room();
         if room == 0 {
             return None;
         }
@@ -187,7 +188,7 @@ impl Sim {
         if queue.is_empty() {
             end.session.poll_transmit(side.now, channel, &mut end.outbox, queue);
             if !end.outbox.take_freed().is_empty() {
-                let speech = &mut self.links.pairs[side.pair as usize].ways[side.side].speech;
+                let speech = &mut self.links.pairs[side.pair as usize].ways[side.at].speech;
                 if let Err(refusal) = speech.give(self.now, &mut end.outbox) {
                     self.fail("a session takes what a node says", format!("{refusal:?}"));
                 }
@@ -195,13 +196,13 @@ impl Sim {
         }
         cut(queue, room)
     }
+}
 
-    /// What is left for channel 0, with the session's last words.
-    pub(super) fn remains(&mut self, end: &mut End, live: &mut Live, side: Side) -> Option<Bytes> {
-        let queue = &mut live.channels[0].0;
-        let _ = end.session.poll_transmit(side.now, 0, &mut end.outbox, queue);
-        cut(queue, usize::MAX)
-    }
+/// What is left for channel 0, with the session's last words.
+pub(super) fn remains(end: &mut End, live: &mut Live, now: Instant) -> Option<Bytes> {
+    let queue = &mut live.channels[0].0;
+    let _ = end.session.poll_transmit(now, 0, &mut end.outbox, queue);
+    cut(queue, usize::MAX)
 }
 
 /// Takes up to `room` bytes off the front of a queue.
@@ -220,6 +221,8 @@ fn cut(queue: &mut SendQueue, room: usize) -> Option<Bytes> {
         return Some(first);
     }
     let mut all = BytesMut::from(&first[..]);
-    taken.iter().for_each(|segment| all.extend_from_slice(segment));
+    for segment in &taken {
+        all.extend_from_slice(segment);
+    }
     Some(all.freeze())
 }

@@ -37,9 +37,9 @@ impl Sim {
             end.callers.retain(|it| *it != wire);
             match progress {
                 Progress::Waits => {}
-                Progress::Done(new) => self.consider(end, side, *new),
+                Progress::Done(new) => self.consider(end, side, &new),
                 Progress::Failed(why) => {
-                    self.let_go(wire, side.side);
+                    self.let_go(wire, side.at);
                     if dialed_by == DialedBy::Us {
                         self.attempt_failed(end, side, why);
                     }
@@ -50,13 +50,13 @@ impl Sim {
     }
 
     fn carry_on(&mut self, end: &End, side: Side, wire: u32, dialed_by: DialedBy) -> Progress {
-        let Some(it) = self.links.wires.wires.get_mut(&wire) else {
+        let Some(it) = self.links.wires.all.get_mut(&wire) else {
             return Progress::Failed(Failed::Otherwise);
         };
         if it.is_refused {
             return Progress::Failed(Failed::Refused);
         }
-        let Some(mut greeting) = it.greetings[side.side].take() else {
+        let Some(mut greeting) = it.greetings[side.at].take() else {
             return Progress::Failed(Failed::Otherwise);
         };
         let is_open = it.is_open || dialed_by == DialedBy::Peer;
@@ -66,8 +66,8 @@ impl Sim {
             if self.now >= greeting.until {
                 return Progress::Failed(Failed::Otherwise);
             }
-            if let Some(it) = self.links.wires.wires.get_mut(&wire) {
-                it.greetings[side.side] = Some(greeting);
+            if let Some(it) = self.links.wires.all.get_mut(&wire) {
+                it.greetings[side.at] = Some(greeting);
             }
         }
         progress
@@ -76,14 +76,14 @@ impl Sim {
     fn shake(&mut self, end: &End, side: Side, wire: u32, greeting: &mut Greeting) -> Progress {
         loop {
             if let Some(packet) = greeting.handshake.output() {
-                self.write(wire, side.side, 0, packet);
+                self.write(wire, side.at, 0, packet);
             }
             let want = greeting.handshake.want();
-            let Some(it) = self.links.wires.wires.get_mut(&wire) else {
+            let Some(it) = self.links.wires.all.get_mut(&wire) else {
                 return Progress::Failed(Failed::Otherwise);
             };
-            let dialed_by = if it.dialer == side.side { DialedBy::Us } else { DialedBy::Peer };
-            let pipe = &mut it.pipes[1 - side.side][0];
+            let dialed_by = if it.dialer == side.at { DialedBy::Us } else { DialedBy::Peer };
+            let pipe = &mut it.pipes[1 - side.at][0];
             let Some(bytes) = pipe.take(want) else {
                 let is_over = pipe.is_ended();
                 return if is_over { Progress::Failed(Failed::Otherwise) } else { Progress::Waits };
@@ -126,7 +126,7 @@ impl Sim {
 
     fn say_last(&mut self, side: Side, wire: u32, greeting: &mut Greeting) {
         if let Some(packet) = greeting.handshake.output() {
-            self.write(wire, side.side, 0, packet);
+            self.write(wire, side.at, 0, packet);
         }
     }
 

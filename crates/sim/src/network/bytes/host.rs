@@ -16,12 +16,12 @@ impl Sim {
         let hello = self.hello(side.node, Some(peer), nonce);
         let lanes = hello.lanes.len();
         let has_channels = self.choices.chance("channels", self.config.network.pipes.channels);
-        let mut wire = Wire::new(side.pair, side.side, if has_channels { lanes } else { 1 });
-        wire.greetings[side.side] = Some(Greeting::dial(hello, self.after(HANDSHAKE_TIMEOUT)));
+        let mut wire = Wire::new(side.pair, side.at, if has_channels { lanes } else { 1 });
+        wire.greetings[side.at] = Some(Greeting::dial(hello, self.after(HANDSHAKE_TIMEOUT)));
         let wires = &mut self.links.wires;
         let number = wires.made;
         wires.made += 1;
-        wires.wires.insert(number, wire);
+        wires.all.insert(number, wire);
         wires.tally.dialed += 1;
         wires.tally.with_channels += u64::from(has_channels);
         self.open_later(number, Opening::Call);
@@ -36,7 +36,7 @@ impl Sim {
 
     /// A step of a connection's opening comes to the end of its way, if the way is free.
     pub(super) fn opens(&mut self, wire: u32, step: Opening) {
-        let Some(it) = self.links.wires.wires.get_mut(&wire) else { return };
+        let Some(it) = self.links.wires.all.get_mut(&wire) else { return };
         let (pair, dialer) = (it.pair, it.dialer);
         let way = if step == Opening::Call { dialer } else { 1 - dialer };
         if self.links.pairs[pair as usize].ways[way].is_blocked(self.now) {
@@ -68,7 +68,7 @@ impl Sim {
         let hello = self.hello(place, None, SessionNonce(0));
         let greeting = Greeting::accept(hello, self.after(HANDSHAKE_TIMEOUT));
         let end = self.links.pairs[pair as usize].ends[side].as_mut();
-        let it = self.links.wires.wires.get_mut(&wire);
+        let it = self.links.wires.all.get_mut(&wire);
         if let (Some(end), Some(it)) = (end, it) {
             it.greetings[side] = Some(greeting);
             end.callers.push(wire);
@@ -99,7 +99,7 @@ impl Sim {
     fn send_out(&mut self, wire: u32, side: usize, channel: usize, bytes: Bytes) {
         let network = self.config.network;
         let took = network.delay.draw(&mut self.choices).as_nanos() as u64;
-        let Some(it) = self.links.wires.wires.get_mut(&wire) else { return };
+        let Some(it) = self.links.wires.all.get_mut(&wire) else { return };
         let way = &mut self.links.pairs[it.pair as usize].ways[side];
         let mut left = self.now;
         let serialized = (bytes.len() as u64 * 1_000_000_000).checked_div(network.bandwidth);
@@ -122,7 +122,7 @@ impl Sim {
     /// still.
     pub(super) fn bytes_arrive(&mut self, wire: u32, side: usize) {
         let now = self.now;
-        let Some(it) = self.links.wires.wires.get_mut(&wire) else { return };
+        let Some(it) = self.links.wires.all.get_mut(&wire) else { return };
         let pair = it.pair;
         if self.links.pairs[pair as usize].ways[side].is_blocked(now) {
             return;
@@ -141,15 +141,17 @@ impl Sim {
     pub(super) fn let_go(&mut self, wire: u32, side: usize) {
         let took = self.config.network.delay.draw(&mut self.choices).as_nanos() as u64;
         let at = self.now + took;
-        let Some(it) = self.links.wires.wires.get_mut(&wire) else { return };
+        let Some(it) = self.links.wires.all.get_mut(&wire) else { return };
         it.is_held[side] = false;
         it.greetings[side] = None;
         let closed: Vec<_> = it.pipes[side].iter_mut().map(|pipe| pipe.close(at)).collect();
         if !it.is_held[1 - side] {
-            self.links.wires.wires.remove(&wire);
+            self.links.wires.all.remove(&wire);
             return;
         }
-        closed.into_iter().for_each(|at| self.arrives_at(wire, side, at));
+        for at in closed {
+            self.arrives_at(wire, side, at);
+        }
     }
 
     /// One end drops the connection: of what is under way only a part may arrive.
@@ -160,7 +162,7 @@ impl Sim {
 
     /// Of what one side has under way, some first part will arrive. All of it is the plainest.
     pub(super) fn tear_pipes(&mut self, wire: u32, side: usize) {
-        let Some(it) = self.links.wires.wires.get_mut(&wire) else { return };
+        let Some(it) = self.links.wires.all.get_mut(&wire) else { return };
         for pipe in &mut it.pipes[side] {
             let under_way = pipe.under_way();
             let lost = self.choices.choose("torn-off", under_way as u64 + 1) as usize;
@@ -172,7 +174,7 @@ impl Sim {
     /// Nothing is in the way any more: what waited goes on.
     pub(crate) fn way_is_free(&mut self, pair: u32, way: usize) {
         self.let_way_go(pair, way);
-        let wires = self.links.wires.wires.iter_mut().filter(|(_, wire)| wire.pair == pair);
+        let wires = self.links.wires.all.iter_mut().filter(|(_, wire)| wire.pair == pair);
         let mut free = Vec::new();
         for (number, wire) in wires {
             let is_on_it = |step: &mut Opening| (*step == Opening::Call) == (wire.dialer == way);

@@ -7,8 +7,8 @@ use dx_transport::linking::{CROSSING, Decision, DialedBy, Outcome, Situation, de
 use dx_transport::session::{Attached, CloseCode, Received};
 use dx_transport::time::Instant;
 
-use super::Side;
 use super::end::{End, Live};
+use super::{Side, flow};
 use crate::sim::Sim;
 
 /// How often dialing is put off: as in the mesh.
@@ -46,9 +46,9 @@ impl Sim {
         if !is_due || end.live.is_some() || end.ways_given == MAX_WAYS_GIVEN {
             return false;
         }
-        let wires = &self.links.wires.wires;
+        let wires = &self.links.wires.all;
         let is_known = |wire: &u32| {
-            let greeting = wires.get(wire).and_then(|wire| wire.greetings[side.side].as_ref());
+            let greeting = wires.get(wire).and_then(|wire| wire.greetings[side.at].as_ref());
             greeting.is_some_and(|greeting| greeting.is_known)
         };
         if !end.callers.iter().any(is_known) {
@@ -78,7 +78,7 @@ impl Sim {
 
     pub(super) fn abort_attempts(&mut self, end: &mut End, side: Side) {
         for wire in std::mem::take(&mut end.attempts) {
-            self.let_go(wire, side.side);
+            self.let_go(wire, side.at);
         }
     }
 
@@ -120,28 +120,28 @@ impl Sim {
     }
 
     /// Decides about a link whose handshake is done.
-    pub(super) fn consider(&mut self, end: &mut End, side: Side, new: Candidate) {
+    pub(super) fn consider(&mut self, end: &mut End, side: Side, new: &Candidate) {
         let situation = self.situation(end, side, &new.hello, new.dialed_by);
         match decide(&situation, &end.session, new.nonce, &new.hello) {
-            Decision::TurnAway(code) => self.turn_away(end, side, &new, code),
+            Decision::TurnAway(code) => self.turn_away(end, side, new, code),
             Decision::EndSession => {
                 self.give_up_session(end, side);
-                self.turn_away(end, side, &new, RejectCode::Duplicate);
+                self.turn_away(end, side, new, RejectCode::Duplicate);
             }
-            Decision::Attach(restarted) => self.attach(end, side, &new, restarted),
+            Decision::Attach(restarted) => self.attach(end, side, new, restarted),
         }
     }
 
     fn turn_away(&mut self, end: &mut End, side: Side, new: &Candidate, code: RejectCode) {
         self.links.wires.tally.turned_away += 1;
         match new.dialed_by {
-            DialedBy::Peer => self.write(new.wire, side.side, 0, reject_packet(code, "")),
+            DialedBy::Peer => self.write(new.wire, side.at, 0, reject_packet(code, "")),
             DialedBy::Us if end.live.is_none() => {
                 end.dialer.lost_tie(side.now, self.choices.unit("dial-jitter"));
             }
             DialedBy::Us => end.dialer.discarded(),
         }
-        self.let_go(new.wire, side.side);
+        self.let_go(new.wire, side.at);
     }
 
     fn attach(
@@ -151,8 +151,7 @@ impl Sim {
         new: &Candidate,
         restarted: Option<Incarnation>,
     ) {
-        let Some(channels) = self.links.wires.wires.get(&new.wire).map(super::Wire::channels)
-        else {
+        let Some(channels) = self.links.wires.all.get(&new.wire).map(super::Wire::channels) else {
             return;
         };
         self.links.wires.tally.replaced += u64::from(end.live.is_some());
@@ -190,7 +189,7 @@ impl Sim {
         let tally = &mut self.links.wires.tally;
         tally.attached += 1;
         tally.resumed += u64::from(attached.resumed);
-        if side.side == 0 {
+        if side.at == 0 {
             self.links.tally.resumed += u64::from(attached.resumed);
         }
         if restarted {
@@ -214,7 +213,7 @@ impl Sim {
     pub(super) fn forget_session(&mut self, end: &mut End, side: Side) {
         let nonce = self.fresh_nonce();
         let lost = end.session.end(nonce);
-        if side.side == 0 {
+        if side.at == 0 {
             self.links.tally.ended += 1;
         }
         self.say_lost(end, side, &lost);
@@ -225,20 +224,20 @@ impl Sim {
     /// Lets the link go, with what is written and the CLOSE frame as its last words.
     fn leave_link(&mut self, end: &mut End, side: Side, outcome: Outcome) {
         let Some(mut live) = end.live.take() else { return };
-        if let Some(remains) = self.remains(end, &mut live, side) {
-            self.write(live.wire, side.side, 0, remains);
+        if let Some(remains) = flow::remains(end, &mut live, side.now) {
+            self.write(live.wire, side.at, 0, remains);
         }
-        self.let_go(live.wire, side.side);
+        self.let_go(live.wire, side.at);
         self.unlinked(end, side, &live, outcome);
     }
 
     /// The link is gone; the session stays.
     pub(super) fn lose_link(&mut self, end: &mut End, side: Side, outcome: Outcome) {
         let Some(live) = end.live.take() else { return };
-        if side.side == 0 {
+        if side.at == 0 {
             self.links.tally.broken += 1;
         }
-        self.drop_wire(live.wire, side.side);
+        self.drop_wire(live.wire, side.at);
         self.unlinked(end, side, &live, outcome);
     }
 

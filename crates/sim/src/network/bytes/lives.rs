@@ -27,15 +27,15 @@ impl Sim {
         let link = &self.links.pairs[pair as usize];
         let (node, peer) = (link.nodes[side], link.nodes[1 - side]);
         let now = dx_agents::Instant(self.nodes[node as usize].clock.at(self.now));
-        let side = Side { pair, side, node, peer, now };
+        let side = Side { pair, at: side, node, peer, now };
         let config = self.session_config();
         let nonce = self.fresh_nonce();
         let life = self.nodes[node as usize].life;
         let dialing = self.config.network.dialing;
         let mut end = End::new(life, &config, nonce, dialing, self.is_smaller(side));
         end.dialer.readdress(now, 1, self.choices.unit("dial-jitter"));
-        self.links.pairs[pair as usize].ends[side.side] = Some(Box::new(end));
-        self.ask_turn(pair, side.side, self.now);
+        self.links.pairs[pair as usize].ends[side.at] = Some(Box::new(end));
+        self.ask_turn(pair, side.at, self.now);
     }
 
     /// A node has started: it looks for those that it has had something with.
@@ -76,7 +76,7 @@ impl Sim {
         let (node, peer) = (link.nodes[at], link.nodes[1 - at]);
         let Some(mut end) = link.ends[at].take() else { return };
         let now = dx_agents::Instant(self.nodes[node as usize].clock.at(self.now));
-        let side = Side { pair, side: at, node, peer, now };
+        let side = Side { pair, at, node, peer, now };
         self.departs = self.now;
         self.give_up_session(&mut end, side);
         self.links.pairs[pair as usize].ends[at] = Some(end);
@@ -97,10 +97,12 @@ impl Sim {
             link.ways[side].speech = Speech::default();
             link.ways[1 - side].quotas.clear();
             let held: Vec<u32> = link.ways.iter_mut().flat_map(|way| way.held.drain(..)).collect();
-            held.into_iter().for_each(|parcel| self.lose(parcel));
+            for parcel in held {
+                self.lose(parcel);
+            }
             for wire in self.wires_of(pair) {
                 self.tear_pipes(wire, side);
-                if let Some(it) = self.links.wires.wires.get_mut(&wire) {
+                if let Some(it) = self.links.wires.all.get_mut(&wire) {
                     for pipe in it.pipes[side].iter_mut().filter(|_| !refuses) {
                         pipe.is_dead = true;
                     }
@@ -121,14 +123,14 @@ impl Sim {
             clock.when(due, self.now)
         });
         let patience = end.attempts.iter().chain(&end.callers).filter_map(|wire| {
-            let wire = self.links.wires.wires.get(wire)?;
-            wire.greetings[side.side].as_ref().map(|greeting| greeting.until)
+            let wire = self.links.wires.all.get(wire)?;
+            wire.greetings[side.at].as_ref().map(|greeting| greeting.until)
         });
         let Some(at) = at.into_iter().chain(patience).min() else { return };
         let at = at.max(self.now + 1);
         if end.alarm.is_none_or(|alarm| at < alarm || alarm <= self.now) {
             end.alarm = Some(at);
-            let due = Due::Bytes(BytesDue::Alarm(side.pair, side.side == 0));
+            let due = Due::Bytes(BytesDue::Alarm(side.pair, side.at == 0));
             self.schedule.add(at, due, &mut self.choices);
         }
     }

@@ -22,7 +22,7 @@ impl Sim {
     pub(super) fn has_restarted(&mut self, end: &mut End, side: Side) {
         self.is_over(end, side, Down::Restarted);
         // What was granted to the earlier one is no longer owed.
-        self.links.pairs[side.pair as usize].ways[1 - side.side].quotas.clear();
+        self.links.pairs[side.pair as usize].ways[1 - side.at].quotas.clear();
     }
 
     /// Messages are lost, and the session with them.
@@ -48,13 +48,13 @@ impl Sim {
         for question in self.nodes[side.node as usize].asks.fail(peer) {
             self.fail_question(side.node, question, AskError::Down(why));
         }
-        self.tell_watchers(side.pair, side.side, why);
+        self.tell_watchers(side.pair, side.at, why);
     }
 
     /// A session begins: what is watched is watched again, and what is in doubt is asked.
     fn begin(&mut self, end: &mut End, side: Side) {
         end.course.begin();
-        let direction = &mut self.links.pairs[side.pair as usize].ways[side.side];
+        let direction = &mut self.links.pairs[side.pair as usize].ways[side.at];
         let watched: Vec<AgentId> = direction.watches.keys().copied().collect();
         let (round, in_doubt) = direction.probe();
         for who in watched {
