@@ -102,7 +102,7 @@ fn yield_turn(cx: &mut Context<'_>) {
 
 impl PeerTask {
     pub(crate) fn new(mesh: Arc<Shared>, peer: Arc<PeerShared>) -> Self {
-        let dialer = Dialer::new(mesh.config.dialing.clone(), mesh.config.node < peer.node);
+        let dialer = Dialer::new(mesh.config.dialing, mesh.config.node < peer.node);
         Self {
             dialer,
             targets: Vec::new(),
