@@ -220,3 +220,23 @@ fn messages_larger_than_frames_arrive_whole_over_connections_that_break_anywhere
     }
     assert!(replayed > 10, "only {replayed} frames were sent again");
 }
+
+#[test]
+fn a_session_that_ends_without_a_word_is_followed_by_one_and_not_by_many() {
+    for seed in 0..40 {
+        let mut sim = tormented(seed, Pipes::default());
+        let before = sim.pipes();
+        let port = sim.port_on(ONE);
+        sim.send(port, AgentId(1), Word::Flood(AgentId(2), 9)).unwrap();
+        sim.lose_session(ONE, TWO);
+        sim.run_for(5 * SECOND).unwrap();
+        let after = sim.pipes();
+        assert!(after.dialed <= before.dialed + 3, "seed {seed}: {after:?}");
+        let ended = diary(&sim, 1).downs.len();
+        assert!((1..=2).contains(&ended), "seed {seed}: {ended} sessions ended");
+        let heard = diary(&sim, 2).numbers.len();
+        sim.send(port, AgentId(1), Word::Flood(AgentId(2), 9)).unwrap();
+        sim.run_for(SECOND).unwrap();
+        assert_eq!(diary(&sim, 2).numbers.len(), heard + 9, "seed {seed}");
+    }
+}
