@@ -154,7 +154,8 @@ impl Session {
         // One in which the peer never spoke holds nothing. If that ended the other side's, each would
         // go on ending what the other has just begun.
         let same_life = |bound: &Peer| bound.incarnation == peer.incarnation;
-        self.has_synced && self.peer.filter(same_life).is_some_and(|bound| bound.nonce != peer.session)
+        self.has_synced
+            && self.peer.filter(same_life).is_some_and(|bound| bound.nonce != peer.session)
     }
 
     /// A handshake with `peer` is done: the new link takes the place of any old one.
