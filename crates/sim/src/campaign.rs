@@ -3,6 +3,7 @@
 mod determined;
 mod jobs;
 mod report;
+mod shrinking;
 
 use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,7 @@ use crate::sim::Sim;
 
 pub use self::determined::Undetermined;
 pub use self::report::Report;
+pub use self::shrinking::{Effort, Shrinking, Smaller};
 
 /// Something to be tried with many seeds: how its world is made, and what is done in it.
 ///

@@ -93,7 +93,7 @@ pub mod twins;
 pub mod waits;
 
 pub use byzantine::{Behaviour, Byzantine, ByzantineError, Lie};
-pub use campaign::{Campaign, Report, Scenario, Undetermined};
+pub use campaign::{Campaign, Effort, Report, Scenario, Shrinking, Smaller, Undetermined};
 pub use choices::Choices;
 pub use config::{Fidelity, Machine, Network, SimConfig};
 pub use coverage::Coverage;

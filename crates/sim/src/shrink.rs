@@ -1,10 +1,14 @@
 //! Shrinking: from a tape that fails to a plain one that fails.
 //!
 //! First whole events go, then choices go back to 0 (both by Zeller and Hildebrandt's ddmin:
-//! "Simplifying and isolating failure-inducing input", TSE 2002), then values are lowered one by
+//! "Simplifying and isolating failure-inducing input", TSE 2002): all of a label, then large blocks
+//! of them, since a simulated run has a hundred thousand. Then values are lowered one by
 //! one, then blocks of occasions are cut out, so that what comes later comes sooner (the last two
 //! as in Hypothesis: `MacIver` and Donaldson, ECOOP 2020). All of it again until nothing helps: each
-//! lowered value may make an event superfluous.
+//! lowered value may make an event superfluous. What has too many choices to look at each of them
+//! waits until nothing else helps.
+//!
+//! What a run that fails did not ask for goes too, as does all that comes after the failure.
 //!
 //! Everything is deterministic, and bounded by a number of runs.
 
@@ -89,19 +93,26 @@ pub enum Pass {
 pub fn shrink(
     tape: &Tape,
     runs: u64,
-    run: impl FnMut(&Tape) -> Verdict,
+    mut run: impl FnMut(&Tape) -> Verdict,
 ) -> Result<Shrunk, ShrinkError> {
+    shrink_to_asked(tape, runs, |tape| (run(tape) == Verdict::Fails).then(|| tape.clone()))
+}
+
+/// The same for runs that, if they fail, tell which part of the tape they asked for.
+pub(crate) fn shrink_to_asked(
+    tape: &Tape,
+    runs: u64,
+    mut run: impl FnMut(&Tape) -> Option<Tape>,
+) -> Result<Shrunk, ShrinkError> {
+    let Some(asked) = run(tape) else { return Err(ShrinkError::DoesNotFail) };
     let mut shrinker = Shrinker {
-        best: tape.clone(),
+        best: asked,
         run,
         runs: 1,
         budget: runs,
         steps: Vec::new(),
         tried: BTreeSet::new(),
     };
-    if (shrinker.run)(tape) == Verdict::Passes {
-        return Err(ShrinkError::DoesNotFail);
-    }
     let is_minimal = shrinker.exhaust().is_ok();
     let Shrinker { best, runs, steps, .. } = shrinker;
     Ok(Shrunk { tape: best, runs, steps, is_minimal })
@@ -121,43 +132,63 @@ struct Shrinker<F> {
 /// There are no runs left.
 struct Exhausted;
 
-impl<F: FnMut(&Tape) -> Verdict> Shrinker<F> {
+/// Choices of one label that are few enough to look at each of them in the first rounds. A guess: a
+/// run that fails in a readable way has fewer deliveries.
+const FEW: usize = 48;
+
+/// Blocks into which many choices of one label are divided in the first rounds.
+const BLOCKS: usize = 16;
+
+impl<F: FnMut(&Tape) -> Option<Tape>> Shrinker<F> {
     fn exhaust(&mut self) -> Result<(), Exhausted> {
+        self.round(FEW, BLOCKS)?;
+        self.round(usize::MAX, usize::MAX)
+    }
+
+    /// All passes until none helps. Labels with more than `few` choices are only looked at in blocks,
+    /// so many.
+    fn round(&mut self, few: usize, blocks: usize) -> Result<(), Exhausted> {
         loop {
             let before = self.steps.len();
+            for choices in edit::by_label(&self.best, usize::MAX) {
+                self.fails(Pass::Choices, &edit::without_choices(&self.best, &choices))?;
+            }
             let events: Vec<_> = self.best.events().keys().cloned().collect();
-            self.remove(Pass::Events, events, edit::without_events)?;
-            let choices = edit::places(&self.best);
-            self.remove(Pass::Choices, choices, edit::without_choices)?;
-            self.lower_values()?;
-            self.cut_blocks()?;
+            self.remove(Pass::Events, events, usize::MAX, edit::without_events)?;
+            for choices in edit::by_label(&self.best, usize::MAX) {
+                let finest = if choices.len() > few { blocks } else { usize::MAX };
+                self.remove(Pass::Choices, choices, finest, edit::without_choices)?;
+            }
+            self.lower_values(few)?;
+            self.cut_blocks(few)?;
             if self.steps.len() == before {
                 return Ok(());
             }
         }
     }
 
-    /// Leaves out as many of `parts` as it can.
+    /// Leaves out as many of `parts` as it can, in `finest` groups at the most.
     fn remove<T: Clone>(
         &mut self,
         pass: Pass,
         parts: Vec<T>,
+        finest: usize,
         without: fn(&Tape, &[T]) -> Tape,
     ) -> Result<(), Exhausted> {
-        ddmin(parts, |removed| {
+        ddmin(parts, finest, |removed| {
             let candidate = without(&self.best, removed);
-            self.fails(pass, candidate)
+            self.fails(pass, &candidate)
         })
     }
 
     /// Each value by bisection, down to one that fails while the next lower does not.
-    fn lower_values(&mut self) -> Result<(), Exhausted> {
-        for place in edit::places(&self.best) {
+    fn lower_values(&mut self, few: usize) -> Result<(), Exhausted> {
+        for place in edit::by_label(&self.best, few).into_iter().flatten() {
             let Some(mut fails) = edit::value(&self.best, &place) else { continue };
             let mut passes = 0;
             while fails - passes > 1 {
                 let middle = u64::midpoint(passes, fails);
-                if self.fails(Pass::Values, edit::with_value(&self.best, &place, middle))? {
+                if self.fails(Pass::Values, &edit::with_value(&self.best, &place, middle))? {
                     fails = middle;
                 } else {
                     passes = middle;
@@ -169,20 +200,20 @@ impl<F: FnMut(&Tape) -> Verdict> Shrinker<F> {
 
     /// Before each entry, the longest block of occasions without which it still fails: all since
     /// the entry before it, or else half as many, and so on; at last the entry itself.
-    fn cut_blocks(&mut self) -> Result<(), Exhausted> {
-        for lane in edit::lanes(&self.best) {
+    fn cut_blocks(&mut self, few: usize) -> Result<(), Exhausted> {
+        for lane in edit::lanes(&self.best, few) {
             let mut index = 0;
             while let Some(gap) = edit::gap(&self.best, &lane, index) {
                 let mut length = gap.length;
                 while length > 0 {
                     let candidate = edit::without_block(&self.best, &lane, gap.end, length);
-                    if self.fails(Pass::Blocks, candidate)? {
+                    if self.fails(Pass::Blocks, &candidate)? {
                         break;
                     }
                     length /= 2;
                 }
                 let candidate = edit::without_entry(&self.best, &lane, index);
-                if !self.fails(Pass::Blocks, candidate)? {
+                if !self.fails(Pass::Blocks, &candidate)? {
                     index += 1;
                 }
             }
@@ -191,19 +222,18 @@ impl<F: FnMut(&Tape) -> Verdict> Shrinker<F> {
     }
 
     /// Whether `candidate` is plainer and fails too; then it is the best.
-    fn fails(&mut self, pass: Pass, candidate: Tape) -> Result<bool, Exhausted> {
+    fn fails(&mut self, pass: Pass, candidate: &Tape) -> Result<bool, Exhausted> {
         let size = candidate.size();
-        if size >= self.best.size() || !self.tried.insert(hash(&candidate)) {
+        if size >= self.best.size() || !self.tried.insert(hash(candidate)) {
             return Ok(false);
         }
         if self.runs >= self.budget {
             return Err(Exhausted);
         }
         self.runs += 1;
-        if (self.run)(&candidate) == Verdict::Passes {
-            return Ok(false);
-        }
-        self.best = candidate;
+        let Some(asked) = (self.run)(candidate) else { return Ok(false) };
+        let size = asked.size();
+        self.best = asked;
         self.steps.push(Step { run: self.runs, pass, size });
         Ok(true)
     }

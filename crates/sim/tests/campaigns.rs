@@ -7,3 +7,5 @@ mod dice;
 mod gate;
 #[path = "campaigns/reports.rs"]
 mod reports;
+#[path = "campaigns/smaller.rs"]
+mod smaller;

@@ -1,12 +1,14 @@
 //! Delta debugging: leaving out as many parts as possible, large groups first.
 
 /// Leaves out parts for as long as that works: `works` tells, for a group of parts, whether they
-/// can go too, beside those that went before. In the end none of those that stay can go alone.
+/// can go too, beside those that went before. In the end no group of those that stay can go alone,
+/// where the groups are as small as dividing them into `finest` makes them.
 ///
 /// Zeller and Hildebrandt's algorithm without its tries of a group alone: at the coarsest division
 /// that is the same as leaving out the other half, and at finer ones it hardly ever works.
 pub(super) fn ddmin<T: Clone, E>(
     mut parts: Vec<T>,
+    finest: usize,
     mut works: impl FnMut(&[T]) -> Result<bool, E>,
 ) -> Result<(), E> {
     if parts.is_empty() || works(&parts)? {
@@ -27,8 +29,8 @@ pub(super) fn ddmin<T: Clone, E>(
                 parts.drain(range);
                 groups = (groups - 1).clamp(2.min(parts.len()), parts.len());
             }
-            None if groups == parts.len() => return Ok(()),
-            None => groups = (groups * 2).min(parts.len()),
+            None if groups == parts.len().min(finest) => return Ok(()),
+            None => groups = (groups * 2).min(parts.len()).min(finest),
         }
         if parts.is_empty() {
             return Ok(());
@@ -49,7 +51,7 @@ mod tests {
     fn reduce(parts: u32, needed: impl Fn(&BTreeSet<u32>) -> bool) -> (BTreeSet<u32>, usize) {
         let mut left: BTreeSet<u32> = (0..parts).collect();
         let mut tries = 0;
-        let Ok(()) = ddmin((0..parts).collect(), |removed| {
+        let Ok(()) = ddmin((0..parts).collect(), usize::MAX, |removed| {
             tries += 1;
             let rest: BTreeSet<u32> =
                 left.iter().filter(|part| !removed.contains(part)).copied().collect();

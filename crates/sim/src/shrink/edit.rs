@@ -26,14 +26,26 @@ pub(super) struct Gap {
     pub(super) end: u32,
 }
 
-/// All choices.
-pub(super) fn places(tape: &Tape) -> Vec<Place> {
-    let choices = tape.choices.keys().cloned().map(Place::Choice);
+/// All choices, in groups: first all that say how events are, then those of each label that has at
+/// most `few`; labels with fewer choices come first.
+pub(super) fn by_label(tape: &Tape, few: usize) -> Vec<Vec<Place>> {
+    let mut groups: Vec<Vec<Place>> = Vec::new();
+    let mut last = None;
+    for point in tape.choices.keys() {
+        if last.replace(&point.label) != Some(&point.label) {
+            groups.push(Vec::new());
+        }
+        let group = groups.last_mut().expect("the first has begun one");
+        group.push(Place::Choice(point.clone()));
+    }
+    groups.retain(|group| group.len() <= few);
+    groups.sort_by_key(Vec::len);
     let details = tape.events.iter().flat_map(|(event, how)| {
         let details = how.details.keys().cloned();
         details.map(|detail| Place::Detail { event: event.clone(), detail })
     });
-    choices.chain(details).collect()
+    groups.insert(0, details.collect());
+    groups
 }
 
 /// The value of a choice, if it is not 0.
@@ -81,12 +93,13 @@ pub(super) fn with_value(tape: &Tape, place: &Place, value: u64) -> Tape {
     tape
 }
 
-/// All labels.
-pub(super) fn lanes(tape: &Tape) -> Vec<Lane> {
+/// All labels with at most `few` entries.
+pub(super) fn lanes(tape: &Tape, few: usize) -> Vec<Lane> {
     let events = tape.events.keys().map(|point| Lane::Events(point.label.clone()));
     let choices = tape.choices.keys().map(|point| Lane::Choices(point.label.clone()));
     let mut lanes: Vec<_> = events.chain(choices).collect();
     lanes.dedup();
+    lanes.retain(|lane| entries(tape, lane).len() <= few);
     lanes
 }
 
