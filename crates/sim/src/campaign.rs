@@ -3,19 +3,21 @@
 mod determined;
 mod jobs;
 mod report;
+mod search;
 mod shrinking;
 
 use std::ops::{ControlFlow, Range};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::choices::Choices;
+use crate::choices::{Choices, Priorities};
 use crate::failure::{Failure, SEED_VARIABLE};
 use crate::plan::FaultKind;
 use crate::sim::Sim;
 
 pub use self::determined::Undetermined;
 pub use self::report::Report;
+pub use self::search::{Searched, Systematic};
 pub use self::shrinking::{Effort, Shrinking, Smaller};
 
 /// Something to be tried with many seeds: how its world is made, and what is done in it.
@@ -38,6 +40,28 @@ pub struct Campaign {
     pub events: u64,
     /// Failures after which it ends. 0 counts as 1.
     pub failures: usize,
+    /// How it is decided what comes next.
+    pub order: Order,
+}
+
+/// How a campaign decides what comes next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By delays that are drawn.
+    #[default]
+    Drawn,
+    /// By random priorities, with delays that are always the shortest: better where a bug needs that
+    /// something is overtaken by much else.
+    Priorities(Priorities),
+}
+
+impl Order {
+    fn choices(&self, seed: u64) -> Choices {
+        match self {
+            Self::Drawn => Choices::seeded(seed),
+            Self::Priorities(priorities) => Choices::prioritized(seed, priorities),
+        }
+    }
 }
 
 /// Events that a run may take if nobody says otherwise: about a minute. A guess; the samples take
@@ -47,7 +71,7 @@ pub const MOST_EVENTS: u64 = 100_000_000;
 impl Default for Campaign {
     /// One thread, up to the first failure.
     fn default() -> Self {
-        Self { jobs: 1, events: MOST_EVENTS, failures: 1 }
+        Self { jobs: 1, events: MOST_EVENTS, failures: 1, order: Order::Drawn }
     }
 }
 
@@ -69,10 +93,10 @@ where
     /// Tries these seeds on this thread, or the one of the environment's [`SEED_VARIABLE`], up to
     /// the first that fails.
     pub fn explore(&self, seeds: Range<u64>) -> Report {
-        let mut report = Report::default();
+        let (mut report, how) = (Report::default(), Campaign::default());
         for seed in chosen(seeds) {
-            let tried = self.attempt(seed, MOST_EVENTS);
-            if self.take(&mut report, seed, tried, MOST_EVENTS) {
+            let tried = self.attempt(seed, &how);
+            if self.take(&mut report, seed, tried, &how) {
                 break;
             }
         }
@@ -104,8 +128,8 @@ where
     }
 
     /// One seed of many: what panics there is its failure.
-    fn attempt(&self, seed: u64, events: u64) -> Tried {
-        let run = || self.run_within(seed, Choices::seeded(seed), events);
+    fn attempt(&self, seed: u64, how: &Campaign) -> Tried {
+        let run = || self.run_within(seed, how.order.choices(seed), how.events);
         match catch_unwind(AssertUnwindSafe(run)) {
             Ok((sim, failure)) => Tried {
                 hash: sim.trace().hash(),
@@ -128,19 +152,19 @@ where
 
     /// Adds a seed to the report, in the order of seeds. A failure is run again, to record its
     /// tape. True if there was one.
-    fn take(&self, report: &mut Report, seed: u64, tried: Tried, events: u64) -> bool {
+    fn take(&self, report: &mut Report, seed: u64, tried: Tried, how: &Campaign) -> bool {
         let failure = tried.failure.clone();
         report.add(tried);
         let Some(failure) = failure else { return false };
-        report.failures.push(self.recorded(seed, failure, events));
+        report.failures.push(self.recorded(seed, failure, how));
         true
     }
 
-    fn recorded(&self, seed: u64, failure: Failure, events: u64) -> Failure {
+    fn recorded(&self, seed: u64, failure: Failure, how: &Campaign) -> Failure {
         if failure.is_panic() {
             return failure;
         }
-        let (_, again) = self.run_within(seed, Choices::seeded(seed).recording(), events);
+        let (_, again) = self.run_within(seed, how.order.choices(seed).recording(), how.events);
         match again {
             Some(again) if again.trace == failure.trace => again,
             again => Failure {
@@ -171,9 +195,9 @@ where
         mut progress: impl FnMut(&Report) -> ControlFlow<()>,
     ) -> Report {
         let mut report = Report::default();
-        let attempt = |seed| self.attempt(seed, how.events);
+        let attempt = |seed| self.attempt(seed, how);
         jobs::in_order(chosen(seeds), how.jobs, attempt, |seed, tried| {
-            self.take(&mut report, seed, tried, how.events);
+            self.take(&mut report, seed, tried, how);
             if report.failures.len() >= how.failures.max(1) {
                 return ControlFlow::Break(());
             }

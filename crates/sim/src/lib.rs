@@ -93,8 +93,11 @@ pub mod twins;
 pub mod waits;
 
 pub use byzantine::{Behaviour, Byzantine, ByzantineError, Lie};
-pub use campaign::{Campaign, Effort, Report, Scenario, Shrinking, Smaller, Undetermined};
-pub use choices::Choices;
+pub use campaign::{
+    Campaign, Effort, Order, Report, Scenario, Searched, Shrinking, Smaller, Systematic,
+    Undetermined,
+};
+pub use choices::{Choices, Priorities};
 pub use config::{Fidelity, Machine, Network, SimConfig};
 pub use coverage::Coverage;
 pub use delay::Delay;

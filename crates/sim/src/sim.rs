@@ -210,6 +210,10 @@ impl Sim {
         &mut self.choices
     }
 
+    pub(crate) fn into_choices(self) -> Choices {
+        self.choices
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn trace(&self) -> &Trace {

@@ -6,7 +6,8 @@ use dx_sim::{Campaign, Failure, Scenario, Sim};
 
 use crate::dice::make;
 
-const JOBS: Campaign = Campaign { jobs: 4, events: u64::MAX, failures: 1 };
+const JOBS: Campaign =
+    Campaign { jobs: 4, events: u64::MAX, failures: 1, order: dx_sim::Order::Drawn };
 
 #[test]
 fn runs_are_the_same_beside_others_as_alone() {

@@ -152,9 +152,12 @@ fn make(bug: Bug) -> impl Fn(u64, Choices) -> Sim {
     }
 }
 
-fn play(sim: &mut Sim) -> Result<(), Failure> {
-    let clients = |sim: &Sim| CLIENTS.map(|id| sim.agent::<Client>(id).map(|it| it.current));
-    sim.always("nothing is counted that nobody asked for", move |sim| {
+fn clients(sim: &Sim) -> [Option<u64>; 2] {
+    CLIENTS.map(|id| sim.agent::<Client>(id).map(|it| it.current))
+}
+
+fn nothing_unasked(sim: &mut Sim) {
+    sim.always("nothing is counted that nobody asked for", |sim| {
         // 0: it is about to start, and does not know yet.
         let [Some(one @ 1..), Some(two @ 1..)] = clients(sim) else { return Ok(()) };
         let total = sim.agent::<Server>(SERVER).map_or(0, |server| server.state.0);
@@ -163,7 +166,15 @@ fn play(sim: &mut Sim) -> Result<(), Failure> {
         }
         Err(format!("it counts {total}, and {one} and {two} are under way"))
     });
+}
+
+fn play(sim: &mut Sim) -> Result<(), Failure> {
+    nothing_unasked(sim);
     sim.torment(Duration::from_secs(1), 1)?;
+    all_in_the_end(sim)
+}
+
+fn all_in_the_end(sim: &mut Sim) -> Result<(), Failure> {
     sim.run_until("all operations are done in the end", Duration::from_mins(2), |sim| {
         clients(sim).iter().all(|current| *current == Some(OPS + 1))
     })?;
@@ -193,4 +204,24 @@ fn every_bug_of_the_counter_is_found() {
     for bug in bugs {
         super::hunt(&format!("{bug:?}"), &Scenario { make: make(bug), play });
     }
+}
+
+/// Both clients do what they have to, without faults.
+fn count(sim: &mut Sim) -> Result<(), Failure> {
+    nothing_unasked(sim);
+    all_in_the_end(sim)
+}
+
+#[test]
+fn bugs_that_need_an_order_are_found_by_search_and_by_priorities() {
+    for bug in [Bug::NoDedup, Bug::AnyAnswer] {
+        let scenario = Scenario { make: make(bug), play: count };
+        super::prioritize(&format!("{bug:?}"), &scenario, 2 * RETRY);
+    }
+    super::search("NoDedup", &Scenario { make: make(Bug::NoDedup), play: count }, 2 * RETRY);
+}
+
+#[test]
+fn the_correct_counter_holds_in_every_order() {
+    super::hold_in_every_order(&Scenario { make: make(Bug::None), play: count }, 2 * RETRY);
 }

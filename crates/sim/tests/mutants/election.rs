@@ -166,7 +166,7 @@ fn make(bug: Bug) -> impl Fn(u64, Choices) -> Sim {
     }
 }
 
-fn play(sim: &mut Sim) -> Result<(), Failure> {
+fn one_leader(sim: &mut Sim) {
     let mut leaders: BTreeMap<u64, AgentId> = BTreeMap::new();
     sim.always("a term has one leader", move |sim| {
         for id in (1..=VOTERS).map(AgentId) {
@@ -178,6 +178,10 @@ fn play(sim: &mut Sim) -> Result<(), Failure> {
         }
         Ok(())
     });
+}
+
+fn play(sim: &mut Sim) -> Result<(), Failure> {
+    one_leader(sim);
     sim.torment(Duration::from_secs(1), 2)?;
     sim.run_until("all follow one leader in the end", Duration::from_mins(2), |sim| {
         let voters: Vec<_> = sim.agents_of::<Voter>().map(|(_, voter)| voter).collect();
@@ -202,4 +206,25 @@ fn every_bug_of_the_election_is_found() {
     for bug in bugs {
         super::hunt(&format!("{bug:?}"), &Scenario { make: make(bug), play });
     }
+}
+
+/// A short run without faults, in which only the order of messages and timers is open.
+fn elect(sim: &mut Sim) -> Result<(), Failure> {
+    one_leader(sim);
+    sim.run_for(5 * PATIENCE)
+}
+
+#[test]
+fn bugs_that_need_an_order_are_found_by_search_and_by_priorities() {
+    for bug in [Bug::SmallQuorum, Bug::CountsTwice, Bug::StaleVotes, Bug::VotesAgain] {
+        let scenario = Scenario { make: make(bug), play: elect };
+        super::prioritize(&format!("{bug:?}"), &scenario, 2 * PATIENCE);
+    }
+    let scenario = Scenario { make: make(Bug::VotesAgain), play: elect };
+    super::search("VotesAgain", &scenario, 2 * PATIENCE);
+}
+
+#[test]
+fn the_correct_election_holds_in_every_order() {
+    super::hold_in_every_order(&Scenario { make: make(Bug::None), play: elect }, 2 * PATIENCE);
 }
