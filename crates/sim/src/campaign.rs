@@ -2,6 +2,7 @@
 
 mod determined;
 mod jobs;
+mod replay;
 mod report;
 mod search;
 mod shrinking;
@@ -16,6 +17,7 @@ use crate::plan::FaultKind;
 use crate::sim::Sim;
 
 pub use self::determined::Undetermined;
+pub use self::replay::{Again, Replayed};
 pub use self::report::Report;
 pub use self::search::{Searched, Systematic};
 pub use self::shrinking::{Effort, Shrinking, Smaller};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::tape::Tape;
+use crate::tape::{Ending, Tape, TapeFile, line};
 
 /// What did not hold, when, and what brings it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,17 @@ impl Failure {
         let text = text.unwrap_or_else(|| "it did, without a text".to_owned());
         let (what, at) = (NO_PANIC.to_owned(), Duration::ZERO);
         Self { what, text, seed, at, events: 0, trace: 0, tape: None }
+    }
+
+    /// All that is needed to see it again, as a file: what was tried, the code's version (one word), and
+    /// a hash of the configuration. `None` if its tape was not recorded.
+    #[must_use]
+    pub fn file(&self, scenario: &str, version: &str, config: u64) -> Option<TapeFile> {
+        let Self { what, text, seed, trace, events, tape, .. } = self;
+        let (what, text, scenario) = (line(what), line(text), line(scenario));
+        let ending = Some(Ending { what, text, trace: *trace, events: *events });
+        let (seed, commit, tape) = (*seed, version.to_owned(), tape.as_deref()?.clone());
+        Some(TapeFile { seed, commit, config, scenario, ending, tape })
     }
 
     /// Whether it has no run to be seen again step by step.

@@ -94,8 +94,8 @@ pub mod waits;
 
 pub use byzantine::{Behaviour, Byzantine, ByzantineError, Lie};
 pub use campaign::{
-    Campaign, Effort, Order, Report, Scenario, Searched, Shrinking, Smaller, Systematic,
-    Undetermined,
+    Again, Campaign, Effort, Order, Replayed, Report, Scenario, Searched, Shrinking, Smaller,
+    Systematic, Undetermined,
 };
 pub use choices::{Choices, Priorities};
 pub use config::{Fidelity, Machine, Network, SimConfig};

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 mod text;
 
-pub use text::{TapeError, TapeFile};
+pub(crate) use text::line;
+pub use text::{Ending, TapeError, TapeFile};
 
 /// What a choice is about: one word. Static where it is asked for, owned where it was read.
 pub type Label = Cow<'static, str>;

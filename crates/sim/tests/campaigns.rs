@@ -3,6 +3,8 @@
 
 #[path = "campaigns/dice.rs"]
 mod dice;
+#[path = "campaigns/files.rs"]
+mod files;
 #[path = "campaigns/gate.rs"]
 mod gate;
 #[path = "campaigns/reports.rs"]

@@ -5,6 +5,10 @@
 //! seed 42
 //! commit 0a1b2c3
 //! config 00000000deadbeef
+//! scenario transfers
+//! breaks no money is lost
+//! because 3 are gone
+//! trace 0123456789abcdef 118
 //! choice latency 17 250/65536
 //! event crash 3
 //!   choice node 0 2/5
@@ -12,7 +16,7 @@
 //! ```
 //! `choice LABEL N VALUE/BOUND`: the N-th choice of that label (from 0) was VALUE, of the numbers
 //! below BOUND. Choices of an event follow it, indented. Empty lines and lines that begin with `#`
-//! are skipped; `end` shows that nothing was cut off.
+//! are skipped, and the four lines before the first choice may be missing; `end` shows that nothing was cut off.
 
 use std::fmt;
 use std::str::FromStr;
@@ -30,8 +34,25 @@ pub struct TapeFile {
     pub commit: String,
     /// A hash of the configuration. With another one the tape may mean another run.
     pub config: u64,
+    /// What was tried: one line, empty if nobody said.
+    pub scenario: String,
+    /// How the run ended, if it is known.
+    pub ending: Option<Ending>,
     /// The tape.
     pub tape: Tape,
+}
+
+/// How a recorded run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// The rule that it broke: one line.
+    pub what: String,
+    /// How it did: one line.
+    pub text: String,
+    /// The run as one number.
+    pub trace: u64,
+    /// After how many events.
+    pub events: u64,
 }
 
 /// Why a text is not a tape.
@@ -75,11 +96,23 @@ pub enum TapeError {
 
 impl fmt::Display for TapeFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, commit, config, tape } = self;
+        let Self { seed, commit, config, scenario, ending, tape } = self;
         let commit = if is_label(commit) { commit } else { "unknown" };
         writeln!(f, "{MAGIC} {VERSION}\nseed {seed}\ncommit {commit}\nconfig {config:016x}")?;
+        if !scenario.is_empty() {
+            writeln!(f, "scenario {}", line(scenario))?;
+        }
+        if let Some(Ending { what, text, trace, events }) = ending {
+            writeln!(f, "breaks {}\nbecause {}", line(what), line(text))?;
+            writeln!(f, "trace {trace:016x} {events}")?;
+        }
         write!(f, "{tape}")
     }
+}
+
+/// A text in one line.
+pub(crate) fn line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Tape {
@@ -113,8 +146,10 @@ impl FromStr for TapeFile {
         })?;
         let config =
             lines.header("config", "`config HEX`", |hash| u64::from_str_radix(hash, 16).ok())?;
+        let scenario = lines.perhaps("scenario").unwrap_or_default().to_owned();
+        let ending = lines.ending()?;
         let tape = lines.tape()?;
-        Ok(Self { seed, commit, config, tape })
+        Ok(Self { seed, commit, config, scenario, ending, tape })
     }
 }
 
@@ -141,6 +176,7 @@ impl TryFrom<String> for Tape {
 }
 
 /// The lines that count, with their numbers.
+#[derive(Clone)]
 struct Lines<'a> {
     lines: std::iter::Enumerate<std::str::Lines<'a>>,
 }
@@ -179,8 +215,27 @@ impl<'a> Lines<'a> {
         value.and_then(parse).ok_or_else(|| line.wrong(expected))
     }
 
+    /// The value of a line that may be missing.
+    fn perhaps(&mut self, key: &str) -> Option<&'a str> {
+        let mut ahead = self.clone();
+        let line = ahead.next(EXPECTED).ok()?;
+        let value = line.text.strip_prefix(key)?;
+        let value = if value.is_empty() { value } else { value.strip_prefix(' ')? };
+        *self = ahead;
+        Some(value)
+    }
+
+    fn ending(&mut self) -> Result<Option<Ending>, TapeError> {
+        let Some(what) = self.perhaps("breaks") else { return Ok(None) };
+        let text = self.perhaps("because").unwrap_or_default().to_owned();
+        let (trace, events) = self.header("trace", "`trace HEX EVENTS`", |value| {
+            let (trace, events) = value.split_once(' ')?;
+            Some((u64::from_str_radix(trace, 16).ok()?, events.parse().ok()?))
+        })?;
+        Ok(Some(Ending { what: what.to_owned(), text, trace, events }))
+    }
+
     fn tape(&mut self) -> Result<Tape, TapeError> {
-        const EXPECTED: &str = "`choice LABEL N VALUE/BOUND`, `event LABEL N` or `end`";
         let mut tape = Tape::new();
         let mut event: Option<(Point, Event)> = None;
         loop {
@@ -239,5 +294,6 @@ fn point<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Point> {
     Some(Point { label: label.to_owned().into(), at })
 }
 
+const EXPECTED: &str = "`choice LABEL N VALUE/BOUND`, `event LABEL N` or `end`";
 const MAGIC: &str = "dx-tape";
 const VERSION: &str = "1";

@@ -1,7 +1,7 @@
 //! Tapes: recorded, replayed, written and read.
 
 use dx_sim::choices::Choices;
-use dx_sim::tape::{Choice, Event, Point, Tape, TapeError, TapeFile};
+use dx_sim::tape::{Choice, Ending, Event, Point, Tape, TapeError, TapeFile};
 use proptest::prelude::*;
 
 /// What a run asks: a choice, a switch, or an event with some choices of its own.
@@ -78,10 +78,12 @@ proptest! {
     }
 
     #[test]
-    fn what_is_written_is_what_is_read(seed in any::<u64>(), config in any::<u64>(), asks in prop::collection::vec(ask(), 0..40)) {
+    fn what_is_written_is_what_is_read(seed in any::<u64>(), config in any::<u64>(), scenario in "([a-z]{1,4}( [a-z]{1,3}){0,2})?", has_ending in any::<bool>(), asks in prop::collection::vec(ask(), 0..40)) {
         let mut random = Choices::seeded(seed).recording();
         play(&mut random, &asks);
-        let file = TapeFile { seed, commit: "0a1b2c3".to_owned(), config, tape: random.tape().unwrap() };
+        let ending = has_ending.then(|| Ending { what: "a rule".to_owned(), text: scenario.clone(), trace: config, events: seed });
+        let commit = "0a1b2c3".to_owned();
+        let file = TapeFile { seed, commit, config, scenario, ending, tape: random.tape().unwrap() };
         let text = file.to_string();
         prop_assert_eq!(&text.parse::<TapeFile>().unwrap(), &file);
         let json = serde_json::to_string(&file.tape).unwrap();
