@@ -54,6 +54,9 @@
 //! Scenario { make, play }.explore(0..20).expect_none();
 //! ```
 //!
+//! [`Scenario::campaign`] tries seeds on many threads, [`Scenario::shrink`] makes a failure smaller,
+//! [`Scenario::search`] and [`Order::Priorities`] look for orders that break it.
+//!
 //! Start with [`Sim`] and [`Scenario`]; [`FaultKind`] lists what can go wrong, [`byzantine`] and
 //! [`twins`] what agents can do that they should not, [`stuck`] what is said of a run that gets
 //! nowhere, [`control`] how a test takes each step itself; [`Choices`] explains how a run is recorded

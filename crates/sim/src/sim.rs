@@ -236,7 +236,7 @@ impl Sim {
     }
 
     /// Events that the run may take in all, from its beginning. One that takes more fails with
-    /// [`OUT_OF_EVENTS`]: it may never end.
+    /// [`OUT_OF_EVENTS`](crate::OUT_OF_EVENTS): it may never end.
     pub fn limit_events(&mut self, events: u64) {
         self.most_events = events;
     }
