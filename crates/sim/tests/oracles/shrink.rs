@@ -161,6 +161,21 @@ fn shrinking_goes_on_until_nothing_helps_any_more() {
     tape.happen(point("deposit", 10), Event::default());
     let size = shrink(&tape, 1000, run).unwrap().tape.size();
     assert_eq!((size.events, size.sum, size.lateness), (2, 0, 0));
+    // The two hold each other: each round brings them a little further.
+    let bound = |tape: &Tape| {
+        let mut choices = Choices::replayed(tape);
+        let length = choices.event("pause", 0.5, |how| how.choose("length", 100));
+        let first = (0..60).find(|_| choices.chance("deposit", 0.5));
+        let fits = length.zip(first).is_some_and(|(it, first)| (first..first + 9).contains(&it));
+        if fits { Verdict::Fails } else { Verdict::Passes }
+    };
+    let mut tape = Tape::new();
+    let mut pause = Event::default();
+    pause.choose(point("length", 0), Choice { bound: 100, value: 50 });
+    tape.happen(point("pause", 0), pause);
+    tape.happen(point("deposit", 45), Event::default());
+    let size = shrink(&tape, 1000, bound).unwrap().tape.size();
+    assert_eq!((size.events, size.sum, size.lateness), (2, 0, 0));
 }
 
 /// A loop that asks for one more until there is none: taking one away needs the later ones to move.
