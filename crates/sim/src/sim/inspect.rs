@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 
 use dx_agents::runtime::Reason;
-use dx_agents::{AgentId, NodeId};
+use dx_agents::{AgentId, Directory, NodeId};
 
 use super::{Seat, Sim};
 use crate::disk::Damage;
 use crate::network::Tally;
 
 impl Sim {
+    /// The deployment, whoever of it is up.
+    #[must_use]
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
     /// An agent as what it is; `None` if it is not there now, or of another type.
     #[must_use]
     pub fn agent<T: 'static>(&self, id: AgentId) -> Option<&T> {

@@ -1,0 +1,3 @@
+//! Compares how planted bugs are found.
+
+fn main() {}
