@@ -34,7 +34,7 @@ pub const SAMPLE: Sample = Sample {
         Planted {
             name: "votes-before-sync",
             about: "a participant votes, and writes down that it did a little later",
-            breaks: &[ALIKE],
+            breaks: &[ALIKE, UNANIMOUS],
         },
         Planted {
             name: "decides-alone",
@@ -80,6 +80,7 @@ pub const SAMPLE: Sample = Sample {
         let participants = (2..=size.of(4, 3)).map(|id| agent(AgentId(id), "participant", 0));
         participants.chain([agent(COORDINATOR, "coordinator", size.of(15, 1))]).collect()
     },
+    is_datagrams: false,
     workers: "coordinator",
     watch,
     ends,
@@ -90,6 +91,12 @@ pub const SAMPLE: Sample = Sample {
 const ALIKE: &str = "no transaction is committed here and aborted there";
 const UNANIMOUS: &str = "what is committed was prepared by all";
 const ALL_DECIDED: &str = "nobody is in doubt in the end";
+
+const NEVER_HEARD: &str = "a participant is told of a transaction that it never heard of";
+const TOLD_COMMIT: &str = "a participant in doubt is told that all is committed";
+const TOLD_ABORT: &str = "a participant in doubt is told that all is aborted";
+const NO_VOTES: &str = "votes are missing when their time is over";
+const STARTS_IN_DOUBT: &str = "a participant starts in doubt";
 
 const COORDINATOR: AgentId = AgentId(1);
 /// After which votes that are missing count as against. Many times what an answer takes.
@@ -218,6 +225,7 @@ impl Coordinator {
         }
         let is_committed = self.committed.contains(&id) || self.bug == Some(Bug::PresumesCommit);
         let decision = if is_committed { Decision::Commit } else { Decision::Abort };
+        cx.note(if is_committed { TOLD_COMMIT } else { TOLD_ABORT }, 1);
         cx.send(from, Say::Decided(id, decision));
     }
 }
@@ -245,7 +253,10 @@ impl Agent for Coordinator {
 
     fn timer(&mut self, key: TimerKey, cx: &mut Context) {
         match self.voting {
-            Some(id) if key == VOTING_KEY => self.decide(id, Decision::Abort, cx),
+            Some(id) if key == VOTING_KEY => {
+                cx.note(NO_VOTES, 1);
+                self.decide(id, Decision::Abort, cx);
+            }
             Some(_) => {}
             None => self.begin(cx),
         }
@@ -311,7 +322,10 @@ impl Participant {
         match (self.stands.get(&id), decision) {
             (Some(Stand::Prepared), _) => self.end(id, decision, cx),
             // It never heard of it, so it has not voted for it, so it is aborted.
-            (None, _) => self.end(id, Decision::Abort, cx),
+            (None, _) => {
+                cx.note(NEVER_HEARD, 1);
+                self.end(id, Decision::Abort, cx);
+            }
             (Some(Stand::Ended(_)), _) => {}
         }
     }
@@ -323,6 +337,9 @@ impl Agent for Participant {
     fn start(&mut self, cx: &mut Context) {
         for (id, stand) in journal::records(cx) {
             self.know(id, stand);
+        }
+        if !self.in_doubt.is_empty() {
+            cx.note(STARTS_IN_DOUBT, 1);
         }
         if self.bug != Some(Bug::AsksNobody) {
             cx.set_timer(DOUBT_KEY, DOUBT);
@@ -358,6 +375,9 @@ impl Agent for Participant {
 }
 
 fn watch(sim: &mut Sim) {
+    for point in [NEVER_HEARD, TOLD_COMMIT, TOLD_ABORT, NO_VOTES, STARTS_IN_DOUBT] {
+        sim.watch_note(point);
+    }
     let participants = sim.directory().by_kind("participant").to_vec();
     let all = participants.clone();
     let mut decided: BTreeMap<Id, (AgentId, Decision)> = BTreeMap::new();

@@ -59,6 +59,7 @@ pub const SAMPLE: Sample = Sample {
         let clients = clients.iter().map(|id| agent(*id, "counter-client", operations));
         clients.chain([agent(SERVER, "counter", 0)]).collect()
     },
+    is_datagrams: false,
     workers: "counter-client",
     watch,
     ends,
@@ -69,6 +70,9 @@ pub const SAMPLE: Sample = Sample {
 const ONLY_ASKED: &str = "nothing is counted that nobody asked for";
 const ALL_DONE: &str = "all operations are done in the end";
 const COUNTED: &str = "what was answered is counted";
+
+const REPEATED: &str = "a request comes that was counted already";
+const SNAPSHOT_READ: &str = "the server starts from a snapshot";
 
 const SERVER: AgentId = AgentId(1);
 const CLIENTS: [AgentId; 2] = [AgentId(2), AgentId(3)];
@@ -136,6 +140,7 @@ impl Agent for Counter {
     fn start(&mut self, cx: &mut Context) {
         let recovered = cx.recovered();
         if let Some(snapshot) = recovered.snapshot {
+            cx.note(SNAPSHOT_READ, 1);
             (self.total, self.answered) = journal::read(&snapshot);
         }
         for record in recovered.records {
@@ -152,6 +157,8 @@ impl Agent for Counter {
         let is_new = self.answered.get(&from).is_none_or(|last| request > *last);
         if is_new || self.bug == Some(Bug::NoDedup) {
             self.count(from, request, cx);
+        } else {
+            cx.note(REPEATED, 1);
         }
         cx.send(from, Count::Done(request));
     }
@@ -207,6 +214,8 @@ impl Agent for Client {
 }
 
 fn watch(sim: &mut Sim) {
+    sim.watch_note(REPEATED);
+    sim.watch_note(SNAPSHOT_READ);
     let clients = clients(sim);
     sim.always(ONLY_ASKED, move |sim| {
         let mut begun = 0;

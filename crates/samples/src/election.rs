@@ -50,6 +50,7 @@ pub const SAMPLE: Sample = Sample {
         })
     },
     agents,
+    is_datagrams: false,
     workers: "voter",
     watch,
     ends,
@@ -60,6 +61,10 @@ pub const SAMPLE: Sample = Sample {
 const ONE_LEADER: &str = "a term has one leader";
 const ALL_FOLLOW: &str = "all follow one leader in the end";
 const CALM: &str = "a leader that is heard of stays";
+
+const HAS_VOTED: &str = "a voter is asked that has voted for another";
+const STEPS_DOWN: &str = "a leader hears of a later term";
+const STALE_VOTE: &str = "a vote comes from an earlier term";
 
 /// Many times what a message takes.
 const WAIT: Duration = Duration::from_millis(20);
@@ -136,6 +141,9 @@ impl Voter {
 
     fn asked_for_vote(&mut self, from: AgentId, term: u64, cx: &mut Context) {
         if term > self.term {
+            if self.leads.is_some() {
+                cx.note(STEPS_DOWN, 1);
+            }
             self.enter(term);
         }
         let is_free = self.voted.is_none_or(|voted| voted == from);
@@ -144,12 +152,17 @@ impl Voter {
             self.write(cx);
             cx.send(from, Say::Vote(term));
             Self::wait(cx);
+        } else if term == self.term {
+            cx.note(HAS_VOTED, 1);
         }
     }
 
     fn given_vote(&mut self, from: AgentId, term: u64, cx: &mut Context) {
         let counts = term == self.term || self.bug == Some(Bug::StaleVotes);
         let is_new = !self.votes.contains(&from) || self.bug == Some(Bug::CountsTwice);
+        if term < self.term {
+            cx.note(STALE_VOTE, 1);
+        }
         if !self.is_candidate || !counts || !is_new {
             return;
         }
@@ -220,6 +233,9 @@ impl Agent for Voter {
 }
 
 fn watch(sim: &mut Sim) {
+    for point in [HAS_VOTED, STEPS_DOWN, STALE_VOTE] {
+        sim.watch_note(point);
+    }
     let mut leaders: BTreeMap<u64, AgentId> = BTreeMap::new();
     let voters = sim.directory().by_kind("voter").to_vec();
     sim.always(ONE_LEADER, move |sim| {

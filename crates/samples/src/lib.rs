@@ -14,6 +14,7 @@
 
 pub mod clients;
 pub mod commit;
+pub mod compare;
 pub mod counter;
 pub mod election;
 pub mod journal;

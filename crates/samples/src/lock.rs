@@ -73,6 +73,7 @@ pub const SAMPLE: Sample = Sample {
         let holders = (3..=size.of(5, 4)).map(|id| agent(AgentId(id), "holder", size.of(5, 1)));
         servers.into_iter().chain(holders).collect()
     },
+    is_datagrams: false,
     workers: "holder",
     watch,
     ends,
@@ -84,6 +85,11 @@ const FENCED: &str = "the resource takes nothing from an earlier holder after a 
 const TOKEN_ONCE: &str = "no two loans have one number";
 const ONE_HOLDER: &str = "nobody writes who has lost the lock, unless its machine slept";
 const ALL_DONE: &str = "all writes are done in the end";
+
+const RAN_OUT: &str = "a loan runs out without being given back";
+const TURNED_AWAY: &str = "the resource turns away who comes too late";
+const WAITED: &str = "the server waits for a loan of its former life";
+const WOKE_LATE: &str = "a holder that stood still finds that its time is over";
 
 const LOCK: AgentId = AgentId(1);
 const RESOURCE: AgentId = AgentId(2);
@@ -173,6 +179,7 @@ impl Agent for Lock {
             }
             if self.bug != Some(Bug::ForgetsLoan) {
                 // To whom and when it was lent is not written down: to nobody, for all of its time.
+                cx.note(WAITED, 1);
                 self.lent = Some(Loan { to: cx.me(), until: cx.now() + LEASE });
             }
         }
@@ -183,6 +190,9 @@ impl Agent for Lock {
             Say::Acquire { attempt } => {
                 let now = cx.now();
                 if self.lent.is_none_or(|loan| now >= loan.until) {
+                    if self.lent.is_some() {
+                        cx.note(RAN_OUT, 1);
+                    }
                     self.lend(from, attempt, cx);
                 }
             }
@@ -215,6 +225,7 @@ impl Agent for Resource {
     fn message(&mut self, _: AgentId, message: Say, cx: &mut Context) {
         let Say::Write { token } = message else { return };
         if token < self.highest && self.bug != Some(Bug::NoFence) {
+            cx.note(TURNED_AWAY, 1);
             return;
         }
         self.late = Some(self.highest).filter(|highest| token < *highest);
@@ -273,7 +284,10 @@ impl Holder {
     }
 
     fn give_up(&mut self, cx: &mut Context) {
-        if self.held.take().is_some() {
+        if let Some(held) = self.held.take() {
+            if cx.now() >= held.until + WRITE_EVERY {
+                cx.note(WOKE_LATE, 1);
+            }
             self.done += 1;
             cx.persist(journal::write(&self.done));
             self.attempt += 1;
@@ -317,6 +331,9 @@ impl Agent for Holder {
 }
 
 fn watch(sim: &mut Sim) {
+    for point in [RAN_OUT, TURNED_AWAY, WAITED, WOKE_LATE] {
+        sim.watch_note(point);
+    }
     sim.always(FENCED, |sim| match sim.agent::<Resource>(RESOURCE) {
         Some(Resource { highest, late: Some(earlier), .. }) => {
             Err(format!("it took a write of loan {highest} after one of loan {earlier}"))

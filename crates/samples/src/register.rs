@@ -80,6 +80,7 @@ pub const SAMPLE: Sample = Sample {
         let replicas = (11..=13).map(|id| agent(AgentId(id), "replica", 0));
         clients.chain(replicas).collect()
     },
+    is_datagrams: false,
     workers: "register-client",
     watch,
     ends,
@@ -89,6 +90,10 @@ pub const SAMPLE: Sample = Sample {
 
 const LINEARIZABLE: &str = "reads and writes are those of a single register";
 const ALL_DONE: &str = "all reads and writes are answered in the end";
+
+const DIFFERENT: &str = "replicas differ in what is newest";
+const STALE: &str = "an answer comes to an earlier question";
+const NEWER_STAYS: &str = "a replica is given something older than what it has";
 
 /// Many times what an answer takes.
 const RETRY: Duration = Duration::from_millis(20);
@@ -157,6 +162,9 @@ impl Agent for Replica {
                     if self.bug != Some(Bug::ReplicaInMemory) {
                         cx.persist(journal::write(&stored));
                     }
+                }
+                if stored.version < self.stored.version {
+                    cx.note(NEWER_STAYS, 1);
                 }
                 cx.send(from, Say::Ok { question });
             }
@@ -275,6 +283,9 @@ impl Client {
 
     fn newest(&mut self, from: AgentId, stored: Stored, cx: &mut Context) {
         let Phase::Queries { found, write } = self.phase else { return };
+        if !self.answered_by.is_empty() && stored != found {
+            cx.note(DIFFERENT, 1);
+        }
         let found = if stored.version > found.version { stored } else { found };
         self.phase = Phase::Queries { found, write };
         if !self.has_quorum(from) {
@@ -313,7 +324,7 @@ impl Agent for Client {
                     self.end(if is_read { value } else { RegisterOutput::Written }, cx);
                 }
             }
-            _ => {}
+            _ => cx.note(STALE, 1),
         }
     }
 
@@ -329,6 +340,9 @@ impl Agent for Client {
 type Seen = History<RegisterInput<u64>, RegisterOutput<u64>>;
 
 fn watch(sim: &mut Sim) {
+    for point in [DIFFERENT, STALE, NEWER_STAYS] {
+        sim.watch_note(point);
+    }
     let clients = sim.directory().by_kind("register-client").to_vec();
     let mut historian = Historian::default();
     let mut checked = 0;

@@ -1,6 +1,7 @@
-//! Remote procedure calls that are carried out at most once, and answered with what they did
-//! (Birrell and Nelson: "Implementing remote procedure calls", TOCS 1984; the durable table is that
-//! of Lee et al.: "Implementing linearizability at large scale and low latency", SOSP 2015).
+//! Remote procedure calls that are carried out at most once, and answered with what they did, over
+//! a network that loses, repeats and reorders (Birrell and Nelson: "Implementing remote procedure
+//! calls", TOCS 1984; the durable table is that of Lee et al.: "Implementing linearizability at
+//! large scale and low latency", SOSP 2015).
 //!
 //! A call appends to a list, and its answer is the place. A client writes down the number of a call
 //! before it calls, and asks until it is answered. The server writes down each call that it carries
@@ -70,6 +71,7 @@ pub const SAMPLE: Sample = Sample {
         let clients = (2..=3).map(|id| agent(AgentId(id), "rpc-client", size.of(15, 1)));
         clients.chain([agent(SERVER, "rpc-server", 0)]).collect()
     },
+    is_datagrams: true,
     workers: "rpc-client",
     watch,
     ends,
@@ -80,6 +82,10 @@ pub const SAMPLE: Sample = Sample {
 const AT_MOST_ONCE: &str = "no call is carried out twice";
 const TRUE_ANSWERS: &str = "an answer says what its call did";
 const ALL_DONE: &str = "all calls are answered in the end";
+
+const REPEATED: &str = "a call that comes again is answered from the table";
+const ECHOED: &str = "a call comes after its client has made another";
+const CALLED_ANEW: &str = "a client makes the call again that it was at when it crashed";
 
 const SERVER: AgentId = AgentId(1);
 /// Many times what an answer takes.
@@ -166,11 +172,17 @@ impl Agent for Server {
         let Rpc::Call { number, item } = message else { return };
         let place = match self.table.get(&from) {
             // It has its answer, or it would not have made another call: an echo from long ago.
-            Some((last, _)) if number < *last => return,
+            Some((last, _)) if number < *last => {
+                cx.note(ECHOED, 1);
+                return;
+            }
             Some((last, _)) if number == *last && self.bug == Some(Bug::AnswersWithPresent) => {
                 self.list.len() as u64
             }
-            Some((last, place)) if number == *last => *place,
+            Some((last, place)) if number == *last => {
+                cx.note(REPEATED, 1);
+                *place
+            }
             _ => {
                 let place = self.append(number, item);
                 self.write(number, item, cx);
@@ -243,6 +255,7 @@ impl Agent for Client {
             }
         }
         if self.is_waiting && self.number > 0 {
+            cx.note(CALLED_ANEW, 1);
             self.call(cx);
         } else {
             self.next(cx);
@@ -269,6 +282,9 @@ impl Agent for Client {
 }
 
 fn watch(sim: &mut Sim) {
+    for point in [REPEATED, ECHOED, CALLED_ANEW] {
+        sim.watch_note(point);
+    }
     let mut checked = 0;
     sim.always(AT_MOST_ONCE, move |sim| {
         let Some(server) = sim.agent::<Server>(SERVER) else { return Ok(()) };

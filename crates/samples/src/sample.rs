@@ -19,6 +19,8 @@ pub struct Sample {
     pub registry: fn() -> Registry,
     /// Its agents, each on a node of its own.
     pub agents: fn(Size) -> Vec<AgentSpec>,
+    /// Whether their messages travel as datagrams: each may be lost, come twice or too late.
+    pub is_datagrams: bool,
     /// The kind of agents that do operations, and [note](dx_agents::Context::note) how many they
     /// have [done](DONE).
     pub workers: &'static str,
@@ -73,6 +75,9 @@ pub const TORMENT: Duration = Duration::from_secs(1);
 /// How long it may take, when all is mended, until the work is done.
 pub const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Seeds that go into a sample's [hash](Sample::hash).
+pub const HASHED: u64 = 20;
+
 impl Size {
     /// One of two numbers.
     #[must_use]
@@ -92,7 +97,12 @@ impl Sample {
     #[must_use]
     pub fn world(&self, bug: Option<&str>, size: Size, seed: u64, choices: Choices) -> Sim {
         let (registry, directory) = ((self.registry)(), self.directory(bug, size));
-        let world = Sim::with_choices(SimConfig::seeded(seed), directory, registry, choices);
+        let mut config = SimConfig::seeded(seed);
+        if self.is_datagrams {
+            config.network.duplication = 0.02;
+            config.datagram_kinds = registry.names().map(str::to_owned).collect();
+        }
+        let world = Sim::with_choices(config, directory, registry, choices);
         let mut sim = world.unwrap_or_else(|error| panic!("{}: {error}", self.name));
         (self.watch)(&mut sim);
         sim
@@ -106,6 +116,13 @@ impl Sample {
             spec.attr["bug"] = bug.into();
         }
         Directory::new(agents)
+    }
+
+    /// A few runs as one number: the same in every build, on every machine, with any number of
+    /// threads.
+    #[must_use]
+    pub fn hash(&self, jobs: usize) -> u64 {
+        crate::Search::Swarm.look(self, None, 0..HASHED, jobs).hash
     }
 
     /// The bug of this name.

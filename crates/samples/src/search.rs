@@ -1,13 +1,16 @@
 //! Ways to look for a bug, to be compared.
 
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
-use dx_sim::{Choices, Delay, Failure, FaultKind, FaultPlan, Report, Scenario, Sim};
+use dx_sim::{Campaign, Choices, Delay, Failure, FaultKind, FaultPlan, Report, Scenario, Sim};
+use serde::Serialize;
 
 use crate::sample::{Sample, Size};
 
 /// Where a run's faults come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Search {
     /// All kinds of faults, in each run at the same rate.
     Random,
@@ -28,13 +31,21 @@ impl Search {
         }
     }
 
-    /// Looks for a failure of `sample` with `bug` in these many seeds.
+    /// Tries `sample` with `bug` in these seeds, on so many threads, up to the first failure. What
+    /// is reported does not depend on the threads.
     #[must_use]
-    pub fn look(self, sample: &Sample, bug: Option<&str>, seeds: u64) -> Report {
-        self.scenario(sample, bug).explore(0..seeds)
+    pub fn look(
+        self,
+        sample: &Sample,
+        bug: Option<&str>,
+        seeds: Range<u64>,
+        jobs: usize,
+    ) -> Report {
+        let how = Campaign { jobs, ..Campaign::default() };
+        self.scenario(sample, bug).campaign(seeds, &how, |_| ControlFlow::Continue(()))
     }
 
-    /// The sample with `bug` as something to be tried.
+    /// `sample` with `bug`, as something to be tried.
     #[must_use]
     pub fn scenario<'a>(
         self,

@@ -69,6 +69,7 @@ pub const SAMPLE: Sample = Sample {
         let members = 1..=size.of(5, 3);
         members.map(|id| agent(AgentId(id), "member", size.of(10, 1))).collect()
     },
+    is_datagrams: false,
     workers: "member",
     watch,
     ends,
@@ -81,6 +82,11 @@ const USED_ONCE: &str = "no number is used twice in one generation";
 const NO_WAY_BACK: &str = "nobody uses a token of a generation that it has given up";
 const ALL_DONE: &str = "the token comes to all in the end";
 const CALM: &str = "a token that is seen is not made anew";
+
+const GIVEN_UP: &str = "a token comes of a generation that was given up";
+const MADE_ANEW: &str = "a majority lets a member make a token";
+const ASKED_LATE: &str = "a member asks for a generation when a later one is promised";
+const DROPPED: &str = "a member throws away the token that it has";
 
 /// How long a member keeps the token.
 const KEEP: Duration = Duration::from_millis(1);
@@ -167,7 +173,9 @@ impl Member {
 
     fn promise(&mut self, generation: u64, to: AgentId, cx: &mut Context) {
         (self.promised, self.promised_to) = (generation, Some(to));
-        self.token = None;
+        if self.token.take().is_some() {
+            cx.note(DROPPED, 1);
+        }
         cx.cancel(PASS_KEY);
         if self.bug != Some(Bug::PromiseInMemory) {
             cx.persist(journal::write(&(generation, to)));
@@ -177,6 +185,7 @@ impl Member {
     /// The token is here.
     fn take(&mut self, token: Token, cx: &mut Context) {
         if token.generation < self.promised && self.bug != Some(Bug::TakesStale) {
+            cx.note(GIVEN_UP, 1);
             return;
         }
         if token.generation > self.promised {
@@ -234,6 +243,7 @@ impl Member {
         let quorum = if self.bug == Some(Bug::SmallQuorum) { half } else { half + 1 };
         if self.promises.len() >= quorum {
             self.promises.clear();
+            cx.note(MADE_ANEW, generation);
             self.take(Token { generation, uses: 0 }, cx);
         }
     }
@@ -261,7 +271,10 @@ impl Agent for Member {
                     cx.send(from, Ring::Promise { generation });
                 }
             }
-            Ring::Ask { .. } => cx.send(from, Ring::Known { generation: self.promised }),
+            Ring::Ask { .. } => {
+                cx.note(ASKED_LATE, 1);
+                cx.send(from, Ring::Known { generation: self.promised });
+            }
             Ring::Promise { generation } => self.promised_by(from, generation, cx),
             Ring::Known { generation } => {
                 // The next attempt will be above it.
@@ -292,6 +305,9 @@ impl Agent for Member {
 }
 
 fn watch(sim: &mut Sim) {
+    for point in [GIVEN_UP, MADE_ANEW, ASKED_LATE, DROPPED] {
+        sim.watch_note(point);
+    }
     let members = sim.directory().by_kind("member").to_vec();
     let all = members.clone();
     sim.always(ONE_TOKEN, move |sim| {

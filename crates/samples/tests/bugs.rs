@@ -2,18 +2,27 @@
 //! raises no alarm.
 
 use dx_samples::{SAMPLES, Search};
+use dx_sim::coverage::Standing;
 
 /// Seeds after which a bug counts as missed.
 const SEEDS: u64 = 1000;
 /// Seeds that what is right must survive here; `./check nightly` has ten thousand.
-const QUIET: u64 = 100;
+const QUIET: u64 = 200;
 
 #[test]
-fn what_is_right_raises_no_alarm() {
+fn what_is_right_raises_no_alarm_and_gets_to_where_the_bugs_are() {
     for sample in SAMPLES {
-        for search in Search::ALL {
-            search.look(sample, None, QUIET).expect_none();
-        }
+        let report = Search::Swarm.look(sample, None, 0..QUIET, 2);
+        report.expect_none();
+        let holes: Vec<_> = report.coverage.standing(Standing::Hole).collect();
+        assert!(holes.is_empty(), "{}: {holes:?}", sample.name);
+    }
+}
+
+#[test]
+fn what_is_right_raises_no_alarm_under_all_faults_at_once() {
+    for sample in SAMPLES {
+        Search::Random.look(sample, None, 0..QUIET, 2).expect_none();
     }
 }
 
@@ -22,9 +31,21 @@ fn every_planted_bug_is_found_by_its_rule() {
     for sample in SAMPLES {
         for bug in sample.bugs {
             let name = format!("{}/{}", sample.name, bug.name);
-            let failure = Search::Swarm.look(sample, Some(bug.name), SEEDS).failure;
+            let report = Search::Swarm.look(sample, Some(bug.name), 0..SEEDS, 2);
+            let failure = report.first();
             let failure = failure.unwrap_or_else(|| panic!("{name}: not in {SEEDS} seeds"));
             assert!(bug.breaks.contains(&failure.what.as_str()), "{name}: {failure}");
         }
+    }
+}
+
+#[test]
+fn a_bug_that_was_found_is_found_again_by_its_tape() {
+    for sample in SAMPLES {
+        let bug = sample.bugs[0];
+        let report = Search::Swarm.look(sample, Some(bug.name), 0..SEEDS, 1);
+        let failure = report.first().unwrap();
+        let (_, again) = Search::Swarm.scenario(sample, Some(bug.name)).replay(failure);
+        assert_eq!(again.as_ref(), Some(failure), "{}/{}", sample.name, bug.name);
     }
 }
