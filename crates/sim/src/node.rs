@@ -53,7 +53,7 @@ pub enum Standing {
     Down,
     /// Its process is stopped since then; its clock goes on.
     Paused(u64),
-    /// The machine sleeps since then, its clock too.
+    /// The machine sleeps, and its clock shows this until it wakes.
     Suspended(u64),
 }
 
@@ -113,6 +113,12 @@ impl Clock {
     #[inline]
     pub fn show(&self, now: u64) {
         self.reading.store(self.at(now), Ordering::Relaxed);
+    }
+
+    /// It stood still, and goes on at `now` from what it shows.
+    pub fn go_on(&mut self, shown: u64, now: u64) {
+        self.ahead = shown.wrapping_sub(now);
+        self.since = now;
     }
 
     /// It runs so much too fast from now on.

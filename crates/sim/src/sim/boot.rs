@@ -137,7 +137,8 @@ impl Sim {
     /// # Panics
     /// If there is no such node.
     pub fn suspend_node(&mut self, node: NodeId, duration: Duration) {
-        self.stand_still(node, duration, Standing::Suspended(self.now));
+        let shown = self.nodes[self.place_of(node) as usize].clock.at(self.now);
+        self.stand_still(node, duration, Standing::Suspended(shown));
     }
 
     fn stand_still(&mut self, node: NodeId, duration: Duration, standing: Standing) {
@@ -157,13 +158,12 @@ impl Sim {
     fn resume(&mut self, place: u32) {
         let now = self.now;
         let node = &mut self.nodes[place as usize];
-        let slept = match node.standing {
-            Standing::Suspended(since) => now - since,
-            Standing::Paused(_) => 0,
+        match node.standing {
+            Standing::Suspended(shown) => node.clock.go_on(shown, now),
+            Standing::Paused(_) => {}
             Standing::Up | Standing::Down => return,
-        };
+        }
         node.standing = Standing::Up;
-        node.clock.ahead = node.clock.ahead.wrapping_sub(slept);
         for due in std::mem::take(&mut node.late) {
             self.schedule.add(now, due, &mut self.choices);
         }

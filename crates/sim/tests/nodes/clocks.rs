@@ -89,3 +89,18 @@ fn a_clock_that_drifts_is_wrong_and_never_goes_back() {
     assert!((18..=21).contains(&ticks.len()), "15 and 5: {}", ticks.len());
     assert!(ticks.windows(2).all(|pair| pair[1].since(pair[0]) >= SECOND));
 }
+
+/// The time that it slept was taken off, and the drift of that time once more.
+#[test]
+fn a_clock_that_drifts_stands_still_while_its_machine_sleeps() {
+    for (ppm, tick_after) in [(-500_000, SECOND), (500_000, SECOND / 3)] {
+        let mut sim = world();
+        sim.run_for(SECOND / 2).unwrap();
+        sim.drift_clock(NODE, ppm);
+        sim.suspend_node(NODE, 3 * SECOND);
+        sim.run_for(3 * SECOND + tick_after * 9 / 10).unwrap();
+        assert!(ticks(&sim).is_empty(), "half of its second is left when it wakes: {ppm}");
+        sim.run_for(tick_after / 5).unwrap();
+        assert!(ticks(&sim).len() == 1 && ticks(&sim)[0] < Instant(1_100_000_000), "{ppm}");
+    }
+}
