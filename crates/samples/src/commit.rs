@@ -29,7 +29,7 @@ pub const SAMPLE: Sample = Sample {
         Planted {
             name: "prepared-in-memory",
             about: "a participant votes and does not write down that it did",
-            breaks: &[ALIKE],
+            breaks: &[ALIKE, UNANIMOUS],
         },
         Planted {
             name: "votes-before-sync",
@@ -78,7 +78,7 @@ pub const SAMPLE: Sample = Sample {
     },
     agents: |size| {
         let participants = (2..=size.of(4, 3)).map(|id| agent(AgentId(id), "participant", 0));
-        participants.chain([agent(COORDINATOR, "coordinator", size.of(15, 1))]).collect()
+        participants.chain([agent(COORDINATOR, "coordinator", size.of(40, 1))]).collect()
     },
     is_datagrams: false,
     workers: "coordinator",
@@ -103,7 +103,7 @@ const COORDINATOR: AgentId = AgentId(1);
 const VOTING: Duration = Duration::from_millis(20);
 const VOTING_KEY: TimerKey = TimerKey(1);
 /// The longest pause between two transactions.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(4);
 const NEXT_KEY: TimerKey = TimerKey(2);
 /// After which a participant in doubt asks.
 const DOUBT: Duration = Duration::from_millis(15);

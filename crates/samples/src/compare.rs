@@ -41,10 +41,10 @@ impl Row {
     #[must_use]
     pub fn of(sample: &Sample, bug: &Planted, seeds: u64, jobs: usize) -> Self {
         let look = |search: Search| {
-            let report = search.look(sample, Some(bug.name), 0..seeds, jobs);
-            let broken = report.first().map(|failure| failure.what.clone());
+            let found = search.find(sample, Some(bug.name), seeds, jobs);
+            let broken = found.failure.map(|failure| failure.what);
             let is_expected = broken.as_deref().is_some_and(|rule| bug.breaks.contains(&rule));
-            Cell { search, runs: report.seeds, events: report.events, broken, is_expected }
+            Cell { search, runs: found.runs, events: found.events, broken, is_expected }
         };
         let searches = Search::ALL.into_iter().map(look).collect();
         Self { sample: sample.name, bug: bug.name, about: bug.about, searches }

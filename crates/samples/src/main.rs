@@ -9,6 +9,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use dx_samples::compare::{Row, write_head, write_sums};
 use dx_samples::{Planted, SAMPLES, Sample, Search};
+use dx_sim::Effort;
 
 /// Small systems with planted bugs, and how they are found.
 #[derive(Parser)]
@@ -49,6 +50,12 @@ enum Command {
         /// Where faults come from.
         #[arg(long, default_value = "swarm", value_parser = search_names())]
         search: String,
+    },
+    /// Makes a failure of each bug as small as possible, and prints how small that is.
+    Shrink {
+        /// This one only; may be repeated.
+        #[arg(long, value_name = "SAMPLE/BUG", value_parser = bug_names(), hide_possible_values = true)]
+        bug: Vec<String>,
     },
     /// Prints a number for each sample that is the same on every machine.
     Hashes,
@@ -96,6 +103,7 @@ fn carry_out(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
             let seeds = from..from.saturating_add(how.seeds.get());
             run(named, bug.map(|(_, bug)| bug), search, seeds, &how, out)
         }
+        Command::Shrink { bug } => shrink(&bug, out),
         Command::Hashes => {
             for sample in SAMPLES {
                 writeln!(out, "{} {:#018x}", sample.name, sample.hash(1))?;
@@ -171,6 +179,29 @@ fn run(
     Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
+fn shrink(wanted: &[String], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    writeln!(out, "{:<29}  {:>16}  {:>16}", "events and choices", "found", "shrunk")?;
+    for (sample, bug) in all_bugs() {
+        let name = full_name(sample, bug);
+        if !wanted.is_empty() && !wanted.contains(&name) {
+            continue;
+        }
+        let Some(failure) = Search::Swarm.find(sample, Some(bug.name), 1000, 1).failure else {
+            writeln!(out, "{name:<29}  not found")?;
+            continue;
+        };
+        let scenario = Search::Swarm.scenario(sample, Some(bug.name));
+        let smaller = scenario.shrink(&failure, &Effort::default(), |_| ())?;
+        let [before, after] = [&failure, &smaller.failure].map(|it| {
+            let choices = it.tape.as_ref().map_or(0, |tape| tape.size().choices);
+            format!("{} {choices:>7}", it.events)
+        });
+        writeln!(out, "{name:<29}  {before:>16}  {after:>16}")?;
+        out.flush()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let kind = |error: &(dyn std::error::Error + 'static)| {
         let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
@@ -200,5 +231,5 @@ fn sample_names() -> PossibleValuesParser {
 }
 
 fn search_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(Search::ALL.map(Search::name))
+    PossibleValuesParser::new(Search::SEEDED.map(Search::name))
 }

@@ -103,7 +103,7 @@ const THINKS: Duration = Duration::from_millis(10);
 const NEXT_KEY: TimerKey = TimerKey(2);
 /// The checker's steps: a thousand times as many as a history of this length usually takes.
 const STEPS: u64 = 100_000;
-const NOTHING: Stored = Stored { version: (0, AgentId(0)), value: 0 };
+const NOTHING: Stored = Stored { version: (0, AgentId(0), 0), value: 0 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -118,10 +118,11 @@ enum Bug {
     StaleAnswers,
 }
 
-/// A value and its version: a number, and by whom.
+/// A value and its version: a number, by whom, and in which life. Without the life, a writer that
+/// crashed may give the version of what it began to write to something else (one in 9,000 seeds).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stored {
-    version: (u64, AgentId),
+    version: (u64, AgentId, u64),
     value: u64,
 }
 
@@ -255,10 +256,11 @@ impl Client {
 
     fn store(&mut self, found: Stored, value: u64, cx: &mut Context) {
         self.writes += 1;
-        let by = if self.bug == Some(Bug::WritersAlike) { AgentId(0) } else { cx.me() };
+        let is_alike = self.bug == Some(Bug::WritersAlike);
+        let (by, life) = if is_alike { (AgentId(0), 0) } else { (cx.me(), cx.incarnation().0) };
         let blind = self.bug == Some(Bug::BlindWrites);
         let number = if blind { self.writes } else { found.version.0 + 1 };
-        let stored = Stored { version: (number, by), value };
+        let stored = Stored { version: (number, by, life), value };
         self.ask(Phase::Stores { stored, is_read: false }, cx);
     }
 

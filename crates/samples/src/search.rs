@@ -3,7 +3,11 @@
 use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
-use dx_sim::{Campaign, Choices, Delay, Failure, FaultKind, FaultPlan, Report, Scenario, Sim};
+use dx_sim::explore::Bounds;
+use dx_sim::{
+    Campaign, Choices, Delay, Failure, FaultKind, FaultPlan, Order, Priorities, Report, Scenario,
+    Sim, Systematic,
+};
 use serde::Serialize;
 
 use crate::sample::{Sample, Size};
@@ -16,11 +20,28 @@ pub enum Search {
     Random,
     /// Each run draws its own mix of kinds, rate and length.
     Swarm,
+    /// A few faults, and random priorities of who goes first.
+    Priority,
+    /// All orders of a small system with at most one fault, those with few delays first.
+    Systematic,
+}
+
+/// What a search came to.
+#[derive(Debug)]
+pub struct Found {
+    /// Runs, up to the one that failed.
+    pub runs: u64,
+    /// Events in all of them.
+    pub events: u64,
+    /// How that failed, if one did.
+    pub failure: Option<Failure>,
 }
 
 impl Search {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Random, Self::Swarm];
+    pub const ALL: [Self; 4] = [Self::Random, Self::Swarm, Self::Priority, Self::Systematic];
+    /// Those that try seeds.
+    pub const SEEDED: [Self; 3] = [Self::Random, Self::Swarm, Self::Priority];
 
     /// One word.
     #[must_use]
@@ -28,7 +49,27 @@ impl Search {
         match self {
             Self::Random => "random",
             Self::Swarm => "swarm",
+            Self::Priority => "priority",
+            Self::Systematic => "systematic",
         }
+    }
+
+    /// Looks for a failure of `sample` with `bug` in so many runs.
+    ///
+    /// # Panics
+    /// If a run is not the same when it is repeated.
+    #[must_use]
+    pub fn find(self, sample: &Sample, bug: Option<&str>, runs: u64, jobs: usize) -> Found {
+        if self != Self::Systematic {
+            let report = self.look(sample, bug, 0..runs, jobs);
+            let (runs, events) = (report.seeds, report.events);
+            return Found { runs, events, failure: report.first().cloned() };
+        }
+        let mut how = Systematic::default();
+        how.bounds = Bounds { runs, ..how.bounds };
+        let searched = self.scenario(sample, bug).search(0, &how, |_| ());
+        let searched = searched.unwrap_or_else(|error| panic!("{}: {error}", sample.name));
+        Found { runs: searched.runs, events: searched.events, failure: searched.failure }
     }
 
     /// Tries `sample` with `bug` in these seeds, on so many threads, up to the first failure. What
@@ -41,7 +82,11 @@ impl Search {
         seeds: Range<u64>,
         jobs: usize,
     ) -> Report {
-        let how = Campaign { jobs, ..Campaign::default() };
+        let order = match self {
+            Self::Priority => Order::Priorities(Priorities::default()),
+            Self::Random | Self::Swarm | Self::Systematic => Order::Drawn,
+        };
+        let how = Campaign { jobs, order, ..Campaign::default() };
         self.scenario(sample, bug).campaign(seeds, &how, |_| ControlFlow::Continue(()))
     }
 
@@ -56,7 +101,7 @@ impl Search {
         impl Fn(&mut Sim) -> Result<(), Failure> + Sync + 'a,
     > {
         Scenario {
-            make: move |seed, choices| sample.world(bug, Size::Full, seed, choices),
+            make: move |seed, choices| sample.world(bug, self.size(), seed, choices),
             play: move |sim: &mut Sim| {
                 self.torment(sim, sample)?;
                 (sample.ends)(sim)
@@ -64,11 +109,15 @@ impl Search {
         }
     }
 
+    fn size(self) -> Size {
+        if self == Self::Systematic { Size::Small } else { Size::Full }
+    }
+
     fn torment(self, sim: &mut Sim, sample: &Sample) -> Result<(), Failure> {
         match self {
-            Self::Swarm => sim.torment(sample.torment, sample.most_down).map(drop),
-            Self::Random => {
-                sim.unleash(steady(sample));
+            Self::Swarm | Self::Priority => sim.torment(sample.torment, sample.most_down).map(drop),
+            Self::Random | Self::Systematic => {
+                sim.unleash(if self == Self::Random { steady(sample) } else { few(sample) });
                 sim.run_for(sample.torment)?;
                 sim.heal();
                 Ok(())
@@ -88,5 +137,17 @@ fn steady(sample: &Sample) -> FaultPlan {
         most_down: sample.most_down,
         delay: Delay::Exponential { least: mean / 4, mean },
         loss: 0.02,
+    }
+}
+
+/// What a small system may have one of. More kinds are more than can be tried.
+fn few(sample: &Sample) -> FaultPlan {
+    FaultPlan {
+        kinds: vec![FaultKind::Crash, FaultKind::SessionLoss],
+        every: sample.torment / 4,
+        mended_after: sample.torment / 20,
+        delay: Delay::Fixed(Duration::from_micros(100)),
+        loss: 0.0,
+        ..steady(sample)
     }
 }

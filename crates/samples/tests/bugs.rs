@@ -7,7 +7,7 @@ use dx_sim::coverage::Standing;
 /// Seeds after which a bug counts as missed.
 const SEEDS: u64 = 1000;
 /// Seeds that what is right must survive here; `./check nightly` has ten thousand.
-const QUIET: u64 = 200;
+const QUIET: u64 = 60;
 
 #[test]
 fn what_is_right_raises_no_alarm_and_gets_to_where_the_bugs_are() {
