@@ -97,6 +97,13 @@ impl Cell {
         self.agent.takes(encoded)
     }
 
+    /// A message to it for people, in at most `limit` characters: see [`text`](crate::text).
+    /// `None` if it is not one of the agent's.
+    #[must_use]
+    pub fn text_of(&self, message: &Encoded, limit: usize) -> Option<String> {
+        self.agent.text_of(message, limit)
+    }
+
     /// The part of it that many threads may use.
     #[must_use]
     pub fn shared_state(&self) -> Option<Arc<dyn SharedState>> {

@@ -26,6 +26,10 @@ pub trait ErasedAgent: Any + Send {
 
     /// [`Agent::shared`].
     fn shared_state(&self) -> Option<Arc<dyn SharedState>>;
+
+    /// A message to it for people, in at most `limit` characters; `None` if it is not one of the
+    /// agent's.
+    fn text_of(&self, message: &Encoded, limit: usize) -> Option<String>;
 }
 
 impl<A: Agent> ErasedAgent for A {
@@ -62,5 +66,9 @@ impl<A: Agent> ErasedAgent for A {
 
     fn shared_state(&self) -> Option<Arc<dyn SharedState>> {
         self.shared()
+    }
+
+    fn text_of(&self, message: &Encoded, limit: usize) -> Option<String> {
+        Some(crate::text::of(&message.decode::<A::Message>().ok()?, limit))
     }
 }

@@ -78,6 +78,7 @@ pub mod shared;
 pub mod spawn;
 pub mod spec;
 mod sync;
+pub mod text;
 
 pub use dx_transport::id::{Incarnation, NodeId};
 pub use dx_transport::time::Instant;

@@ -234,6 +234,8 @@ pub trait AnyMessage: Any + Send {
     /// # Errors
     /// If it is longer than `limit`, or its `Serialize` fails; `out` is as it was.
     fn encode_into(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError>;
+    /// The value for people, in at most `limit` characters: see [`text`](crate::text).
+    fn text(&self, limit: usize) -> String;
 }
 
 impl<M: Message> AnyMessage for M {
@@ -267,5 +269,9 @@ impl<M: Message> AnyMessage for M {
 
     fn encode_into(&self, limit: usize, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         codec::encode_into(self, limit, out)
+    }
+
+    fn text(&self, limit: usize) -> String {
+        crate::text::of(self, limit)
     }
 }
