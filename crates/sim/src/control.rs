@@ -264,6 +264,7 @@ impl Sim {
         link.ways[way].held.remove(at);
         let nodes = [link.nodes[way], link.nodes[1 - way]];
         let parcel = self.links.parcels.take(number).ok_or(ControlError::NotHeld(number))?;
+        self.tell_frame_lost(&parcel.frame);
         match parcel.frame {
             Frame::Letter(outgoing) => {
                 self.links.tally.lost += 1;

@@ -66,16 +66,19 @@ pub const SEED_VARIABLE: &str = "DX_SIM_SEED";
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, text, seed, at, events, tape, .. } = self;
-        write!(f, "seed {seed}: `{what}` does not hold at {at:?}, after {events} events: {text}")?;
-        write!(f, "\nto see it again: {SEED_VARIABLE}={seed} cargo test")?;
+        writeln!(
+            f,
+            "`{what}` does not hold at {at:?}, after {events} events, seed {seed}: {text}"
+        )?;
+        write!(f, "to see it again: {SEED_VARIABLE}={seed} cargo test")?;
         if let Some(name) = std::thread::current().name().filter(|name| *name != "main") {
             write!(f, " {name}")?;
         }
         if let Some(tape) = tape {
             let size = tape.size();
-            write!(f, "\nits tape has {} events and {} choices", size.events, size.choices)?;
+            write!(f, " (its tape has {} events and {} choices)", size.events, size.choices)?;
         }
-        Ok(())
+        write!(f, "\nto have it drawn: `Scenario::explain`, or `Scenario::must_hold` for a file")
     }
 }
 

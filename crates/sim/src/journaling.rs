@@ -121,6 +121,11 @@ impl Journaling {
         self.wants_commit()
     }
 
+    /// Entries that are not known to be on the disk.
+    pub fn unsynced(&self) -> usize {
+        self.waiting.len() + self.under_way.len()
+    }
+
     fn wants_commit(&mut self) -> bool {
         let wants = self.commit == Commit::Idle && self.state == JournalState::Open;
         if wants {

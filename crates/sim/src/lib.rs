@@ -56,6 +56,8 @@
 //!
 //! [`Scenario::campaign`] tries seeds on many threads, [`Scenario::shrink`] makes a failure smaller,
 //! [`Scenario::search`] and [`Order::Priorities`] look for orders that break it.
+//! What failed is drawn as a sequence diagram by [`Scenario::explain`], and made a test by
+//! [`explain::test_source`]. The tutorial is docs/tutorial-simulator.md of the repository.
 //!
 //! Start with [`Sim`] and [`Scenario`]; [`FaultKind`] lists what can go wrong, [`byzantine`] and
 //! [`twins`] what agents can do that they should not, [`stuck`] what is said of a run that gets
@@ -70,6 +72,7 @@ pub mod control;
 pub mod coverage;
 pub mod delay;
 mod disk;
+pub mod explain;
 pub mod explore;
 mod failure;
 pub mod history;
@@ -89,6 +92,7 @@ pub mod shrink;
 mod sim;
 mod slab;
 mod stage;
+pub mod story;
 pub mod stuck;
 pub mod tape;
 pub mod trace;
@@ -105,6 +109,7 @@ pub use config::{Fidelity, Machine, Network, SimConfig};
 pub use coverage::Coverage;
 pub use delay::Delay;
 pub use disk::Damage;
+pub use explain::Explanation;
 pub use failure::{Failure, OUT_OF_EVENTS, SEED_VARIABLE};
 pub use network::{CreditWait, PipeTally, Pipes, Tally};
 pub use node::CrashPoint;

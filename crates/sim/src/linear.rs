@@ -35,6 +35,7 @@ use std::hash::Hash;
 use crate::history::{End, History, OperationId};
 
 mod counterexample;
+mod demanded;
 mod done;
 mod kv;
 mod lock;

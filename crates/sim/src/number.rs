@@ -43,6 +43,11 @@ pub fn whole(x: f64) -> u64 {
     x as u64
 }
 
+/// Nanoseconds as milliseconds, for people.
+pub fn milliseconds(nanoseconds: u64) -> String {
+    format!("{}.{:03}", nanoseconds / 1_000_000, nanoseconds / 1_000 % 1_000)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

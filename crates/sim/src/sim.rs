@@ -10,6 +10,7 @@ mod lifecycle;
 mod ports;
 mod running;
 mod seen;
+pub(crate) mod telling;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -80,6 +81,8 @@ pub struct Sim {
     pub(crate) holds: Vec<Which>,
     /// When what the current step sends leaves the node.
     pub(crate) departs: u64,
+    /// What agents are called in diagrams.
+    pub(crate) names: BTreeMap<AgentId, String>,
 }
 
 /// Where an agent or port is reached.
@@ -168,6 +171,7 @@ impl Sim {
             watch: Watch::default(),
             holds: Vec::new(),
             departs: 0,
+            names: BTreeMap::new(),
         };
         if sim.config.keep_trace {
             sim.trace.keep();

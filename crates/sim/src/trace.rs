@@ -6,12 +6,15 @@ use std::time::Duration;
 use dx_agents::message::Body;
 use dx_agents::{AgentId, NodeId};
 
+use crate::story::Story;
+
 /// The run so far, as a rolling hash, and its last events if they are kept.
 #[derive(Debug, Default)]
 pub struct Trace {
     hash: u64,
     events: u64,
     kept: Option<Vec<Happened>>,
+    story: Option<Box<Story>>,
     scratch: Vec<u8>,
 }
 
@@ -84,6 +87,20 @@ impl Trace {
     #[must_use]
     pub fn kept(&self) -> &[Happened] {
         self.kept.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn keep_story(&mut self) -> &mut Story {
+        self.story.get_or_insert_default()
+    }
+
+    #[inline]
+    pub(crate) fn story(&self) -> Option<&Story> {
+        self.story.as_deref()
+    }
+
+    #[inline]
+    pub(crate) fn story_mut(&mut self) -> Option<&mut Story> {
+        self.story.as_deref_mut()
     }
 
     /// The run so far as one number.

@@ -80,6 +80,7 @@ impl Sim {
     /// A parcel is lost.
     pub(crate) fn lose(&mut self, number: u32) {
         let Some(parcel) = self.links.parcels.take(number) else { return };
+        self.tell_frame_lost(&parcel.frame);
         match parcel.frame {
             Frame::Datagram(_) => self.links.tally.dropped += 1,
             _ => self.links.tally.lost += 1,
@@ -156,10 +157,11 @@ impl Sim {
         self.trace.note(happened);
         let Some(seat) = self.seat_on(node, to) else {
             self.nodes[node as usize].bury(Reason::NoSuchAgent, 1);
+            self.tell_lost(from, to, hash, "nobody is there");
             return Delivered::No(lane, RefusedBecause::Unknown);
         };
         let envelope = Envelope { from, ask, body };
-        self.push(node, seat, Letter { envelope, weight: bytes as usize, hash, credit })
+        self.push(node, seat, to, Letter { envelope, weight: bytes as usize, hash, credit })
     }
 
     /// The bounds of an agent of this node, if it is there.

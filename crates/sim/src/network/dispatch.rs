@@ -31,6 +31,7 @@ impl Sim {
             }
         };
         let Measured { hash, bytes } = measured;
+        self.tell_sent(&post, hash);
         let Post { from, to, ask, body } = post;
         let question = ask.map(|ask| ReplyTo { agent: from, ask });
         if let Some(ReplyTo { agent, ask }) = question {
@@ -53,6 +54,7 @@ impl Sim {
                     // Whoever asked is told by the caller.
                     let _ = self.nodes[node as usize].asks.answer(question);
                 }
+                self.tell_lost(from, to, hash, "not sent: there is no room");
                 match unsent {
                     Unsent::Refused(why) => Delivered::No(lane, why),
                     // A question always has an end.
@@ -127,7 +129,8 @@ impl Sim {
             return;
         }
         self.nodes[node as usize].bury(Reason::OutboxFull, dropped.len() as u64);
-        for Waiting { from, ask, .. } in dropped {
+        for Waiting { from, ask, frame, .. } in dropped {
+            self.tell_lost(from, frame.to, frame.hash, "dropped: there is no room");
             let Some(ask) = ask else { continue };
             let question = ReplyTo { agent: from, ask };
             if self.nodes[node as usize].asks.answer(question) {
@@ -271,6 +274,12 @@ impl Sim {
         for copy in 1..=copies {
             if self.choices.chance("lose", network.loss) {
                 self.links.tally.dropped += 1;
+                if copies == 1
+                    && let Some(letter) = &outgoing
+                {
+                    let (from, to, hash) = (letter.from, letter.to, letter.hash);
+                    self.tell_lost(from, to, hash, "lost");
+                }
                 continue;
             }
             let original =

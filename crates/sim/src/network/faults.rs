@@ -6,6 +6,7 @@ use dx_agents::{Down, NodeId};
 
 use crate::schedule::{Due, LinkDue};
 use crate::sim::Sim;
+use crate::sim::telling::called;
 use crate::trace::What;
 
 impl Sim {
@@ -26,6 +27,7 @@ impl Sim {
             self.add_link_due(pair, self.config.network.silence, LinkDue::Silence);
         }
         self.note_node(self.node_places[&from], What::Fault);
+        self.tell_fault(&[from, to], || format!("cut {} -> {}", called(from), called(to)));
     }
 
     /// Mends the way from one node to another.
@@ -39,6 +41,7 @@ impl Sim {
             return;
         }
         self.note_node(self.node_places[&from], What::Fault);
+        self.tell_mended(&[from, to], || format!("mends {} -> {}", called(from), called(to)));
         self.reachable(pair);
         self.release(pair, way);
     }
@@ -82,6 +85,9 @@ impl Sim {
         let due = Due::Link { pair, turn: 0, what: LinkDue::Unclog(way == 0) };
         self.schedule.add(until + 1, due, &mut self.choices);
         self.note_node(self.node_places[&from], What::Fault);
+        self.tell_fault(&[from, to], || {
+            format!("clogs {} -> {} for {duration:?}", called(from), called(to))
+        });
     }
 
     pub(super) fn unclog(&mut self, pair: u32, way: usize) {
@@ -98,6 +104,9 @@ impl Sim {
             return;
         }
         self.note_node(self.node_places[&one], What::Fault);
+        self.tell_fault(&[one, other], || {
+            format!("session of {} and {} is lost", called(one), called(other))
+        });
         if self.is_of_bytes() {
             return self.bytes_lose_session(pair);
         }

@@ -13,6 +13,7 @@ use dx_agents::{AgentId, AskError, Down};
 use super::Frame;
 use crate::schedule::{Due, LinkDue};
 use crate::sim::Sim;
+use crate::sim::telling::called;
 
 impl Sim {
     /// Two nodes that never had anything with each other find each other at once, if they can:
@@ -61,7 +62,11 @@ impl Sim {
         }
         link.is_up = false;
         link.turn += 1;
+        let nodes = link.nodes;
         self.links.tally.broken += 1;
+        let [one, other] = self.at(nodes);
+        let text = || format!("link {} - {} breaks", called(one), called(other));
+        self.tell_fault(&[one, other], text);
         for side in 0..2 {
             self.tell_watchers(pair, side, Down::NoConnection);
         }
@@ -99,7 +104,11 @@ impl Sim {
         }
         link.is_up = true;
         link.turn += 1;
+        let nodes = link.nodes;
         self.links.tally.resumed += 1;
+        let [one, other] = self.at(nodes);
+        let text = || format!("link {} - {} is back", called(one), called(other));
+        self.tell_mended(&[one, other], text);
         self.release(pair, 0);
         self.release(pair, 1);
         self.send_backlog(pair);

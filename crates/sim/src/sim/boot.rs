@@ -79,12 +79,13 @@ impl Sim {
             self.fail("the journal opens after every crash", error.to_string());
         }
         self.note_node(place, What::Fault);
+        self.tell_fault(&[id], || format!("{id} does not come up: {error}"));
         self.restart_node(id, TRY_AGAIN);
     }
 
     fn place_of(&self, node: NodeId) -> u32 {
         let place = self.node_places.get(&node).copied();
-        place.unwrap_or_else(|| panic!("there is no node {node} in this world"))
+        place.unwrap_or_else(|| panic!("there is no {node} in this world"))
     }
 
     /// Crashes a node now. What it had synced survives.
@@ -152,6 +153,11 @@ impl Sim {
         let at = self.after(duration);
         self.schedule.add(at, due, &mut self.choices);
         self.note_node(place, What::Fault);
+        let how = match standing {
+            Standing::Suspended(_) => "sleeps, its clock too",
+            _ => "stands still",
+        };
+        self.tell_fault(&[node], || format!("{node} {how}, for {duration:?}"));
         self.node_is_silent(place);
     }
 
@@ -167,6 +173,8 @@ impl Sim {
         for due in std::mem::take(&mut node.late) {
             self.schedule.add(now, due, &mut self.choices);
         }
+        let [id] = self.at([place]);
+        self.tell_mended(&[id], || format!("{id} goes on"));
         self.start_cores(place);
         self.node_is_heard(place);
     }
@@ -191,6 +199,7 @@ impl Sim {
         self.nodes[place as usize].clock.drift(ppm, now);
         self.pace_has_changed(place);
         self.note_node(place, What::Fault);
+        self.tell_fault(&[node], || format!("the clock of {node} drifts by {ppm} ppm"));
     }
 
     /// A node's steps take so many times as long.
@@ -201,6 +210,7 @@ impl Sim {
         let place = self.place_of(node);
         self.nodes[place as usize].slowness = times.max(1);
         self.note_node(place, What::Fault);
+        self.tell_fault(&[node], || format!("steps of {node} take {times} times as long"));
     }
 
     /// Leaves so many bytes free on a node's disk.
@@ -208,6 +218,7 @@ impl Sim {
     /// # Panics
     /// If there is no such node.
     pub fn fill_disk(&mut self, node: NodeId, left: usize) {
+        self.tell_fault(&[node], || format!("the disk of {node} has {left} bytes left"));
         self.nodes[self.place_of(node) as usize].disk.fill(left);
     }
 
@@ -216,6 +227,7 @@ impl Sim {
     /// # Panics
     /// If there is no such node.
     pub fn empty_disk(&mut self, node: NodeId) {
+        self.tell_mended(&[node], || format!("the disk of {node} has room again"));
         self.nodes[self.place_of(node) as usize].disk.make_room();
     }
 
@@ -224,6 +236,7 @@ impl Sim {
     /// # Panics
     /// If there is no such node.
     pub fn fail_next_sync(&mut self, node: NodeId) {
+        self.tell_fault(&[node], || format!("the next sync of {node} will fail"));
         self.nodes[self.place_of(node) as usize].disk.fail_next_sync();
     }
 
@@ -241,17 +254,25 @@ impl Sim {
             (Some(point), here) => *point == here,
         };
         if comes {
-            self.crash(place);
+            self.crash_here(place, words(here));
         }
         comes
     }
 
     /// The node's process is gone, with all that it had not synced.
     pub(crate) fn crash(&mut self, place: u32) {
+        self.crash_here(place, "");
+    }
+
+    fn crash_here(&mut self, place: u32, point: &str) {
         let node = &mut self.nodes[place as usize];
         if !node.is_up() {
             return;
         }
+        let unsynced = node.journaling.as_ref().map_or(0, |journaling| journaling.unsynced());
+        let id = node.id;
+        self.tell_crash(id, point, unsynced);
+        let node = &mut self.nodes[place as usize];
         node.life += 1;
         node.standing = Standing::Down;
         node.armed = None;
@@ -265,7 +286,8 @@ impl Sim {
         self.damage.lost += damage.lost;
         self.damage.kept += damage.kept;
         for slot in std::mem::take(&mut self.nodes[place as usize].slots) {
-            if let Some(resident) = self.agents[slot as usize].take() {
+            if let Some(mut resident) = self.agents[slot as usize].take() {
+                self.tell_emptied(&mut resident);
                 self.unsettle(place, resident.cell.id(), slot);
             }
         }
@@ -278,5 +300,16 @@ impl Sim {
         let node = &self.nodes[place as usize];
         let (to, detail) = (AgentId::dynamic(node.id, 0), u64::from(node.id.0));
         self.trace.note(Happened { at: self.now, to, what, detail, payload: 0 });
+    }
+}
+
+/// Where in its work a node crashes, as it is told.
+fn words(point: CrashPoint) -> &'static str {
+    match point {
+        CrashPoint::BeforeHandler => " before its next step",
+        CrashPoint::AfterHandler => " after a step, before its effects",
+        CrashPoint::AfterEffects(_) => " in the midst of a step's effects",
+        CrashPoint::BeforeSync => " before its sync",
+        CrashPoint::AfterSync => " after its sync, before what waited for it",
     }
 }

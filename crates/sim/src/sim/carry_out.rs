@@ -104,8 +104,17 @@ impl Sim {
                 resident.watching.remove(&who);
                 self.watch(place, me, who, false);
             }
-            Effect::Spawn { id, spawn } => self.spawn(place, id, &spawn),
-            Effect::Stop => self.stopped(slot),
+            Effect::Spawn { id, spawn } => {
+                self.told(|story, now| {
+                    story.is_of_kind(id, spawn.kind());
+                    story.steps(now, me, format!("spawns {id}"));
+                });
+                self.spawn(place, id, &spawn);
+            }
+            Effect::Stop => {
+                self.tell_deed(me, "stops");
+                self.stopped(slot);
+            }
             Effect::Note(name, value) => {
                 resident.notes.insert(Arc::clone(&name), value);
                 self.noted(&name);

@@ -77,14 +77,15 @@ impl Sim {
 
     /// Delivers to a local agent.
     fn deliver(&mut self, node: u32, seat: Seat, post: Post) -> Delivered {
-        let Post { from, ask, mut body, .. } = post;
-        let weight = body.weight();
-        let measured = self.trace.measure(&body, MAX_MESSAGE);
+        let weight = post.body.weight();
+        let measured = self.trace.measure(&post.body, MAX_MESSAGE);
         let hash = match &measured {
             Ok(Measured { hash, .. }) => *hash,
             // A value without an encoding is still one that can be handed over.
             Err(_) => 0,
         };
+        self.tell_sent(&post, hash);
+        let Post { from, to, ask, mut body } = post;
         let drawn = ((fold(self.config.seed, hash) >> 32) * 1000) >> 32;
         if drawn < u64::from(self.config.round_trip)
             && let Body::Typed(message) = &body
@@ -96,19 +97,20 @@ impl Sim {
             body = encoded.into();
         }
         let envelope = Envelope { from, ask, body };
-        self.push(node, seat, Letter { envelope, weight, hash, credit: None })
+        self.push(node, seat, to, Letter { envelope, weight, hash, credit: None })
     }
 
     /// Puts a message into a mailbox of the node.
-    pub(crate) fn push(&mut self, node: u32, seat: Seat, letter: Letter) -> Delivered {
+    pub(crate) fn push(&mut self, node: u32, seat: Seat, to: AgentId, letter: Letter) -> Delivered {
         let slot = match seat {
             Seat::Agent(slot) => slot,
             Seat::Port(port) => return self.push_port(node, port, letter),
         };
-        let lane = letter.envelope.body.lane();
+        let (lane, from, hash) = (letter.envelope.body.lane(), letter.envelope.from, letter.hash);
         let Some(resident) = self.agents[slot as usize].as_deref_mut().filter(|it| it.is_here())
         else {
             self.nodes[node as usize].bury(Reason::NoSuchAgent, 1);
+            self.tell_lost(from, to, hash, "nobody is there");
             return Delivered::No(lane, RefusedBecause::Unknown);
         };
         let stages = resident.stage.as_ref().is_some_and(|stage| stage.takes_ingress());
@@ -122,11 +124,16 @@ impl Sim {
             }
             Pushed::Full => {
                 self.nodes[node as usize].bury(Reason::Refused, 1);
+                self.tell_lost(from, to, hash, "refused: the mailbox is full");
                 return Delivered::No(lane, RefusedBecause::Full);
             }
             Pushed::Dropped(older, newest) => {
                 let count = older.len() as u64 + u64::from(newest.is_some());
                 self.nodes[node as usize].bury(Reason::MailboxFull, count);
+                for letter in older.iter().chain(&newest) {
+                    let from = letter.envelope.from;
+                    self.tell_lost(from, to, letter.hash, "dropped: the mailbox is full");
+                }
                 self.free_all(node, slot, &older);
             }
         }
@@ -175,6 +182,7 @@ impl Sim {
         to: ReplyTo,
         answer: Result<Body, AskError>,
     ) {
+        self.tell_answered(from, to, &answer);
         if self.twins.are_any() && self.answer_among_twins(node, from, to, &answer) {
             return;
         }

@@ -19,6 +19,7 @@ impl Sim {
     /// An agent as what it is; `None` if it is not there now, or of another type.
     #[must_use]
     pub fn agent<T: 'static>(&self, id: AgentId) -> Option<&T> {
+        self.tell_look(id);
         let place = self.places.get(&id)?;
         match place.seat {
             Seat::Agent(slot) => self.resident(slot)?.cell.agent(),
@@ -33,7 +34,18 @@ impl Sim {
             .filter_map(|resident| Some((resident.cell.id(), resident.cell.agent()?)))
             .collect();
         found.sort_by_key(|(id, _)| *id);
+        for (id, _) in &found {
+            self.tell_look(*id);
+        }
         found.into_iter()
+    }
+
+    /// A check looks at an agent: what it finds may depend on it.
+    #[inline]
+    fn tell_look(&self, agent: AgentId) {
+        if let Some(story) = self.trace.story() {
+            story.look_at(agent);
+        }
     }
 
     /// Whether a node is up: also one that is paused is.

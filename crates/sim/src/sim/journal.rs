@@ -14,6 +14,7 @@ use crate::trace::What;
 
 impl Sim {
     pub(super) fn persist(&mut self, place: u32, agent: AgentId, entry: Entry<Bytes>) {
+        self.tell_persisted(agent, &entry);
         let journaling = &mut self.nodes[place as usize].journaling;
         let journaling =
             journaling.as_mut().expect("without a journal `persist` panics in the step");
@@ -84,6 +85,8 @@ impl Sim {
             Committed::Failed => {
                 // A node whose disk fails stops.
                 self.note_node(place, What::Fault);
+                let [id] = self.at([place]);
+                self.tell_fault(&[id], || format!("the disk of {id} fails"));
                 self.crash(place);
             }
         }

@@ -20,6 +20,8 @@ impl Sim {
         let Some(resident) = self.agents[slot as usize].as_deref_mut() else { return };
         let to = resident.cell.id();
         self.trace.note(Happened { at: self.now, to, what: What::Panicked, detail: 0, payload: 0 });
+        self.tell_deed(to, "panics");
+        let Some(resident) = self.agents[slot as usize].as_deref_mut() else { return };
         let now = Instant(self.nodes[resident.node as usize].clock.at(self.now));
         match resident.failures.failed(&resident.plan.options.restart, now) {
             None => self.end(slot, Down::Panicked),
@@ -129,6 +131,7 @@ impl Sim {
         let reason = if why == Down::Restarted { Reason::Restarted } else { Reason::Stopped };
         self.nodes[place as usize].bury(reason, letters.len() as u64);
         for letter in letters {
+            self.tell_lost(letter.envelope.from, id, letter.hash, reason_of(why));
             if let Some(credit) = letter.credit {
                 self.free(place, id, credit);
             }
@@ -145,5 +148,13 @@ impl Sim {
         for who in std::mem::take(&mut resident.watching) {
             self.watch(place, me, who, false);
         }
+    }
+}
+
+/// Why nobody handles what waited.
+fn reason_of(why: Down) -> &'static str {
+    match why {
+        Down::Restarted => "lost: the receiver begins anew",
+        _ => "lost: the receiver has ended",
     }
 }

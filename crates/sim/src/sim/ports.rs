@@ -48,6 +48,7 @@ impl Sim {
         let place = self.ports.len() as u32;
         self.ports.push(Inlet { id, node, ..Inlet::default() });
         self.places.insert(id, Place { node, seat: Seat::Port(place) });
+        self.told(|story, _| story.is_of_kind(id, "client"));
         Port { place, id }
     }
 
@@ -94,6 +95,7 @@ impl Sim {
 
     /// The next thing that a port heard.
     pub fn heard(&mut self, port: Port) -> Option<Heard> {
+        self.told(|story, _| story.look_at(port.id));
         let inlet = &mut self.ports[port.place as usize];
         let heard = inlet.heard.pop_front()?;
         if matches!(heard, Heard::Message(_)) {
@@ -133,13 +135,15 @@ impl Sim {
     /// A message comes to a port.
     pub(super) fn push_port(&mut self, node: u32, port: u32, letter: Letter) -> Delivered {
         let inlet = &mut self.ports[port as usize];
-        let id = inlet.id;
+        let (id, from, hash) = (inlet.id, letter.envelope.from, letter.hash);
         if letter.credit.is_none() && inlet.messages >= MailboxBounds::DEFAULT.messages {
             inlet.waiting.insert(letter.envelope.from);
             self.nodes[node as usize].bury(Reason::Refused, 1);
+            self.tell_lost(from, id, hash, "refused: the port is full");
             return Delivered::No(letter.envelope.body.lane(), RefusedBecause::Full);
         }
         inlet.messages += 1;
+        self.tell_heard(id, from, hash);
         if let Some(credit) = letter.credit {
             // A client is always ready: its test decides when it looks.
             self.free(node, id, credit);
@@ -158,6 +162,13 @@ impl Sim {
         let was_open = self.ports[port as usize].open.remove(&ask);
         if was_open {
             self.clear_alarm();
+            let (by, now) = (self.ports[port as usize].id, self.now);
+            self.told(|story, _| {
+                if !story.is_answered(now, by, ask) {
+                    let why = answer.as_ref().err().map_or(String::new(), |why| format!(": {why}"));
+                    story.steps(now, by, format!("question {} ends{why}", ask.0));
+                }
+            });
             self.hear(port, Heard::Reply(ask, answer));
         }
         was_open

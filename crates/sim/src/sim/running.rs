@@ -64,6 +64,7 @@ impl Sim {
         let until = self.after(within);
         self.begin_watch();
         loop {
+            self.told(|story, _| story.look_away());
             if holds(self) {
                 return Ok(());
             }
@@ -156,6 +157,7 @@ impl Sim {
         let mut checks = std::mem::take(&mut self.checks);
         let mut failed = None;
         for check in &mut checks {
+            self.told(|story, _| story.look_away());
             let looked_at = (check.holds)(self);
             check.has_held |= looked_at.is_ok();
             check.has_failed |= looked_at.is_err();

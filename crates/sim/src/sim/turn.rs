@@ -101,6 +101,7 @@ impl Sim {
                 let happened =
                     Happened { at: self.now, to, what, detail: from, payload: letter.hash };
                 self.trace.note(happened);
+                self.tell_heard(to, letter.envelope.from, letter.hash);
                 if let Some(credit) = letter.credit {
                     self.free(place, to, credit);
                 }
@@ -113,6 +114,7 @@ impl Sim {
         let (what, detail) = describe(&event);
         let to = resident.cell.id();
         self.trace.note(Happened { at: self.now, to, what, detail, payload: 0 });
+        self.tell_step(to, &event);
         if matches!(event, Event::Durable { .. }) && self.crashes(place, CrashPoint::AfterSync) {
             return 0;
         }

@@ -1,0 +1,14 @@
+/// `at most one holds the lock` did not hold: a2 and a3 do
+#[test]
+fn at_most_one_holds_the_lock() {
+    let tape: dx_sim::tape::Tape = r"
+choice boot 1 615/1024
+choice delay 9 7519128/16777216
+end
+"
+    .parse()
+    .expect("the simulator wrote it");
+    let choices = dx_sim::Choices::replayed(&tape);
+    let (_, failure) = lock().run(3, choices);
+    assert_eq!(failure.map(|failure| failure.to_string()), None);
+}
