@@ -24,31 +24,21 @@ use std::process::Command;
 use std::time::Duration;
 
 use dx_sim::explain::{Place, test_source};
-use dx_sim::shrink::{Verdict, shrink};
-use dx_sim::{Choices, Delay, Failure, FaultKind, FaultPlan, Scenario, Sim};
+use dx_sim::{Choices, Delay, Effort, Failure, FaultKind, FaultPlan, Scenario, Sim};
 use golden::{assert_stored, is_update};
-use lock::{Client, LockScenario, scenario};
+use lock::{Client, scenario};
 use mended::Careful;
 
 /// The environment's variable with which the found test runs the lock as it was.
 const BROKEN: &str = "DX_TUTORIAL_BROKEN";
 
-/// The plainest run that breaks the same rule.
-fn shrunk(scenario: &LockScenario, failure: &Failure) -> Failure {
-    let tape = failure.tape.as_deref().expect("a campaign records it");
-    let smaller =
-        shrink(tape, 1000, |tape| match scenario.run(failure.seed, Choices::replayed(tape)).1 {
-            Some(again) if again.what == failure.what => Verdict::Fails,
-            _ => Verdict::Passes,
-        });
-    let tape = smaller.expect("it fails when it is replayed").tape;
-    scenario.run(failure.seed, Choices::replayed(&tape)).1.expect("it fails still")
-}
-
+/// The failure that the text is about: the plainest run that breaks the rule.
 fn found() -> Failure {
     let scenario = scenario::<Client>();
     let failure = scenario.explore(0..100).first().cloned().expect("a bug");
-    shrunk(&scenario, &failure)
+    let effort = Effort::default();
+    let smaller = scenario.shrink(&failure, &effort, |_| ()).expect("it fails when it is replayed");
+    smaller.failure
 }
 
 const TUTORIAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/tutorial-simulator.md");
@@ -94,6 +84,11 @@ fn the_tutorials_diagram_is_the_one_that_is_drawn() {
     } else {
         assert_eq!(shown.trim_end(), drawn.trim_end());
     }
+    let text = std::fs::read_to_string(TUTORIAL).unwrap();
+    let is_time = |word: &&str| word.parse::<f64>().is_ok() && word.contains('.');
+    let words = text.split(|char: char| !char.is_ascii_digit() && char != '.');
+    let times: Vec<&str> = words.map(|word| word.trim_matches('.')).filter(is_time).collect();
+    assert!(times.iter().all(|time| drawn.contains(time)), "the text tells of another diagram");
 }
 
 #[test]

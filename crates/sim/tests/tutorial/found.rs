@@ -2,8 +2,10 @@
 #[test]
 fn at_most_one_holds_the_lock() {
     let tape: dx_sim::tape::Tape = r"
-choice boot 1 615/1024
-choice delay 9 7519128/16777216
+choice boot 0 1/1024
+choice delay 9 8677292/16777216
+choice delay 11 2/16777216
+choice delay 14 577947/16777216
 end
 "
     .parse()
