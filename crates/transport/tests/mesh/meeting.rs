@@ -198,7 +198,7 @@ async fn a_peer_with_an_address_of_no_transport_is_not_added() {
 async fn links_that_cross_end_in_one_session_whoever_is_first() {
     let eager = Dialing { grace: Duration::ZERO, ..Dialing::default() };
     for _ in 0..20 {
-        let node = |id| config(id).dialing(eager.clone()).listen(address("tcp"));
+        let node = |id| config(id).dialing(eager).listen(address("tcp"));
         let (one, two) = (start(node(1)).await, start(node(2)).await);
         introduce(&one, &two);
         exchange(&one, &two).await;
