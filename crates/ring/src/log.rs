@@ -1,0 +1,213 @@
+//! The one order as a member knows it: what has which place, what of it is here, what was delivered.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use dx_agents::AgentId;
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{Batch, BatchId, Entry};
+use crate::view::{Life, View};
+
+/// Of each origin, the latest life and batch up to some place.
+pub type Origins = BTreeMap<AgentId, (Life, u64)>;
+
+/// What the order amounts to up to the last delivery. Whoever joins gets it, with the
+/// application's snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// Places delivered.
+    pub seq: u64,
+    /// Messages delivered.
+    pub index: u64,
+    /// The view in effect.
+    pub effect: Option<View>,
+    /// The latest batches of all origins.
+    pub origins: Origins,
+    /// Messages of which not all has come.
+    pub parts: BTreeMap<AgentId, Vec<u8>>,
+}
+
+/// See the module. Places count from 1.
+#[derive(Debug, Default)]
+pub struct Log {
+    at: Position,
+    /// The place before the first entry.
+    base: u64,
+    entries: VecDeque<Entry>,
+    batches: BTreeMap<BatchId, Batch>,
+    held: u64,
+    held_bytes: u64,
+    /// As `at.origins`, at the end.
+    ordered: Origins,
+}
+
+impl Log {
+    /// Up to where it was delivered, and what that amounts to.
+    #[must_use]
+    pub fn at(&self) -> &Position {
+        &self.at
+    }
+
+    /// The last place that has something.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.base + self.entries.len() as u64
+    }
+
+    /// The place up to which everything is here, contiguously.
+    #[must_use]
+    pub fn held(&self) -> u64 {
+        self.held
+    }
+
+    /// Bytes of all batches that `held` has passed.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    /// What has place `seq`, if it is still known.
+    #[must_use]
+    pub fn entry(&self, seq: u64) -> Option<&Entry> {
+        self.entries.get(usize::try_from(seq.checked_sub(self.base + 1)?).ok()?)
+    }
+
+    /// The latest batch of an origin that has a place.
+    #[must_use]
+    pub fn ordered(&self, origin: AgentId, life: Life) -> u64 {
+        self.ordered.get(&origin).filter(|(it, _)| *it == life).map_or(0, |(_, sn)| *sn)
+    }
+
+    /// The payload of a batch, if it is here.
+    #[must_use]
+    pub fn batch(&self, id: BatchId) -> Option<&Batch> {
+        self.batches.get(&id)
+    }
+
+    /// The names of all payload that is here.
+    pub fn batches(&self) -> impl Iterator<Item = BatchId> {
+        self.batches.keys().copied()
+    }
+
+    /// Payload came.
+    pub fn store(&mut self, batch: Batch) {
+        self.batches.insert(batch.id, batch);
+        self.advance();
+    }
+
+    /// The next place is given.
+    pub fn append(&mut self, entry: Entry) {
+        note(&mut self.ordered, &entry);
+        self.entries.push_back(entry);
+        self.advance();
+    }
+
+    /// What comes after the last delivery is replaced, by the decision of a new view.
+    pub fn replace(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        let keep = self.at.seq.saturating_sub(self.base) as usize;
+        self.entries.truncate(keep);
+        self.held = self.at.seq;
+        self.ordered = self.at.origins.clone();
+        for entry in entries {
+            note(&mut self.ordered, &entry);
+            self.entries.push_back(entry);
+        }
+        self.advance();
+    }
+
+    /// Begins at a position that another member had reached.
+    pub fn jump(&mut self, to: Position) {
+        self.base = to.seq;
+        self.held = to.seq;
+        self.entries.clear();
+        self.ordered = to.origins.clone();
+        self.at = to;
+    }
+
+    /// The next entry counts as delivered, if it is here; returned with its payload.
+    pub fn deliver(&mut self) -> Option<(Entry, Option<Batch>)> {
+        if self.at.seq >= self.held {
+            return None;
+        }
+        let entry = self.entry(self.at.seq + 1)?.clone();
+        self.at.seq += 1;
+        note(&mut self.at.origins, &entry);
+        let batch = match &entry {
+            Entry::Batch(id) => self.batches.get(id).cloned(),
+            Entry::View(view) => {
+                self.at.effect = Some(view.clone());
+                // Whoever is gone, or began anew, finishes no message any more.
+                let origins = &self.at.origins;
+                self.at.parts.retain(|id, _| {
+                    let seat = view.seat(*id);
+                    seat.is_some_and(|seat| {
+                        seat.is_in && origins.get(id).is_some_and(|(life, _)| *life == seat.life)
+                    })
+                });
+                None
+            }
+        };
+        Some((entry, batch))
+    }
+
+    /// A message is complete: its number.
+    pub fn count(&mut self) -> u64 {
+        self.at.index += 1;
+        self.at.index
+    }
+
+    /// The unfinished message of an origin.
+    pub fn part(&mut self, origin: AgentId) -> &mut Vec<u8> {
+        self.at.parts.entry(origin).or_default()
+    }
+
+    /// The message of an origin is complete: what came before its last piece.
+    pub fn whole(&mut self, origin: AgentId) -> Option<Vec<u8>> {
+        self.at.parts.remove(&origin)
+    }
+
+    /// All members hold everything up to `seq`: what was delivered, too, is forgotten. Returns
+    /// the names of the batches.
+    pub fn forget(&mut self, seq: u64) -> Vec<BatchId> {
+        let mut gone = Vec::new();
+        while self.base < seq.min(self.at.seq) {
+            let Some(entry) = self.entries.pop_front() else { break };
+            self.base += 1;
+            if let Entry::Batch(id) = entry {
+                self.batches.remove(&id);
+                gone.push(id);
+            }
+        }
+        gone
+    }
+
+    /// Payload without a place is forgotten: its origin sends it again in the new view.
+    pub fn forget_unordered(&mut self) {
+        let ordered: std::collections::BTreeSet<BatchId> =
+            self.entries.iter().filter_map(id_of).collect();
+        self.batches.retain(|id, _| ordered.contains(id));
+    }
+
+    fn advance(&mut self) {
+        while let Some(entry) = self.entry(self.held + 1) {
+            if let Some(id) = id_of(entry) {
+                let Some(batch) = self.batches.get(&id) else { return };
+                self.held_bytes += batch.bytes.len() as u64;
+            }
+            self.held += 1;
+        }
+    }
+}
+
+fn id_of(entry: &Entry) -> Option<BatchId> {
+    match entry {
+        Entry::Batch(id) => Some(*id),
+        Entry::View(_) => None,
+    }
+}
+
+fn note(origins: &mut Origins, entry: &Entry) {
+    if let Entry::Batch(id) = entry {
+        origins.insert(id.origin, (id.life, id.sn));
+    }
+}

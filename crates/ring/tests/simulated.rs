@@ -1,0 +1,12 @@
+//! Rings in the deterministic world, and what must hold there whatever goes wrong.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+#![allow(clippy::print_stdout, reason = "it says what it took")]
+
+#[path = "simulated/calm.rs"]
+mod calm;
+#[path = "simulated/faults.rs"]
+mod faults;
+#[path = "simulated/oracle.rs"]
+mod oracle;
+#[path = "simulated/recorder.rs"]
+mod recorder;
