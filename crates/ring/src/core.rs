@@ -168,8 +168,11 @@ impl Core {
 
     /// A member said something.
     pub fn message(&mut self, from: AgentId, message: RingMessage, now: Instant) {
-        if !self.config.members.contains(&from) || matches!(self.phase, Phase::Lost) {
+        if !self.config.members.contains(&from) {
             return;
+        }
+        if matches!(self.phase, Phase::Lost) {
+            return self.tell_loss(from, &message);
         }
         self.detector.heard(from, now);
         match message {
@@ -189,7 +192,7 @@ impl Core {
             RingMessage::State { view, head, piece } => {
                 self.on_state(from, view, *head, &piece, now)
             }
-            RingMessage::Lost { view } => self.on_lost(view),
+            RingMessage::Lost { .. } => self.on_lost(now),
             message @ (RingMessage::Held { .. } | RingMessage::Model { .. }) => {
                 self.on_view_message(from, message, now);
             }
@@ -287,6 +290,17 @@ impl Core {
             }
             _ => Standstill::Changing,
         }
+    }
+
+    /// What it is at, for whoever looks for a mistake.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let Self { phase, promised, seen, marks, own, is_active, trouble, .. } = self;
+        let ahead = self.ahead.len();
+        format!(
+            "{phase:?}, promised {promised}, seen {seen}, {marks:?}, flying {:?}, active {is_active}, trouble {trouble:?}, ahead {ahead}",
+            own.flying().map(|it| it.id.sn).collect::<Vec<_>>()
+        )
     }
 
     /// Members that were heard lately, and itself.

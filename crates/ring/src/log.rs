@@ -54,6 +54,12 @@ impl Log {
         self.base + self.entries.len() as u64
     }
 
+    /// The first place that is still known.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.base + 1
+    }
+
     /// The place up to which everything is here, contiguously.
     #[must_use]
     pub fn held(&self) -> u64 {
@@ -136,13 +142,11 @@ impl Log {
             Entry::Batch(id) => self.batches.get(id).cloned(),
             Entry::View(view) => {
                 self.at.effect = Some(view.clone());
-                // Whoever is gone, or began anew, finishes no message any more.
+                // Who began anew finishes no message of its former life. Who is only away does.
                 let origins = &self.at.origins;
                 self.at.parts.retain(|id, _| {
-                    let seat = view.seat(*id);
-                    seat.is_some_and(|seat| {
-                        seat.is_in && origins.get(id).is_some_and(|(life, _)| *life == seat.life)
-                    })
+                    let life = origins.get(id).map(|(life, _)| *life);
+                    view.seat(*id).map(|seat| seat.life) == life
                 });
                 None
             }

@@ -27,9 +27,9 @@ pub trait Replica: Send + 'static {
     /// It becomes what another one was. `view` was in effect there.
     fn restore(&mut self, snapshot: Bytes, view: Option<&View>, ring: &mut Ring<'_>);
 
-    /// A view takes effect: here in the order, as at all members.
-    fn view(&mut self, view: &View, ring: &mut Ring<'_>) {
-        let _ = (view, ring);
+    /// A view takes effect: at this place of the order, as at all members.
+    fn view(&mut self, seq: u64, view: &View, ring: &mut Ring<'_>) {
+        let _ = (seq, view, ring);
     }
 
     /// Somebody outside asks for something; [`Context::asked`] says whether an answer is awaited.
@@ -164,7 +164,7 @@ fn carry_out<R: Replica>(output: Output, core: &mut Core, replica: &mut R, cx: &
         Output::Pace(after) => cx.set_timer(PACE, after),
         Output::Monitor(who) => cx.monitor(who),
         Output::Deliver(delivery) => replica.deliver(&delivery, &mut Ring { core, cx }),
-        Output::View(view) => replica.view(&view, &mut Ring { core, cx }),
+        Output::View(seq, view) => replica.view(seq, &view, &mut Ring { core, cx }),
         Output::Snapshot => core.snapshot(replica.snapshot()),
         Output::Restore(snapshot, view) => {
             replica.restore(snapshot, view.as_ref(), &mut Ring { core, cx });

@@ -151,7 +151,10 @@ pub struct Report {
     pub installers: Vec<AgentId>,
     /// Up to where it delivered.
     pub delivered: u64,
-    /// What comes right after that, as far as it knows.
+    /// The first place that not all hold, as far as it knows. Others may not have delivered what
+    /// it has.
+    pub first: u64,
+    /// What has that place and the next ones.
     pub entries: Vec<Entry>,
     /// The payload that it holds.
     pub payload: Vec<BatchId>,

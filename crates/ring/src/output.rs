@@ -27,8 +27,8 @@ pub enum Output {
     Monitor(AgentId),
     /// A message is delivered.
     Deliver(Delivery),
-    /// A view takes effect.
-    View(View),
+    /// A view takes effect, at this place.
+    View(u64, View),
     /// Hand a snapshot of the application to [`Core::snapshot`](crate::Core::snapshot).
     Snapshot,
     /// The application becomes what this snapshot says, which was taken in this view.

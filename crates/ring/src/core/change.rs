@@ -168,9 +168,18 @@ impl Core {
         }
     }
 
-    pub(super) fn on_lost(&mut self, view: ViewId) {
-        if view == self.promised {
-            self.phase = Phase::Lost;
+    /// Somebody heard from all members that it is so. No view works after that.
+    pub(super) fn on_lost(&mut self, now: Instant) {
+        if !matches!(self.phase, Phase::Working) {
+            self.enter(Phase::Lost, now);
+        }
+    }
+
+    /// Whoever still seeks a view, perhaps in a new life, hears that there will be none.
+    pub(super) fn tell_loss(&mut self, from: AgentId, message: &RingMessage) {
+        if matches!(message, RingMessage::Seek { .. } | RingMessage::Prepare { .. }) {
+            let view = self.promised;
+            self.send(vec![from], RingMessage::Lost { view });
         }
     }
 
@@ -215,14 +224,14 @@ impl Core {
 
     /// What this member knows, as it stops to act.
     fn report(&self) -> Report {
-        let delivered = self.log.at().seq;
-        let entries = (delivered + 1..=self.log.end()).filter_map(|seq| self.log.entry(seq));
+        let entries = (self.log.first()..=self.log.end()).filter_map(|seq| self.log.entry(seq));
         Report {
             life: self.life,
             is_marked: self.is_marked,
             installed: self.installed.clone(),
             installers: self.marks.installers().collect(),
-            delivered,
+            delivered: self.log.at().seq,
+            first: self.log.first(),
             entries: entries.cloned().collect(),
             payload: self.log.batches().collect(),
             pending: self.model.pending(),

@@ -139,7 +139,7 @@ fn carry_over(view: View, highest: &View, reports: &Reports, model: &dyn RingMod
 fn union(sources: &[(&AgentId, &Report)]) -> BTreeMap<u64, Entry> {
     let mut known = BTreeMap::new();
     for (_, report) in sources {
-        for (seq, entry) in (report.delivered + 1..).zip(&report.entries) {
+        for (seq, entry) in (report.first..).zip(&report.entries) {
             known.entry(seq).or_insert_with(|| entry.clone());
         }
     }

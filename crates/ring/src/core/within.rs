@@ -182,7 +182,9 @@ impl Core {
         while self.log.at().seq < upto {
             let Some((entry, batch)) = self.log.deliver() else { return };
             match (entry, batch) {
-                (Entry::View(view), _) => self.out.push_back(Output::View(view)),
+                (Entry::View(view), _) => {
+                    self.out.push_back(Output::View(self.log.at().seq, view));
+                }
                 (Entry::Batch(_), Some(batch)) => self.deliver_batch(&batch),
                 (Entry::Batch(id), None) => unreachable!("{id:?} is held, so its payload is here"),
             }

@@ -23,7 +23,7 @@ struct Event {
 pub struct Oracle {
     /// The order of messages, as whoever was first delivered it.
     messages: BTreeMap<u64, (u64, Event)>,
-    /// Views by the number of messages before them.
+    /// Views by their places.
     views: BTreeMap<u64, View>,
     /// What each life broadcast: how many.
     pub broadcast: BTreeMap<Who, u64>,

@@ -35,7 +35,17 @@ impl Recorder {
         Self { oracle, load, who: None, index: 0, sent: 0, views: Vec::new() }
     }
 
-    fn who(&mut self, ring: &Ring<'_>) -> Who {
+    /// Who it is, once it has heard anything.
+    pub fn who(&self) -> Option<Who> {
+        self.who
+    }
+
+    /// Whether it has broadcast all that it is to.
+    pub fn is_done(&self) -> bool {
+        self.sent == self.load.messages
+    }
+
+    fn known(&mut self, ring: &Ring<'_>) -> Who {
         *self.who.get_or_insert((ring.me(), ring.life()))
     }
 
@@ -47,7 +57,7 @@ impl Recorder {
 
 impl Replica for Recorder {
     fn deliver(&mut self, delivery: &Delivery, ring: &mut Ring<'_>) {
-        let who = self.who(ring);
+        let who = self.known(ring);
         self.index = delivery.index;
         let number = u64::from_le_bytes(delivery.payload[..8].try_into().unwrap());
         let fill = delivery.payload[8..]
@@ -64,17 +74,17 @@ impl Replica for Recorder {
     }
 
     fn restore(&mut self, snapshot: Bytes, _view: Option<&View>, ring: &mut Ring<'_>) {
-        let who = self.who(ring);
+        let who = self.known(ring);
         self.index = u64::from_le_bytes(snapshot[..8].try_into().unwrap());
         assert_eq!(snapshot.len(), 8 + (self.index % 4) as usize * 200_000);
         self.oracle.lock().unwrap().restored(who, self.index);
         self.next(ring);
     }
 
-    fn view(&mut self, view: &View, ring: &mut Ring<'_>) {
-        let who = self.who(ring);
+    fn view(&mut self, seq: u64, view: &View, ring: &mut Ring<'_>) {
+        let who = self.known(ring);
         self.views.push(view.clone());
-        self.oracle.lock().unwrap().view(who, view, self.index);
+        self.oracle.lock().unwrap().view(who, view, seq);
         self.next(ring);
     }
 
@@ -82,7 +92,7 @@ impl Replica for Recorder {
         if self.sent == self.load.messages {
             return;
         }
-        let who = self.who(ring);
+        let who = self.known(ring);
         let len = ring.context().rng().below(self.load.longest) as usize;
         let mut payload = (self.sent + 1).to_le_bytes().to_vec();
         payload.resize(8 + len, self.sent as u8);
