@@ -10,3 +10,5 @@ mod faults;
 mod oracle;
 #[path = "simulated/recorder.rs"]
 mod recorder;
+#[path = "simulated/runs.rs"]
+mod runs;

@@ -60,10 +60,10 @@ impl Replica for Recorder {
         let who = self.known(ring);
         self.index = delivery.index;
         let number = u64::from_le_bytes(delivery.payload[..8].try_into().unwrap());
-        let fill = delivery.payload[8..]
-            .iter()
-            .fold(number, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(*byte)));
-        self.oracle.lock().unwrap().delivered(who, delivery, number, fill);
+        let fill = &delivery.payload[8..];
+        let is_whole = fill.iter().step_by(997).all(|byte| *byte == (number - 1) as u8);
+        assert!(is_whole, "{number} of {} is put together wrongly", delivery.origin);
+        self.oracle.lock().unwrap().delivered(who, delivery, number, fill.len() as u64);
     }
 
     fn snapshot(&self) -> Bytes {
