@@ -190,7 +190,7 @@ impl Core {
                 self.on_fetch_state(from, view, offset);
             }
             RingMessage::State { view, head, piece } => {
-                self.on_state(from, view, *head, &piece, now)
+                self.on_state(from, view, *head, &piece, now);
             }
             RingMessage::Lost { .. } => self.on_lost(now),
             message @ (RingMessage::Held { .. } | RingMessage::Model { .. }) => {

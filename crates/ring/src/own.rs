@@ -106,7 +106,7 @@ impl Own {
     }
 
     /// The next batch, if something waits and the window allows it.
-    pub fn next(&mut self) -> Option<Batch> {
+    pub fn cut(&mut self) -> Option<Batch> {
         let is_open = self.flying_bytes < self.window && self.flying.len() < self.most;
         if self.waiting.is_empty() || !(is_open || self.flying.is_empty()) {
             return None;

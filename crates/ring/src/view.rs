@@ -70,6 +70,7 @@ pub struct View {
 
 impl View {
     /// Members, in the order of the ring.
+    #[must_use]
     pub fn members(&self) -> impl DoubleEndedIterator<Item = AgentId> {
         self.roll.iter().filter(|seat| seat.is_in).map(|seat| seat.id)
     }

@@ -10,6 +10,7 @@ use crate::batch::{Batch, BatchId, Entry};
 use crate::log::Log;
 use crate::marks::Marks;
 use crate::message::{NewView, RingMessage, StateHead};
+use crate::model::RingModel;
 use crate::output::Output;
 use crate::view::ViewId;
 
@@ -211,13 +212,13 @@ impl Core {
             self.mark();
         }
         self.marks = Marks::default();
-        self.marks.set(self.me, self.log.held());
+        self.marks.set(self.me, self.installed_mark(&view));
         self.trouble = None;
         self.detector.excuse(view.members(), now);
         self.installed = Some(view.clone());
         self.announce_installed(&view);
         self.enter(Phase::Working, now);
-        self.with_model(now, |model, stage| model.begin(stage));
+        self.with_model(now, RingModel::begin);
         self.catch_up(now);
     }
 }

@@ -7,7 +7,7 @@ use dx_agents::{AgentId, Instant};
 use super::{Core, Phase};
 use crate::batch::{Batch, Entry};
 use crate::message::RingMessage;
-use crate::model::{Gap, Stage};
+use crate::model::{Gap, RingModel, Stage};
 use crate::output::{Delivery, Output};
 use crate::view::{Life, View};
 
@@ -37,7 +37,7 @@ impl Core {
             return;
         }
         loop {
-            self.with_model(now, |model, stage| model.pump(stage));
+            self.with_model(now, RingModel::pump);
             self.marks.set(self.me, self.log.held());
             self.announce(now);
             self.deliver();
@@ -89,7 +89,7 @@ impl Core {
     pub(super) fn with_model<T>(
         &mut self,
         now: Instant,
-        act: impl FnOnce(&mut dyn crate::model::RingModel, &mut Stage<'_>) -> T,
+        act: impl FnOnce(&mut dyn RingModel, &mut Stage<'_>) -> T,
     ) -> Option<T> {
         let view = self.installed.as_ref()?;
         let id = view.id;
@@ -135,9 +135,15 @@ impl Core {
         }
     }
 
-    /// Tells all members that this one holds everything up to the end of a view's cut.
+    /// What it says of a member that it has installed a view: that it holds all of the cut. The
+    /// founding view's holds nothing that counts, before it is written down that it did.
+    pub(super) fn installed_mark(&self, view: &View) -> u64 {
+        if view.is_founding { 0 } else { self.log.held() }
+    }
+
+    /// Tells all members that this one has installed a view.
     pub(super) fn announce_installed(&mut self, view: &View) {
-        let seq = self.log.held();
+        let seq = self.installed_mark(view);
         self.announced.seq = seq;
         self.announced.bytes = self.log.held_bytes();
         let others = view.members().filter(|id| *id != self.me).collect();
@@ -166,7 +172,7 @@ impl Core {
         let seq = self.log.held();
         self.announced =
             Announced { seq, bytes: self.log.held_bytes(), at: now, is_set: self.announced.is_set };
-        let is_told = self.with_model(now, |model, stage| model.announce(stage)) == Some(true);
+        let is_told = self.with_model(now, RingModel::announce) == Some(true);
         if !is_told {
             let others = self
                 .installed

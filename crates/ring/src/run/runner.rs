@@ -82,6 +82,12 @@ impl Runner {
         self.state.result.filter(|_| self.state.stage == Stage::Stop)
     }
 
+    /// How many numbers this member has broadcast, with those delivered of its former lives.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.next.map_or(0, |next| next - 1)
+    }
+
     /// The view in effect.
     #[must_use]
     pub fn view(&self) -> Option<&View> {

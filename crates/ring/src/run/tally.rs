@@ -55,7 +55,9 @@ mod tests {
     fn whatever_differs_shows_in_the_hash() {
         let tally = |added: &[(u64, &[u8])]| {
             let mut tally = Tally::default();
-            added.iter().for_each(|(origin, payload)| tally.add(AgentId(*origin), 0.5, payload));
+            for (origin, payload) in added {
+                tally.add(AgentId(*origin), 0.5, payload);
+            }
             tally
         };
         let (one, other): (&[u8], &[u8]) = (b"123456789", b"123456780");

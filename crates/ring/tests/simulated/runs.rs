@@ -82,7 +82,10 @@ fn senders_send_until_their_time_is_over() {
     let mut sim = world(SimConfig::seeded(1), Choices::seeded(1), 3, &plan);
     let result = watch(&mut sim);
     sim.run_until("it ends", Duration::from_secs(20), |sim| all_ended(sim, 3)).unwrap();
-    assert!(result.take().unwrap().count > 1000);
+    let sent: u64 = sim.agents_of::<Member<Runner>>().map(|(_, it)| it.replica().sent()).sum();
+    let count = result.take().unwrap().count;
+    assert!(count > 1000);
+    assert_eq!(count, sent, "whatever was sent before FIN is in the result");
 }
 
 #[test]
