@@ -6,6 +6,8 @@
 mod calm;
 #[path = "simulated/faults.rs"]
 mod faults;
+#[path = "simulated/founding.rs"]
+mod founding;
 #[path = "simulated/oracle.rs"]
 mod oracle;
 #[path = "simulated/recorder.rs"]

@@ -180,3 +180,6 @@ impl Cut {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;
