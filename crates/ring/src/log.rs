@@ -35,6 +35,8 @@ pub struct Log {
     base: u64,
     entries: VecDeque<Entry>,
     batches: BTreeMap<BatchId, Batch>,
+    /// Batches by origin.
+    kept: BTreeMap<AgentId, u32>,
     held: u64,
     held_bytes: u64,
     /// As `at.origins`, at the end.
@@ -95,9 +97,18 @@ impl Log {
         self.batches.keys().copied()
     }
 
+    /// Origins of payload that not all hold yet; one at least.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.kept.len().max(1)
+    }
+
     /// Payload came.
     pub fn store(&mut self, batch: Batch) {
-        self.batches.insert(batch.id, batch);
+        let id = batch.id;
+        if self.batches.insert(id, batch).is_none() {
+            *self.kept.entry(id.origin).or_default() += 1;
+        }
         self.advance();
     }
 
@@ -178,7 +189,7 @@ impl Log {
             let Some(entry) = self.entries.pop_front() else { break };
             self.base += 1;
             if let Entry::Batch(id) = entry {
-                self.batches.remove(&id);
+                self.drop_batch(id);
                 gone.push(id);
             }
         }
@@ -189,7 +200,21 @@ impl Log {
     pub fn forget_unordered(&mut self) {
         let ordered: std::collections::BTreeSet<BatchId> =
             self.entries.iter().filter_map(id_of).collect();
-        self.batches.retain(|id, _| ordered.contains(id));
+        let unordered: Vec<BatchId> = self.batches().filter(|id| !ordered.contains(id)).collect();
+        for id in unordered {
+            self.drop_batch(id);
+        }
+    }
+
+    fn drop_batch(&mut self, id: BatchId) {
+        if self.batches.remove(&id).is_some()
+            && let Some(count) = self.kept.get_mut(&id.origin)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.kept.remove(&id.origin);
+            }
+        }
     }
 
     fn advance(&mut self) {

@@ -45,8 +45,7 @@ pub struct Own {
     flying: VecDeque<Batch>,
     flying_bytes: usize,
     window: usize,
-    most: usize,
-    batch: usize,
+    configured: usize,
     /// Somebody was refused, and wants to hear of room.
     wants_room: bool,
 }
@@ -56,9 +55,6 @@ impl Own {
     /// together.
     #[must_use]
     pub fn new(id: AgentId, life: Life, configured: usize, window: usize) -> Self {
-        let window = (window / configured).max(MIN_BATCH);
-        // Some two batches for each hop, so that one origin alone keeps all links busy.
-        let batch = (window / (2 * configured)).clamp(MIN_BATCH, MAX_BATCH);
         Self {
             id,
             life,
@@ -68,8 +64,7 @@ impl Own {
             flying: VecDeque::new(),
             flying_bytes: 0,
             window,
-            most: (MAX_FLYING / configured).max(4),
-            batch,
+            configured,
             wants_room: false,
         }
     }
@@ -105,13 +100,20 @@ impl Own {
         self.flying.iter()
     }
 
-    /// The next batch, if something waits and the window allows it.
-    pub fn cut(&mut self) -> Option<Batch> {
-        let is_open = self.flying_bytes < self.window && self.flying.len() < self.most;
+    /// The next batch, if something waits and the window allows it: a fair share for one of
+    /// `active` origins. Another that begins finds their windows open still, by what one link has
+    /// under way: then they know of it.
+    pub fn cut(&mut self, active: usize) -> Option<Batch> {
+        let active = active.max(1);
+        let window = self.window / active;
+        let is_open =
+            self.flying_bytes < window && self.flying.len() < (MAX_FLYING / active).max(4);
         if self.waiting.is_empty() || !(is_open || self.flying.is_empty()) {
             return None;
         }
-        let (cuts, bytes) = self.fill();
+        // Some two for each hop that no other origin keeps busy.
+        let batch = window / (2 * self.configured / active + 2);
+        let (cuts, bytes) = self.fill(batch.clamp(MIN_BATCH, MAX_BATCH));
         self.made += 1;
         let id = BatchId { origin: self.id, life: self.life, sn: self.made };
         let batch = Batch { id, cuts, bytes };
@@ -127,11 +129,11 @@ impl Own {
         }
     }
 
-    fn fill(&mut self) -> (Cuts, Bytes) {
+    fn fill(&mut self, limit: usize) -> (Cuts, Bytes) {
         let mut cuts = Cuts::default();
         let mut bytes = BytesMut::new();
         while let Some(first) = self.waiting.front_mut() {
-            let room = self.batch - bytes.len();
+            let room = limit - bytes.len();
             if first.len() <= room {
                 // One that fills a batch alone is not copied.
                 let whole = self.waiting.pop_front().expect("it is the first");
@@ -141,7 +143,7 @@ impl Own {
                     return (cuts, whole);
                 }
                 bytes.extend_from_slice(&whole);
-                if bytes.len() == self.batch {
+                if bytes.len() == limit {
                     break;
                 }
                 continue;

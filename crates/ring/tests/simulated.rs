@@ -14,3 +14,5 @@ mod oracle;
 mod recorder;
 #[path = "simulated/runs.rs"]
 mod runs;
+#[path = "simulated/throughput.rs"]
+mod throughput;

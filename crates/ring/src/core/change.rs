@@ -109,6 +109,10 @@ impl Core {
         if !is_mine || !matches!(self.phase, Phase::Working) {
             self.elsewhere = Some((view, now));
         }
+        if matches!(self.phase, Phase::Working) && view.number > self.promised.number {
+            // The others went on without asking this one, or without hearing it.
+            self.seek(now);
+        }
     }
 
     /// Somebody is in no working view.

@@ -15,8 +15,9 @@ use crate::view::{Life, View};
 const MARK_EVERY: u64 = 64 * 1024;
 /// While not, at least so much time lies between.
 const MARK_PAUSE: Duration = Duration::from_micros(200);
-/// Bytes of control traffic in a second: 2 % of a link of 100 Mbit/s.
-const CONTROL_RATE: u64 = 250_000;
+/// Bytes of marks in a second: half a hundredth of a link of 100 Mbit/s, so that places, beats and
+/// receipts have room below two.
+const CONTROL_RATE: u64 = 62_500;
 /// Bytes of one mark to one member.
 const MARK_BYTES: u64 = 28;
 

@@ -158,7 +158,7 @@ impl Flow {
     }
 
     fn next_own(&mut self, stage: &mut Stage<'_>) -> Option<Batch> {
-        let batch = self.again.pop_front().or_else(|| stage.own.cut())?;
+        let batch = self.again.pop_front().or_else(|| stage.own.cut(stage.log.active()))?;
         self.served.clear();
         stage.log.store(batch.clone());
         self.number(batch.id, stage);
