@@ -97,6 +97,19 @@ fn the_session_alone_brings_no_runtime() {
     }
 }
 
+#[test]
+fn the_ring_alone_brings_no_runtime() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "-p", "dx-ring", "-e", "normal", "--prefix", "none", "--offline"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    assert!(tree.contains("dx-agents v"), "{tree}");
+    assert!(!tree.contains("tokio v"), "tokio is in the tree:\n{tree}");
+}
+
 fn sources() -> Vec<PathBuf> {
     let output =
         Command::new("git").args(["ls-files", "*.rs"]).current_dir(root()).output().unwrap();

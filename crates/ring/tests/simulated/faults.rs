@@ -123,7 +123,7 @@ fn one_by_one(sim: &mut Sim, oracle: &Shared, count: usize) -> Result<bool, Fail
         sim.crash_node(victim);
         sim.restart_node(victim, Duration::from_millis(20 * round));
         sim.run_for(Duration::from_millis(50))?;
-        sim.run_until("whoever restarted counts again", Duration::from_secs(60), |sim| {
+        sim.run_until("whoever restarted counts again", Duration::from_mins(1), |sim| {
             all_count(sim, count)
         })?;
     }
