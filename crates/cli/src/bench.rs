@@ -29,6 +29,7 @@ pub mod plot;
 pub mod progress;
 pub mod report;
 pub mod scenario;
+pub mod sim;
 pub mod subject;
 pub mod table;
 pub mod transport;

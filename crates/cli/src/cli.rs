@@ -10,8 +10,8 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use dx_transport::id::{ClusterId, NodeId};
 
-use crate::bench::agents;
 use crate::bench::transport::{Options, ScenarioName, TransportName};
+use crate::bench::{agents, sim};
 use crate::home::NodeName;
 
 pub use cluster::{Agent, AgentAction, Down, Node, Status, Up, Which};
@@ -124,6 +124,8 @@ pub enum BenchSubject {
     Transport(TransportBench),
     /// Agents: telling, asking, starting, computing elsewhere, journal, from node to node.
     Agents(AgentsBench),
+    /// The simulator: events per second, with faults, recorded, watched.
+    Sim(SimBench),
 }
 
 /// `dx bench transport`.
@@ -173,6 +175,17 @@ pub struct AgentsBench {
     /// Measure what otherwise has a process of its own in this one.
     #[arg(long, hide = true, action = ArgAction::SetTrue)]
     pub in_process: bool,
+    /// How long, and where the results go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `dx bench sim`.
+#[derive(Debug, Args)]
+pub struct SimBench {
+    /// Only these scenarios.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub scenario: Vec<sim::ScenarioName>,
     /// How long, and where the results go.
     #[command(flatten)]
     pub output: Output,
@@ -237,6 +250,16 @@ impl From<AgentsBench> for agents::Options {
             transports: all_if_empty(&arguments.transport),
             folder: arguments.folder,
             in_process: arguments.in_process,
+            quick: arguments.output.quick,
+            duration: arguments.output.duration,
+        }
+    }
+}
+
+impl From<SimBench> for sim::Options {
+    fn from(arguments: SimBench) -> Self {
+        Self {
+            scenarios: all_if_empty(&arguments.scenario),
             quick: arguments.output.quick,
             duration: arguments.output.duration,
         }
