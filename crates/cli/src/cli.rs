@@ -2,6 +2,7 @@
 
 mod cluster;
 mod config;
+mod sim;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,11 +12,12 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use dx_transport::id::{ClusterId, NodeId};
 
 use crate::bench::transport::{Options, ScenarioName, TransportName};
-use crate::bench::{agents, sim};
+use crate::bench::{self, agents};
 use crate::home::NodeName;
 
 pub use cluster::{Agent, AgentAction, Down, Node, Status, Up, Which};
 pub use config::{Config, ConfigArgs};
+pub use sim::{Sim, SimReplay, SimRun};
 
 /// Write a distributed program once; run it on threads, over a mesh, and in a simulator.
 #[derive(Debug, Parser)]
@@ -40,6 +42,9 @@ pub enum Command {
     Node(Node),
     /// List agents, and measure the way to them.
     Agent(Agent),
+    /// Simulate a cluster's agents in worlds that break things on purpose; replay what failed.
+    #[command(subcommand)]
+    Sim(Sim),
     /// Measure dx on this machine: `dx bench` alone measures the transports.
     Bench(Box<Bench>),
     /// Make, show and renew the certificates of a cluster's nodes.
@@ -185,7 +190,7 @@ pub struct AgentsBench {
 pub struct SimBench {
     /// Only these scenarios.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
-    pub scenario: Vec<sim::ScenarioName>,
+    pub scenario: Vec<bench::sim::ScenarioName>,
     /// How long, and where the results go.
     #[command(flatten)]
     pub output: Output,
@@ -256,7 +261,7 @@ impl From<AgentsBench> for agents::Options {
     }
 }
 
-impl From<SimBench> for sim::Options {
+impl From<SimBench> for bench::sim::Options {
     fn from(arguments: SimBench) -> Self {
         Self {
             scenarios: all_if_empty(&arguments.scenario),

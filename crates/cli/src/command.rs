@@ -8,6 +8,7 @@ mod config;
 mod down;
 mod node;
 mod signals;
+mod sim;
 mod status;
 mod up;
 
@@ -28,6 +29,7 @@ pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
         Command::Status(arguments) => status::run(&arguments),
         Command::Node(arguments) => node::run(arguments, program),
         Command::Agent(arguments) => agent::run(&arguments),
+        Command::Sim(command) => sim::run(command, program),
         Command::Bench(arguments) => bench::run(*arguments, program.laboratory),
         Command::Cert(arguments) => cert::run(&arguments),
         Command::Config(command) => config::run(command, program.kinds()),

@@ -21,7 +21,7 @@ pub mod gather;
 pub mod kind;
 mod layers;
 mod load;
-mod nearest;
+pub(crate) mod nearest;
 mod parse;
 pub mod place;
 pub mod problem;

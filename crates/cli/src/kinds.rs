@@ -4,6 +4,7 @@
 //! - [`ping`]: greets another agent again and again, and measures the way there and back.
 
 pub mod echo;
+pub(crate) mod heard;
 pub mod ping;
 mod round_trips;
 mod text;

@@ -16,6 +16,7 @@ pub mod home;
 pub mod join;
 pub mod kinds;
 mod program;
+pub mod simulate;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

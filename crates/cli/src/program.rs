@@ -1,15 +1,18 @@
 //! The program with the kinds of agents that it knows: those of dx, and those of whoever embeds
 //! it.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use dx_agents::{Agent, AgentSpec, AttrError, Directory, Registry};
+use dx_agents::{Agent, AgentId, AgentSpec, AttrError, Directory, Registry};
+use dx_sim::Sim;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use crate::bench::laboratory::Laboratory;
 use crate::config::Kinds;
-use crate::kinds::{echo, ping};
+use crate::kinds::{echo, heard, ping};
+use crate::simulate::Rules;
 
 /// A `dx` with kinds of one's own. `dx up` starts its nodes by running the same program again, so
 /// they know them, too.
@@ -45,6 +48,9 @@ use crate::kinds::{echo, ping};
 pub struct Program {
     registry: Registry,
     kinds: Kinds,
+    rules: Rules,
+    /// The kind that was added last: rules are about it.
+    latest: Option<String>,
     pub(crate) laboratory: Option<Laboratory>,
 }
 
@@ -58,10 +64,16 @@ impl Program {
     /// `dx` as it is.
     #[must_use]
     pub fn new() -> Self {
-        let (registry, kinds) = (Registry::new(), Kinds::new());
-        Self { registry, kinds, laboratory: None }
+        let (registry, kinds, rules) = (Registry::new(), Kinds::new(), Rules::default());
+        Self { registry, kinds, rules, latest: None, laboratory: None }
             .kind(echo::KIND, |attr, _, _| Ok(echo::Echo::new(attr)))
+            .always(
+                "an echo hears what each ping says in order, and nothing twice",
+                heard::in_order(),
+            )
             .kind(ping::KIND, |attr, _, directory| ping::Ping::new(attr, directory))
+            .sometimes("a greeting is not answered", heard::is_lost)
+            .progress("when all is mended, pings are answered again", heard::answers)
     }
 
     /// Adds a kind of agents. `make` turns its attributes, what else its table says, and who else
@@ -83,6 +95,62 @@ impl Program {
             .check(name, move |spec, directory| check(spec.attr()?, spec, directory).map(drop));
         self.registry =
             self.registry.kind(name, move |spec, directory| make(spec.attr()?, spec, directory));
+        self.latest = Some(name.to_owned());
+        self
+    }
+
+    /// What must hold in every simulation (`dx sim run`) of a cluster that has agents of the kind
+    /// added last: looked at after each event. What `holds` remembers begins anew with each run.
+    ///
+    /// ```
+    /// # use dx_agents::{Agent, AgentId, Context};
+    /// # #[derive(serde::Deserialize, schemars::JsonSchema)] struct Attr {}
+    /// struct Door { is_open: bool }
+    /// # impl Agent for Door {
+    /// #     type Message = dx::kinds::Text;
+    /// #     fn message(&mut self, _: AgentId, _: dx::kinds::Text, _: &mut Context) {}
+    /// # }
+    /// # let _ =
+    /// dx::Program::new()
+    ///     .kind("door", |_: Attr, _, _| Ok(Door { is_open: false }))
+    ///     .always("at most one door is open", |sim| {
+    ///         match sim.agents_of::<Door>().filter(|(_, door)| door.is_open).count() {
+    ///             0 | 1 => Ok(()),
+    ///             open => Err(format!("{open} are")),
+    ///         }
+    ///     });
+    /// ```
+    #[must_use]
+    pub fn always(
+        mut self,
+        name: &str,
+        holds: impl FnMut(&Sim) -> Result<(), String> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.always(self.latest.as_deref(), name, holds);
+        self
+    }
+
+    /// What should hold at least once in all runs of a simulation together: if it never does, they
+    /// prove less than they seem to. As [`always`](Self::always) it is about the kind added last.
+    #[must_use]
+    pub fn sometimes(
+        mut self,
+        name: &'static str,
+        holds: impl FnMut(&Sim) -> bool + Clone + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.sometimes(self.latest.as_deref(), name, holds);
+        self
+    }
+
+    /// What must go on in every simulation when all is mended: each agent's number must grow. As
+    /// [`always`](Self::always) it is about the kind added last.
+    #[must_use]
+    pub fn progress(
+        mut self,
+        name: &str,
+        count: impl Fn(&Sim) -> BTreeMap<AgentId, u64> + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.progress(self.latest.as_deref(), name, count);
         self
     }
 
@@ -103,6 +171,11 @@ impl Program {
     #[must_use]
     pub fn kinds(&self) -> &Kinds {
         &self.kinds
+    }
+
+    /// What kinds promise in simulations.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// Runs it on the process's own arguments.

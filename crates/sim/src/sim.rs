@@ -68,6 +68,8 @@ pub struct Sim {
     pub(crate) most_events: u64,
     pub(crate) failure: Option<Box<Failure>>,
     pub(crate) damage: Damage,
+    /// The first agent that panicked, and with what.
+    pub(crate) panicked: Option<(AgentId, String)>,
     pub(crate) plan: Option<FaultPlan>,
     pub(crate) storm: Storm,
     pub(crate) faults_until: u64,
@@ -161,6 +163,7 @@ impl Sim {
             most_events: u64::MAX,
             failure: None,
             damage: Damage::default(),
+            panicked: None,
             plan: None,
             storm: Storm::default(),
             faults_until: 0,

@@ -114,6 +114,18 @@ impl Ping {
         })
     }
 
+    /// How many greetings were answered, and how many were not and never will be.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        (self.answered, self.lost)
+    }
+
+    /// The time between two greetings, if they are answered at all.
+    #[must_use]
+    pub fn answered_every(&self) -> Option<Duration> {
+        self.is_answered.then_some(self.attr.interval)
+    }
+
     fn greet(&mut self, cx: &mut Context) {
         let number = self.sent;
         self.sent += 1;

@@ -5,7 +5,7 @@ use dx_agents::id::ReplyTo;
 use dx_agents::message::{Body, MAX_MESSAGE};
 use dx_agents::runtime::Reason;
 use dx_agents::{
-    AgentId, Answer, AskError, AskId, Down, Lane, NodeId, Refusal, RefusedBecause, WhenFull,
+    AgentId, Answer, AskError, AskId, Down, Lane, Refusal, RefusedBecause, WhenFull,
 };
 
 use super::{Place, Seat, Sim};
@@ -69,10 +69,6 @@ impl Sim {
         let at = self.node_of(id)?;
         let place = *self.node_places.get(&at)?;
         (place != node).then_some(place)
-    }
-
-    fn node_of(&self, id: AgentId) -> Option<NodeId> {
-        self.directory.node_of(id)
     }
 
     /// Delivers to a local agent.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dx_agents::runtime::Reason;
-use dx_agents::{AgentId, Directory, NodeId};
+use dx_agents::{AgentId, Directory, Incarnation, NodeId};
 
 use super::{Seat, Sim};
 use crate::disk::Damage;
@@ -59,6 +59,31 @@ impl Sim {
     #[must_use]
     pub fn dead_letters(&self, reason: Reason) -> u64 {
         self.nodes.iter().map(|node| node.dead_letters[reason as usize]).sum()
+    }
+
+    /// The nodes of the deployment, in the order in which its agents name them.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes.iter().map(|node| node.id).filter(|id| id.0 < super::CLIENTS)
+    }
+
+    /// The node on which an agent lives, if there is such an agent.
+    #[must_use]
+    pub fn node_of(&self, id: AgentId) -> Option<NodeId> {
+        self.directory.node_of(id)
+    }
+
+    /// The first agent that panicked in a step, and with what.
+    #[must_use]
+    pub fn panicked(&self) -> Option<(AgentId, &str)> {
+        self.panicked.as_ref().map(|(who, text)| (*who, text.as_str()))
+    }
+
+    /// Which life of a node this is, or was the last; it grows with each start. `None` if it has
+    /// not started yet, or there is no such node.
+    #[must_use]
+    pub fn incarnation(&self, node: NodeId) -> Option<Incarnation> {
+        let place = self.node_places.get(&node)?;
+        Some(self.nodes[*place as usize].incarnation).filter(|life| life.0 > 0)
     }
 
     /// What an agent noted.

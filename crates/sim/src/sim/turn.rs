@@ -145,7 +145,8 @@ impl Sim {
                 },
                 1,
             ),
-            Step::Panicked(_) => {
+            Step::Panicked(text) => {
+                self.panicked.get_or_insert((resident.cell.id(), text));
                 let asked = node.cx.asked();
                 self.failed(slot);
                 if let (Some(to), Some(resident)) = (asked, self.resident(slot))
