@@ -203,3 +203,17 @@ fn the_agents_bench_measures_every_scenario_and_loses_nothing() {
     let floors = figures.iter().filter(has_floor).filter(|f| f["scenario"] != "remote-ask");
     assert_eq!(floors.count(), 13);
 }
+
+#[test]
+fn the_sim_bench_measures_every_scenario() {
+    let output = run(&["bench", "sim", "--quick", "--json", "-"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap());
+    let figures: Vec<Value> = lines.skip(1).collect();
+    for (scenario, count) in [("rally", 2), ("crowd", 3), ("cost", 3)] {
+        let of_it: Vec<&Value> = figures.iter().filter(|f| f["scenario"] == scenario).collect();
+        assert_eq!(of_it.len(), count, "{scenario}");
+        assert!(of_it.iter().all(|f| f["value"].as_f64().unwrap() > 0.0), "{of_it:?}");
+        assert_eq!(of_it.iter().all(|f| f.get("ratio").is_some()), scenario == "cost");
+    }
+}

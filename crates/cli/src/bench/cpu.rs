@@ -9,7 +9,17 @@ use rustix::time::{ClockId, clock_gettime};
 /// pair run in this process, so a difference of two readings covers both.
 #[must_use]
 pub fn time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
+    read(ClockId::ProcessCPUTime)
+}
+
+/// The same of the thread that asks.
+#[must_use]
+pub fn thread_time() -> Duration {
+    read(ClockId::ThreadCPUTime)
+}
+
+fn read(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let nanoseconds = u32::try_from(time.tv_nsec).unwrap_or(0);
     Duration::new(seconds, nanoseconds)
@@ -29,9 +39,9 @@ mod tests {
 
     #[test]
     fn work_costs_cpu_time() {
-        let before = time();
+        let before = (time(), thread_time());
         assert!((0..100_000_u64).map(std::hint::black_box).sum::<u64>() > 0);
-        assert!(time() > before);
+        assert!(time() > before.0 && thread_time() > before.1);
     }
 
     #[test]

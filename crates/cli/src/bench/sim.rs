@@ -2,8 +2,8 @@
 //! looking cost.
 //!
 //! An event is what a trace notes: a message or timer that an agent handles, a message that comes
-//! from another node, a fault. One world runs on one thread, so a figure is that of one core; a
-//! campaign runs as many worlds at once as there are cores.
+//! from another node, a fault. One world runs on one thread, and the time that counts is
+//! what that thread was on a core; a campaign runs as many worlds at once as there are cores.
 
 mod charts;
 mod cost;

@@ -27,6 +27,8 @@ pub struct Kept {
     pub program: String,
     /// What was simulated.
     pub setup: Setup,
+    /// Whether the setup is another than it was: somebody has changed the file.
+    pub is_edited: bool,
     /// How it failed, with its tape.
     pub failure: Failure,
 }
@@ -116,10 +118,11 @@ impl Kept {
         let text = std::fs::read_to_string(path).map_err(failed)?;
         let tape = TapeFile::from_str(&text);
         let tape = tape.map_err(|source| KeptError::Tape { path: path.to_owned(), source })?;
-        let setup = part(&text, path, SETUP)?;
+        let setup: Setup = part(&text, path, SETUP)?;
+        let is_edited = setup.hash() != tape.config;
         let failure: Failure = part(&text, path, FAILURE)?;
         let failure = Failure { seed: tape.seed, tape: Some(Box::new(tape.tape)), ..failure };
-        Ok(Self { program: tape.commit, setup, failure })
+        Ok(Self { program: tape.commit, setup, is_edited, failure })
     }
 }
 

@@ -83,7 +83,7 @@ pub(super) async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
 /// Every kind of fault that is meant to happen does, and no other.
 fn check(faults: Faults) -> anyhow::Result<()> {
     let mut sim = world(SimConfig::seeded(0), faults)?;
-    sim.run_for(Duration::from_millis(300))?;
+    sim.run_for(Duration::from_millis(150))?;
     let seen = sim.faults();
     for kind in FaultKind::ALL {
         let happened = seen.iter().any(|(it, _)| *it == kind);

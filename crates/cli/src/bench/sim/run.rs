@@ -1,11 +1,12 @@
 //! One scenario under way: rounds of a measurement, and their report.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use dx_sim::Sim;
 
 use crate::bench::course::median;
+use crate::bench::cpu;
 use crate::bench::human;
 use crate::bench::output::Output;
 use crate::bench::report::{Params, Part, Reason, Unit};
@@ -28,7 +29,7 @@ pub const EVENTS: (&str, Unit) = ("events", Unit::PerSecond);
 /// campaign's worlds are about that long.
 pub const WORLD: u64 = 200_000;
 
-/// Events between two looks at the clock.
+/// Events between two looks at the clock, which is a system call.
 const LOOK: u64 = 1000;
 
 /// Something measured: a value per second, or one to be taken as it is.
@@ -83,7 +84,9 @@ impl Run<'_> {
     }
 }
 
-/// Events per second of worlds that `make` makes, one after the other; making them is not counted.
+/// Events per second of the time that this thread was on a core, so that what else runs on the
+/// machine takes no part in it; of worlds that `make` makes, one after the other. Making them is
+/// not counted.
 ///
 /// # Errors
 /// If one cannot be made, something in it does not hold, or nothing happens in it any more.
@@ -97,14 +100,15 @@ pub fn events_per_second(
         let mut sim = make(seed)?;
         seed += 1;
         let before = sim.trace().events();
-        let began = Instant::now();
-        while took + began.elapsed() < time && sim.trace().events() < before + WORLD {
+        let began = cpu::thread_time();
+        let elapsed = || cpu::thread_time().saturating_sub(began);
+        while took + elapsed() < time && sim.trace().events() < before + WORLD {
             let until = sim.trace().events() + LOOK;
             while sim.trace().events() < until {
                 anyhow::ensure!(sim.step_once()?, "nothing happens any more");
             }
         }
-        took += began.elapsed();
+        took += elapsed();
         events += sim.trace().events() - before;
     }
     Ok(events as f64 / took.as_secs_f64())

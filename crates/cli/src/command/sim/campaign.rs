@@ -36,12 +36,12 @@ pub fn run(arguments: SimRun, program: &Program) -> anyhow::Result<ExitCode> {
         Ok(loaded) => loaded.cluster,
         Err(failure) => return Ok(failure.tell()),
     };
-    let most_down = arguments.down.unwrap_or_else(|| (cluster.nodes.len().max(1) - 1).div_ceil(2));
+    let minority = cluster.nodes.len().saturating_sub(1) / 2;
     let setup = Setup {
         cluster,
         faults: arguments.faults.clone(),
         lasts: arguments.lasts,
-        most_down: if arguments.down.is_none() { most_down.max(1) } else { most_down },
+        most_down: arguments.down.unwrap_or(minority.max(1)),
         events: arguments.events,
     };
     let world = World::new(setup, program).map_err(|error| Usage(error.to_string()))?;
@@ -54,14 +54,14 @@ pub fn run(arguments: SimRun, program: &Program) -> anyhow::Result<ExitCode> {
     };
     let seeds = arguments.from..last;
     let screen = Screen::new(&world, &seeds, &how, arguments.json);
-    screen.begin()?;
     let Some((course, screen)) = tried(world.clone(), seeds, how, arguments.twice, screen)? else {
         return Ok(exit::interrupted());
     };
     let mut kept = Vec::new();
     for failure in course.report.failures.iter().filter(|failure| failure.tape.is_some()) {
         let setup = world.setup().clone();
-        let file = Kept { program: program_word(), setup, failure: failure.clone() };
+        let file =
+            Kept { program: program_word(), setup, is_edited: false, failure: failure.clone() };
         let path = file.write(&folder);
         let path = path.with_context(|| format!("failed to keep it in {}", folder.display()))?;
         kept.push((failure.seed, path));
@@ -98,27 +98,31 @@ fn tried(
     screen: Screen,
 ) -> anyhow::Result<Option<(Course, Screen)>> {
     let stop = Arc::new(AtomicBool::new(false));
-    let (done, result) = oneshot::channel();
     let told = Arc::clone(&stop);
-    std::thread::spawn(move || {
-        let course = course(&world, &seeds, &how, twice, &told, &screen);
-        // If nobody waits for it any more, it was ended at once.
-        drop(done.send((course, screen)));
-    });
+    let trying = async {
+        screen.begin()?;
+        let (done, result) = oneshot::channel();
+        std::thread::spawn(move || {
+            let course = course(&world, &seeds, &how, twice, &told, &screen);
+            // If nobody waits for it any more, it was ended at once.
+            drop(done.send((course, screen)));
+        });
+        result.await.context("the simulator panicked; RUST_BACKTRACE=1 shows where")
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let ended = runtime.block_on(async {
-        tokio::pin!(result);
+    runtime.block_on(async {
+        tokio::pin!(trying);
         tokio::select! {
+            // Listened for before anybody has seen that it runs.
             biased;
-            ended = &mut result => return Some(ended),
             _ = signals::told_to_stop() => stop.store(true, Ordering::Relaxed),
+            ended = &mut trying => return ended.map(Some),
         }
         tokio::select! {
-            ended = &mut result => Some(ended),
-            _ = signals::told_to_stop() => None,
+            ended = &mut trying => ended.map(Some),
+            _ = signals::told_to_stop() => Ok(None),
         }
-    });
-    ended.transpose().context("the simulator panicked; RUST_BACKTRACE=1 shows where")
+    })
 }
 
 fn course(

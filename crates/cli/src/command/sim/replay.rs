@@ -63,6 +63,7 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
             "now": failure.as_ref().map(words),
             "same": seen == Seen::Same,
             "misfits": sim.choices().misfits(),
+            "edited": kept.is_edited,
             "kept_by": kept.program,
             "program": program_word(),
         });
@@ -118,6 +119,9 @@ fn verdict(kept: &Kept, seen: Seen, now: Option<&Failure>, misfits: u64) -> Stri
     if matches!(seen, Seen::OtherRule | Seen::Fine) {
         let Failure { what, text: how, .. } = &kept.failure;
         let _ = writeln!(text, "  it was `{what}` that did not hold: {how}");
+    }
+    if kept.is_edited {
+        text.push_str("  the file was changed by hand: its cluster is not the one that failed\n");
     }
     let here = program_word();
     if here != kept.program && seen != Seen::Same {
