@@ -13,7 +13,7 @@ use crate::program::Program;
 pub fn run(command: Sim, program: &Program) -> anyhow::Result<ExitCode> {
     quiet();
     match command {
-        Sim::Run(arguments) => campaign::run(*arguments, program),
+        Sim::Run(arguments) => campaign::run(&arguments, program),
         Sim::Replay(arguments) => replay::run(&arguments, program),
     }
 }

@@ -25,10 +25,12 @@ pub(super) type Begin<T> = Arc<dyn Fn() -> T + Send + Sync>;
 pub(super) type Holds = Box<dyn FnMut(&Sim) -> Result<(), String>>;
 pub(super) type Seen = Box<dyn FnMut(&Sim) -> bool>;
 
+type Counted = Box<dyn Fn(&Sim) -> BTreeMap<AgentId, u64> + Send + Sync>;
+
 /// Something that must go on when all is mended.
 pub(super) struct Progress {
     pub name: String,
-    pub count: Box<dyn Fn(&Sim) -> BTreeMap<AgentId, u64> + Send + Sync>,
+    pub count: Counted,
 }
 
 impl Rules {

@@ -24,7 +24,7 @@ use crate::program::Program;
 use crate::simulate::{Kept, Setup, World};
 
 /// Tries the seeds.
-pub fn run(arguments: SimRun, program: &Program) -> anyhow::Result<ExitCode> {
+pub fn run(arguments: &SimRun, program: &Program) -> anyhow::Result<ExitCode> {
     if arguments.config.files.is_empty() {
         let example = "`dx sim run configs/local.toml`";
         return Err(Usage(format!("which cluster? Name its file, as in {example}")).into());
@@ -45,7 +45,7 @@ pub fn run(arguments: SimRun, program: &Program) -> anyhow::Result<ExitCode> {
         events: arguments.events,
     };
     let world = World::new(setup, program).map_err(|error| Usage(error.to_string()))?;
-    let folder = folder(&arguments)?;
+    let folder = folder(arguments)?;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
     let how = Campaign {
         jobs: arguments.jobs.map_or(cores, usize::from),
@@ -152,10 +152,16 @@ fn course(
     });
     let took = began.elapsed();
     if twice {
-        again(&scenario, seeds.start, how, &hashes, &mut report, stop, screen);
+        again(&scenario, seeds.start, how, &hashes, &mut report, &Watch { stop, screen });
     }
     let interrupted = stop.load(Ordering::Relaxed);
     Course { report, took, twice, interrupted }
+}
+
+/// Who looks on, and may have enough.
+struct Watch<'a> {
+    stop: &'a AtomicBool,
+    screen: &'a Screen,
 }
 
 /// The same seeds once more, with another number of threads: each must be the same run.
@@ -165,8 +171,7 @@ fn again<M, P>(
     how: &Campaign,
     hashes: &[u64],
     report: &mut Report,
-    stop: &AtomicBool,
-    screen: &Screen,
+    watch: &Watch,
 ) where
     M: Fn(u64, Choices) -> Sim + Sync,
     P: Fn(&mut Sim) -> Result<(), Failure> + Sync,
@@ -174,13 +179,13 @@ fn again<M, P>(
     let how = Campaign { jobs: how.jobs % 2 + 1, failures: usize::MAX, ..*how };
     let mut expected = hashes.iter();
     let mut differs = None;
-    screen.again(hashes.len() as u64);
+    watch.screen.again(hashes.len() as u64);
     scenario.campaign(from..from + hashes.len() as u64, &how, |second| {
-        screen.advance(second, Duration::ZERO);
+        watch.screen.advance(second, Duration::ZERO);
         if expected.next() != Some(&second.hash) {
             differs = Some(from + second.seeds - 1);
         }
-        let is_over = differs.is_some() || stop.load(Ordering::Relaxed);
+        let is_over = differs.is_some() || watch.stop.load(Ordering::Relaxed);
         if is_over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if let Some(seed) = differs {
