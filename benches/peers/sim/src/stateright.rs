@@ -1,5 +1,6 @@
-//! Two actors of a model, on an ordered network, tried depth first by one thread. There is one
-//! order only, so each state is a pass; each is hashed and kept, as a checker must.
+//! Two actors of a model, on an ordered network, tried breadth first by one thread: depth first
+//! it carries the whole way so far along. There is one order only, so each state is a pass; each is
+//! hashed and kept, as a checker must.
 
 use std::borrow::Cow;
 
@@ -42,7 +43,7 @@ pub fn play(passes: u64) -> anyhow::Result<()> {
         .actor(player(0, false))
         .init_network(Network::new_ordered([]))
         .property(Expectation::Always, "true", |_, _| true);
-    let checker = model.checker().threads(1).spawn_dfs().join();
+    let checker = model.checker().threads(1).spawn_bfs().join();
     let states = checker.unique_state_count() as u64;
     ensure!(states >= passes, "{states} states of {passes} passes");
     Ok(())
