@@ -15,9 +15,11 @@ pub mod judge;
 pub mod kept;
 mod rules;
 pub mod setup;
+mod smaller;
 
 pub use console::Console;
 pub use faults::Faults;
 pub use kept::Kept;
 pub use rules::Rules;
 pub use setup::{Setup, World};
+pub use smaller::Smaller;

@@ -38,6 +38,7 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   dx sim replay local-seed-17.tape
   dx sim replay local-seed-17.tape --trace | less
+  dx sim replay local-seed-17.tape --shrink --trace      the failure, and little else
 
 The file has the cluster and the run's choices in it. Exit code 0: it does not fail any more; 1: it
 fails; 2: it is no such file, or this program does not know its agents.";
@@ -92,6 +93,10 @@ pub struct SimReplay {
     /// Print all that happens, and what agents print.
     #[arg(long, action = ArgAction::SetTrue)]
     pub trace: bool,
+    /// Make it small first: look for a plain and short run that breaks the same rule. It is kept
+    /// beside the file, as `...-small.tape`, which is what is then replayed.
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub shrink: bool,
     /// Print one JSON object.
     #[arg(long, action = ArgAction::SetTrue, conflicts_with = "trace")]
     pub json: bool,

@@ -62,7 +62,6 @@ impl World {
     /// What does not hold.
     pub fn play(&self, sim: &mut Sim) -> Result<(), Failure> {
         let setup = &self.setup;
-        sim.limit_events(setup.events);
         if !setup.faults.is_none() {
             // Drawn in full, so that a kind is in the same seeds whatever others are left out.
             let mut plan = FaultPlan::swarm(sim.choices_mut(), setup.lasts, setup.most_down);

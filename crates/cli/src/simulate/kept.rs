@@ -1,7 +1,6 @@
 //! A failing seed as a file: everything that it takes to see the run again, but the program.
 //!
 //! ```text
-//! # seed 17: `one holder` does not hold ...
 //! dx-tape 1            the choices of the run, as dx-sim writes them
 //! ...
 //! end
@@ -96,14 +95,22 @@ impl Kept {
     pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
         std::fs::create_dir_all(folder)?;
         let path = folder.join(self.file_name());
+        self.write_to(&path)?;
+        Ok(path)
+    }
+
+    /// The same into this file.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_to(&self, path: &Path) -> io::Result<()> {
         // Whole or not at all: an older one of the same seed may be all that somebody has.
         let new = path.with_extension("tape.new");
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(self.to_string().as_bytes())?;
         file.sync_all()?;
-        std::fs::rename(&new, &path)?;
-        Ok(path)
+        std::fs::rename(&new, path)
     }
 
     /// Reads a file.
@@ -140,17 +147,10 @@ fn part<T: serde::de::DeserializeOwned>(
 
 impl fmt::Display for Kept {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { seed, what, text, at, events, .. } = &self.failure;
-        let told = format!("seed {seed}: `{what}` does not hold at {at:?}, event {events}: {text}");
-        for line in told.lines() {
-            writeln!(f, "# {line}")?;
-        }
-        let file = TapeFile {
-            seed: *seed,
-            commit: self.program.clone(),
-            config: self.setup.hash(),
-            tape: self.failure.tape.as_deref().cloned().unwrap_or_default(),
-        };
+        let name = self.setup.cluster.name.to_string();
+        let tape = Box::new(self.failure.tape.as_deref().cloned().unwrap_or_default());
+        let whole = Failure { tape: Some(tape), ..self.failure.clone() };
+        let file = whole.file(&name, &self.program, self.setup.hash()).expect("it has a tape");
         let failure = Failure { tape: None, ..self.failure.clone() };
         let json = |value: Result<String, _>| value.map_err(|_| fmt::Error);
         write!(f, "{file}")?;

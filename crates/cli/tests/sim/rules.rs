@@ -140,3 +140,21 @@ fn a_file_is_read_as_it_was_written() {
     let path = kept.write(&folder.path().join("new")).unwrap();
     assert_eq!(Kept::read(&path).unwrap(), kept);
 }
+
+#[test]
+fn a_failure_becomes_small_and_both_files_still_replay() {
+    let program = odd(|cx| assert!(cx.now().0 < 5_000_000_000, "it is late"));
+    let failure = tried(&program).first().unwrap().clone();
+    let setup = setup(&program);
+    let kept = Kept { program: "0.1.0".into(), setup: setup.clone(), is_edited: false, failure };
+    let world = World::new(setup, &program).unwrap();
+    let small = world.smaller(&kept, |_| {}).unwrap().kept;
+    let choices = |kept: &Kept| kept.failure.tape.as_ref().unwrap().size().choices;
+    assert!(choices(&small) < choices(&kept), "{} choices", choices(&small));
+    let make = |seed, choices: Choices| world.make(seed, choices);
+    let scenario = Scenario { make, play: |sim: &mut Sim| world.play(sim) };
+    for kept in [kept, small] {
+        let again = scenario.replay(&kept.failure).1.unwrap();
+        assert_eq!((again.what, again.trace), (kept.failure.what, kept.failure.trace));
+    }
+}

@@ -51,6 +51,7 @@ pub fn run(arguments: &SimRun, program: &Program) -> anyhow::Result<ExitCode> {
         jobs: arguments.jobs.map_or(cores, usize::from),
         events: arguments.events,
         failures: usize::from(arguments.failures),
+        ..Campaign::default()
     };
     let seeds = arguments.from..last;
     let screen = Screen::new(&world, &seeds, &how, arguments.json);

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use dx_agents::AgentId;
 use dx_sim::campaign::Scenario;
 use dx_sim::trace::What;
-use dx_sim::{Choices, Failure, Sim};
+use dx_sim::{Choices, Failure, OUT_OF_EVENTS, Sim};
 use serde_json::json;
 
 use super::campaign::program_word;
@@ -37,6 +38,7 @@ enum Seen {
 pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode> {
     let kept = Kept::read(&arguments.file).map_err(|error| Usage(error.to_string()))?;
     known(&kept, program.kinds())?;
+    let kept = if arguments.shrink { shrunk(&arguments.file, kept, program)? } else { kept };
     let transcript = Transcript::default();
     let world = World::new(kept.setup.clone(), program);
     let world = world.map_err(|error| Usage(error.to_string()))?.transcribed(transcript.clone());
@@ -48,7 +50,10 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
             }
             sim
         },
-        play: |sim: &mut Sim| world.play(sim),
+        play: |sim: &mut Sim| {
+            sim.limit_events(world.setup().events);
+            world.play(sim)
+        },
     };
     let tape = kept.failure.tape.as_deref().cloned().unwrap_or_default();
     let (sim, failure) = scenario.run(kept.failure.seed, Choices::replayed(&tape));
@@ -73,6 +78,37 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(if seen == Seen::Fine { exit::OK } else { exit::FAILED })
+}
+
+/// The failure made small, which is kept beside the file.
+fn shrunk(file: &Path, kept: Kept, program: &Program) -> anyhow::Result<Kept> {
+    let world = World::new(kept.setup.clone(), program);
+    let world = world.map_err(|error| Usage(error.to_string()))?;
+    if kept.failure.what == OUT_OF_EVENTS {
+        let why = "it took more events than `--events` allows: there is no shorter run of that";
+        return Err(Usage(why.to_owned()).into());
+    }
+    let before = (kept.failure.events, size(&kept.failure));
+    let smaller = world.smaller(&kept, |_| {}).context("failed to make it small")?;
+    let path = file.with_extension("").to_string_lossy().into_owned() + "-small.tape";
+    let written = smaller.kept.write_to(Path::new(&path));
+    written.with_context(|| format!("failed to write {path}"))?;
+    let after = (smaller.kept.failure.events, size(&smaller.kept.failure));
+    drop(writeln!(
+        io::stderr(),
+        "dx: {} events and {} deviations became {} and {} in {} runs: {path}",
+        before.0,
+        before.1,
+        after.0,
+        after.1,
+        smaller.runs
+    ));
+    Ok(smaller.kept)
+}
+
+/// Where the run deviates from the plainest.
+fn size(failure: &Failure) -> usize {
+    failure.tape.as_ref().map_or(0, |tape| tape.size().events + tape.size().choices)
 }
 
 /// This program must know the kinds of agents: else it is one that was built without them.
