@@ -38,7 +38,7 @@ enum Seen {
 pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode> {
     let kept = Kept::read(&arguments.file).map_err(|error| Usage(error.to_string()))?;
     known(&kept, program.kinds())?;
-    let kept = if arguments.shrink { shrunk(&arguments.file, kept, program)? } else { kept };
+    let kept = if arguments.shrink { shrunk(&arguments.file, &kept, program)? } else { kept };
     let transcript = Transcript::default();
     let world = World::new(kept.setup.clone(), program);
     let world = world.map_err(|error| Usage(error.to_string()))?.transcribed(transcript.clone());
@@ -81,7 +81,7 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
 }
 
 /// The failure made small, which is kept beside the file.
-fn shrunk(file: &Path, kept: Kept, program: &Program) -> anyhow::Result<Kept> {
+fn shrunk(file: &Path, kept: &Kept, program: &Program) -> anyhow::Result<Kept> {
     let world = World::new(kept.setup.clone(), program);
     let world = world.map_err(|error| Usage(error.to_string()))?;
     if kept.failure.what == OUT_OF_EVENTS {
@@ -89,7 +89,7 @@ fn shrunk(file: &Path, kept: Kept, program: &Program) -> anyhow::Result<Kept> {
         return Err(Usage(why.to_owned()).into());
     }
     let before = (kept.failure.events, size(&kept.failure));
-    let smaller = world.smaller(&kept, |_| {}).context("failed to make it small")?;
+    let smaller = world.smaller(kept, |_| {}).context("failed to make it small")?;
     let path = file.with_extension("").to_string_lossy().into_owned() + "-small.tape";
     let written = smaller.kept.write_to(Path::new(&path));
     written.with_context(|| format!("failed to write {path}"))?;
