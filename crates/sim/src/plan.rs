@@ -203,6 +203,7 @@ impl Sim {
         self.twins.join();
         for place in 0..self.nodes.len() as u32 {
             self.put_right(place);
+            self.resume(place);
             let node = &mut self.nodes[place as usize];
             node.armed = None;
             if !node.is_up() {
@@ -210,6 +211,7 @@ impl Sim {
                 self.restart_node(id, Duration::ZERO);
             }
         }
+        self.unclog_all();
     }
 
     /// How often each kind of fault was injected.

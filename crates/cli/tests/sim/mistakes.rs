@@ -55,3 +55,14 @@ fn a_file_that_was_cut_off_or_is_of_another_program_is_no_run() {
         assert!(stderr.contains(told), "{stderr}");
     }
 }
+
+#[test]
+fn what_failed_is_told_even_if_it_cannot_be_kept() {
+    let home = TempDir::new().unwrap();
+    let folder = format!("{LOCAL}/folder");
+    let arguments = ["sim", "run", LOCAL, "--seeds", "1", "--events", "150", "--keep", &folder];
+    let output = run(home.path(), &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("seed 0: `the run ends within its events`"));
+    assert!(text(&output.stderr).contains("failed to keep what failed in"));
+}

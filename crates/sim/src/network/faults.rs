@@ -90,6 +90,19 @@ impl Sim {
         });
     }
 
+    /// Everything flows again.
+    pub(crate) fn unclog_all(&mut self) {
+        for pair in 0..self.links.pairs.len() as u32 {
+            for way in 0..2 {
+                let way_state = &mut self.links.pairs[pair as usize].ways[way];
+                if way_state.clogged_until > self.now {
+                    way_state.clogged_until = self.now;
+                    self.unclog(pair, way);
+                }
+            }
+        }
+    }
+
     pub(super) fn unclog(&mut self, pair: u32, way: usize) {
         self.release(pair, way);
     }

@@ -161,7 +161,8 @@ impl Sim {
         self.node_is_silent(place);
     }
 
-    fn resume(&mut self, place: u32) {
+    /// A node that stands still goes on.
+    pub(crate) fn resume(&mut self, place: u32) {
         let now = self.now;
         let node = &mut self.nodes[place as usize];
         match node.standing {

@@ -271,3 +271,22 @@ fn all_that_is_pending_can_be_read() {
     let lines: Vec<String> = pending.iter().map(ToString::to_string).collect();
     assert!(lines[1].ends_with("timer 1 of a1"), "{lines:?}");
 }
+
+#[test]
+fn what_is_healed_neither_stands_still_nor_is_clogged() {
+    const HOUR: Duration = Duration::from_hours(1);
+    let mut sim = world(SimConfig::seeded(1), diaries(&[1, 2, 3]));
+    sim.run_for(SECOND).unwrap();
+    for id in [1, 2] {
+        sim.clog(NodeId(id), NodeId(3), HOUR);
+        let port = sim.port_on(NodeId(id));
+        sim.send(port, AgentId(id.into()), Word::Flood(AgentId(3), 3)).unwrap();
+    }
+    sim.run_for(SECOND).unwrap();
+    sim.pause_node(NodeId(3), HOUR);
+    sim.suspend_node(NodeId(2), HOUR);
+    sim.run_for(SECOND).unwrap();
+    assert!(heard(&sim).is_empty());
+    sim.heal();
+    sim.run_until("everything is heard", 10 * SECOND, |sim| heard(sim).len() == 6).unwrap();
+}

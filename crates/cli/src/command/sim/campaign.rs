@@ -58,16 +58,21 @@ pub fn run(arguments: &SimRun, program: &Program) -> anyhow::Result<ExitCode> {
     let Some((course, screen)) = tried(world.clone(), seeds, how, arguments.twice, screen)? else {
         return Ok(exit::interrupted());
     };
-    let mut kept = Vec::new();
+    let (mut kept, mut not_kept) = (Vec::new(), None);
     for failure in course.report.failures.iter().filter(|failure| failure.tape.is_some()) {
         let setup = world.setup().clone();
         let file =
             Kept { program: program_word(), setup, is_edited: false, failure: failure.clone() };
-        let path = file.write(&folder);
-        let path = path.with_context(|| format!("failed to keep it in {}", folder.display()))?;
-        kept.push((failure.seed, path));
+        match file.write(&folder) {
+            Ok(path) => kept.push((failure.seed, path)),
+            Err(error) => not_kept = Some(error),
+        }
     }
     screen.end(&course, &kept)?;
+    if let Some(error) = not_kept {
+        let folder = folder.display();
+        return Err(error).with_context(|| format!("failed to keep what failed in {folder}"));
+    }
     Ok(match course.outcome() {
         Outcome::Fine => exit::OK,
         Outcome::Failed => exit::FAILED,
