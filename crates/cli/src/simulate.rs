@@ -21,5 +21,5 @@ pub use console::Console;
 pub use faults::Faults;
 pub use kept::Kept;
 pub use rules::Rules;
-pub use setup::{Setup, World};
+pub use setup::{Fidelity, Setup, World};
 pub use smaller::Smaller;

@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Subcommand};
 
 use super::ConfigArgs;
 use crate::config::units;
-use crate::simulate::Faults;
+use crate::simulate::{Faults, Fidelity};
 
 /// `dx sim`.
 #[derive(Debug, Subcommand)]
@@ -38,7 +38,8 @@ const REPLAY_EXAMPLES: &str = "\
 Examples:
   dx sim replay local-seed-17.tape
   dx sim replay local-seed-17.tape --trace | less
-  dx sim replay local-seed-17.tape --shrink --trace      the failure, and little else
+  dx sim replay local-seed-17.tape --shrink              the failure, and little else
+  dx sim replay local-seed-17.tape --svg failure.svg
 
 The file has the cluster and the run's choices in it. Exit code 0: it does not fail any more; 1: it
 fails; 2: it is no such file, or this program does not know its agents.";
@@ -64,6 +65,10 @@ pub struct SimRun {
     /// What may break: all, none, network, or kinds of faults with commas between.
     #[arg(long, value_name = "FAULTS", default_value = "all")]
     pub faults: Faults,
+    /// How much of the network is real: `promises` models what sessions promise, `bytes` runs the real
+    /// ones over connections that break at any byte, and takes longer.
+    #[arg(long, value_enum, default_value_t)]
+    pub fidelity: Fidelity,
     /// Nodes that may be down at once (default: fewer than half, but one).
     #[arg(long, value_name = "N")]
     pub down: Option<usize>,
@@ -97,6 +102,9 @@ pub struct SimReplay {
     /// beside the file, as `...-small.tape`, which is what is then replayed.
     #[arg(long, action = ArgAction::SetTrue)]
     pub shrink: bool,
+    /// Also draw how it came to its failure, as SVG.
+    #[arg(long, value_name = "FILE.svg")]
+    pub svg: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long, action = ArgAction::SetTrue, conflicts_with = "trace")]
     pub json: bool,

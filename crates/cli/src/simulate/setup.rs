@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use dx_agents::{Directory, Registry};
 use dx_sim::{Choices, Delay, NewSimError, Sim, SimConfig};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub struct Setup {
     pub cluster: Cluster,
     /// The kinds of faults of which each seed draws some.
     pub faults: Faults,
+    /// How much of the network is real.
+    #[serde(default)]
+    pub fidelity: Fidelity,
     /// How long things break, in the world's time.
     #[serde(with = "units::duration")]
     pub lasts: Duration,
@@ -28,6 +32,26 @@ pub struct Setup {
     pub most_down: usize,
     /// Events that a run may take.
     pub events: u64,
+}
+
+/// How much of the network is real, in words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fidelity {
+    /// What sessions promise.
+    #[default]
+    Promises,
+    /// Sessions, over connections made of bytes.
+    Bytes,
+}
+
+impl From<Fidelity> for dx_sim::Fidelity {
+    fn from(fidelity: Fidelity) -> Self {
+        match fidelity {
+            Fidelity::Promises => Self::Promises,
+            Fidelity::Bytes => Self::Bytes,
+        }
+    }
 }
 
 /// A cluster cannot be simulated. Fault of its configuration.
@@ -112,6 +136,7 @@ impl World {
         let consoles = cluster.nodes.iter().map(|node| console::spec(node.id));
         let directory = Directory::new(cluster.agents.iter().cloned().chain(consoles));
         let mut config = SimConfig::seeded(seed);
+        config.network.fidelity = self.setup.fidelity.into();
         config.network.silence = cluster.timing.silence;
         config.network.session_ttl = cluster.timing.session_ttl;
         config.network.redial =

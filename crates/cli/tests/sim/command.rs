@@ -85,9 +85,32 @@ fn a_failing_seed_is_kept_for_its_user_alone_and_replays_as_the_same_run() {
     assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stdout);
     assert!(told.starts_with("seed 3: `the run ends within its events`"), "{told}");
-    assert!(told.ends_with("it fails as it did: the same run, event by event\n"), "{told}");
+    assert!(told.contains("it fails as it did: the same run, event by event\n"), "{told}");
     let same = json(&run(home.path(), &["sim", "replay", &file, "--json"]));
     assert_eq!((&same["same"], &same["misfits"]), (&true.into(), &0.into()));
+}
+
+#[test]
+fn a_failure_is_drawn_as_text_and_svg() {
+    let home = TempDir::new().unwrap();
+    let file = kept(home.path());
+    let drawing = home.path().join("failure.svg");
+    let output = run(home.path(), &["sim", "replay", &file, "--svg", drawing.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output.stdout);
+    assert!(told.contains("FAILS: the run ends") && told.contains("Hello #"), "{told}");
+    let drawn = fs::read_to_string(&drawing).unwrap();
+    assert!(drawn.starts_with("<svg") && drawn.contains("Hello #"), "{drawn}");
+    let output = run(home.path(), &["sim", "replay", &file, "--svg", "no-such-folder/failure.svg"]);
+    assert!(text(&output.stderr).contains("failed to write no-such-folder/failure.svg"));
+}
+
+#[test]
+fn real_sessions_keep_the_promises_too() {
+    let home = TempDir::new().unwrap();
+    let output =
+        run(home.path(), &["sim", "run", LOCAL, "--seeds", "10", "--fidelity", "bytes", "--json"]);
+    assert_eq!(json(&output)["outcome"], "fine", "{}", text(&output.stdout));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use dx::Program;
 use dx::config::{Layer, Source, load};
 use dx::console::say;
 use dx::kinds::Text;
-use dx::simulate::{Faults, Kept, Setup, World, judge};
+use dx::simulate::{Faults, Fidelity, Kept, Setup, World, judge};
 use dx_agents::{Agent, AgentId, Context, TimerKey};
 use dx_sim::campaign::{Campaign, Report, Scenario};
 use dx_sim::{Choices, Sim};
@@ -52,6 +52,7 @@ fn setup(program: &Program) -> Setup {
     Setup {
         cluster: load(vec![source], program.kinds()).unwrap().cluster,
         faults: Faults::all(),
+        fidelity: Fidelity::Promises,
         lasts: Duration::from_secs(10),
         most_down: 1,
         events: 100_000,

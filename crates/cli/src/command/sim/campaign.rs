@@ -40,6 +40,7 @@ pub fn run(arguments: &SimRun, program: &Program) -> anyhow::Result<ExitCode> {
     let setup = Setup {
         cluster,
         faults: arguments.faults.clone(),
+        fidelity: arguments.fidelity,
         lasts: arguments.lasts,
         most_down: arguments.down.unwrap_or(minority.max(1)),
         events: arguments.events,

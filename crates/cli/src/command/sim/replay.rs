@@ -45,6 +45,7 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
     let scenario = Scenario {
         make: |seed, choices: Choices| {
             let mut sim = world.make(seed, choices);
+            sim.keep_story();
             if arguments.trace {
                 sim.keep_trace();
             }
@@ -61,6 +62,12 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
         io::stdout().write_all(told(&sim, &transcript).as_bytes())?;
     }
     let seen = seen(&kept.failure, failure.as_ref());
+    let drawing = failure.as_ref().and_then(|failure| sim.explain(failure));
+    if let Some(path) = &arguments.svg {
+        let drawing = drawing.as_ref().context("there is nothing to draw: it does not fail")?;
+        let written = std::fs::write(path, drawing.svg());
+        written.with_context(|| format!("failed to write {}", path.display()))?;
+    }
     let text = if arguments.json {
         let value = json!({
             "seed": kept.failure.seed,
@@ -74,7 +81,9 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
         });
         format!("{value}\n")
     } else {
-        verdict(&kept, seen, failure.as_ref(), sim.choices().misfits())
+        let drawing = drawing.filter(|_| !arguments.trace);
+        let drawing = drawing.map(|drawing| format!("\n{drawing}\n")).unwrap_or_default();
+        verdict(&kept, seen, failure.as_ref(), sim.choices().misfits()) + &drawing
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(if seen == Seen::Fine { exit::OK } else { exit::FAILED })
