@@ -46,3 +46,21 @@ fn a_member_that_was_left_behind_notices_although_it_hears_the_others() {
     assert_eq!(oracle.lock().unwrap().wrong, None);
     assert!(oracle.lock().unwrap().views() > 1);
 }
+
+#[test]
+fn deliveries_go_on_within_a_second_of_anybodys_crash() {
+    for victim in 1..=4 {
+        let oracle = Shared::default();
+        let load = Load { messages: 100_000, every: Duration::from_millis(2), longest: 100 };
+        let mut sim = world(SimConfig::seeded(victim), Choices::seeded(1), 4, load, &oracle, flow);
+        sim.run_for(Duration::from_secs(1)).unwrap();
+        assert_eq!(oracle.lock().unwrap().views(), 1);
+        sim.crash_node(dx_agents::NodeId(victim as u32));
+        sim.run_until("they are in another view", Duration::from_secs(1), |_| {
+            oracle.lock().unwrap().views() == 2
+        })
+        .unwrap();
+        println!("victim {victim}: {:?}", sim.now().since(dx_agents::Instant(1_000_000_000)));
+        assert_eq!(oracle.lock().unwrap().wrong, None);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dx_agents::NodeId;
 use dx_ring::core::Standstill;
 use dx_ring::{Member, RingModel};
-use dx_sim::{Choices, Failure, SEED_VARIABLE, Sim, SimConfig};
+use dx_sim::{Choices, Delay, Failure, FaultKind, FaultPlan, SEED_VARIABLE, Sim, SimConfig};
 
 use super::oracle::Shared;
 use super::recorder::{Load, Recorder, flow, world};
@@ -16,16 +16,31 @@ fn seeds() -> std::ops::Range<u64> {
     0..more.unwrap_or(40)
 }
 
-/// A run of a seed: its world, and its oracle.
-fn make(seed: u64, choices: Choices, model: fn() -> Box<dyn RingModel>) -> (Sim, Shared) {
-    let oracle = Shared::default();
-    let load = Load {
+/// How many members a seed has.
+fn members(seed: u64) -> usize {
+    2 + (seed % 4) as usize
+}
+
+/// From few short messages to many long ones.
+fn mixed(seed: u64) -> Load {
+    Load {
         messages: 60 + seed % 100,
         every: Duration::from_micros([200, 3_000, 20_000][(seed / 3) as usize % 3]),
         longest: [64, 2_000, 150_000][(seed / 9) as usize % 3],
-    };
-    let count = 2 + seed % 4;
-    let mut sim = world(SimConfig::seeded(seed), choices, count, load, &oracle, model);
+    }
+}
+
+/// A message now and then, as long as things go wrong.
+fn sparse(_seed: u64) -> Load {
+    Load { messages: 40, every: Duration::from_millis(40), longest: 64 }
+}
+
+/// A run of a seed: its world, and its oracle.
+fn make(seed: u64, load: Load, model: fn() -> Box<dyn RingModel>) -> (Sim, Shared) {
+    let oracle = Shared::default();
+    let count = members(seed) as u64;
+    let mut sim =
+        world(SimConfig::seeded(seed), Choices::seeded(seed), count, load, &oracle, model);
     let watched = oracle.clone();
     sim.always("members agree", move |_| match &watched.lock().unwrap().wrong {
         None => Ok(()),
@@ -65,7 +80,8 @@ pub struct Outcome {
 }
 
 /// Whatever can go wrong does, for a while; then nothing does.
-fn torment(sim: &mut Sim, oracle: &Shared, count: usize) -> Result<bool, Failure> {
+fn torment(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
+    let count = members(seed);
     sim.torment(Duration::from_secs(3), (count - 1) / 2)?;
     sim.run_until("everything is delivered everywhere", Duration::from_mins(3), |sim| {
         is_done(sim, oracle, count) || is_lost(sim, count)
@@ -73,20 +89,20 @@ fn torment(sim: &mut Sim, oracle: &Shared, count: usize) -> Result<bool, Failure
     Ok(is_lost(sim, count))
 }
 
-type Play = fn(&mut Sim, &Shared, usize) -> Result<bool, Failure>;
+type Play = fn(&mut Sim, &Shared, u64) -> Result<bool, Failure>;
 
 fn explore(
     seeds: impl Iterator<Item = u64>,
     model: fn() -> Box<dyn RingModel>,
+    load: fn(u64) -> Load,
     play: Play,
 ) -> Outcome {
     let mut outcome = Outcome::default();
     let only = std::env::var(SEED_VARIABLE).ok().and_then(|text| text.parse().ok());
     let seeds: Vec<u64> = only.map_or_else(|| seeds.collect(), |seed| vec![seed]);
     for seed in seeds {
-        let (mut sim, oracle) = make(seed, Choices::seeded(seed), model);
-        let count = 2 + (seed % 4) as usize;
-        match play(&mut sim, &oracle, count) {
+        let (mut sim, oracle) = make(seed, load(seed), model);
+        match play(&mut sim, &oracle, seed) {
             Ok(lost) => outcome.lost += u64::from(lost),
             Err(failure) => panic!("{failure}\n{}", describe(&sim)),
         }
@@ -114,8 +130,40 @@ fn describe(sim: &Sim) -> String {
     format!("faults {:?}\n{}", sim.faults(), members.collect::<Vec<_>>().join("\n"))
 }
 
+/// Short, with little to say and much that goes wrong: crashes among partitions and lost sessions,
+/// so that views follow each other before they are installed.
+fn skirmish(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
+    let count = members(seed);
+    use FaultKind::{Bridge, Clog, Crash, OneWay, Partition, SessionLoss};
+    sim.run_for(Duration::from_millis(100))?;
+    let mean = Duration::from_micros(200 << (seed % 5));
+    sim.unleash(FaultPlan {
+        lasts: Duration::from_secs(2),
+        kinds: vec![Crash, Partition, Partition, OneWay, Bridge, Clog, Clog, SessionLoss],
+        every: Duration::from_millis(30 << (seed / 5 % 4)),
+        mended_after: Duration::from_millis(60 << (seed / 20 % 4)),
+        most_down: 1,
+        delay: Delay::Exponential { least: mean / 4, mean },
+        loss: 0.0,
+    });
+    sim.run_for(Duration::from_secs(2))?;
+    sim.heal();
+    sim.run_until("everything is delivered everywhere", Duration::from_mins(3), |sim| {
+        is_done(sim, oracle, count) || is_lost(sim, count)
+    })?;
+    Ok(is_lost(sim, count))
+}
+
+#[test]
+fn views_that_chase_each_other_agree() {
+    let outcome = explore(0..5 * seeds().end, flow, sparse, skirmish);
+    println!("{outcome:?}");
+    assert!(outcome.views > outcome.lost);
+}
+
 /// Members crash one by one, each when the one before is back: at any moment of a view change.
-fn one_by_one(sim: &mut Sim, oracle: &Shared, count: usize) -> Result<bool, Failure> {
+fn one_by_one(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
+    let count = members(seed);
     for round in 0..6 {
         let pause = sim.now().0 % 7_001 * 100_000;
         sim.run_for(Duration::from_nanos(pause))?;
@@ -149,14 +197,14 @@ fn all_count(sim: &Sim, count: usize) -> bool {
 #[test]
 fn members_that_crash_one_by_one_are_admitted_again_and_the_ring_forgets_nothing() {
     // Of two, both are needed: then one that forgets is one too many.
-    let outcome = explore(seeds().filter(|seed| seed % 4 > 0), flow, one_by_one);
+    let outcome = explore(seeds().filter(|seed| seed % 4 > 0), flow, mixed, one_by_one);
     println!("{outcome:?}");
     assert_eq!(outcome.lost, 0);
 }
 
 #[test]
 fn whatever_happens_members_deliver_one_order_and_go_on_when_they_can() {
-    let outcome = explore(seeds(), flow, torment);
-    println!("{outcome:?}"); // what the seeds came to
+    let outcome = explore(seeds(), flow, mixed, torment);
+    println!("{outcome:?}");
     assert!(outcome.views > outcome.messages / 10_000, "views change");
 }
