@@ -2,6 +2,7 @@
 
 mod cluster;
 mod config;
+mod ring;
 mod sim;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::home::NodeName;
 
 pub use cluster::{Agent, AgentAction, Down, Node, Status, Up, Which};
 pub use config::{Config, ConfigArgs};
+pub use ring::{Master, Ring, RingAction, RingRun, Slave};
 pub use sim::{Sim, SimReplay, SimRun};
 
 /// Write a distributed program once; run it on threads, over a mesh, and in a simulator.
@@ -45,6 +47,8 @@ pub enum Command {
     /// Simulate a cluster's agents in worlds that break things on purpose; replay what failed.
     #[command(subcommand)]
     Sim(Sim),
+    /// Run a ring whose members agree on one order, whatever dies.
+    Ring(Ring),
     /// Measure dx on this machine: `dx bench` alone measures the transports.
     Bench(Box<Bench>),
     /// Make, show and renew the certificates of a cluster's nodes.

@@ -7,6 +7,7 @@ mod choose;
 mod config;
 mod down;
 mod node;
+mod ring;
 mod signals;
 mod sim;
 mod status;
@@ -30,6 +31,7 @@ pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
         Command::Node(arguments) => node::run(arguments, program),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Sim(command) => sim::run(command, program),
+        Command::Ring(arguments) => ring::run(arguments.action, program),
         Command::Bench(arguments) => bench::run(*arguments, program.laboratory),
         Command::Cert(arguments) => cert::run(&arguments),
         Command::Config(command) => config::run(command, program.kinds()),

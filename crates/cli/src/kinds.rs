@@ -2,10 +2,12 @@
 //!
 //! - [`echo`]: prints what it is sent, and answers what it is asked.
 //! - [`ping`]: greets another agent again and again, and measures the way there and back.
+//! - [`ring_member`]: broadcasts numbers to a ring, and tells what all of them came to.
 
 pub mod echo;
 pub(crate) mod heard;
 pub mod ping;
+pub mod ring_member;
 mod round_trips;
 mod text;
 

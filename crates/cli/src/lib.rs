@@ -16,6 +16,7 @@ pub mod home;
 pub mod join;
 pub mod kinds;
 mod program;
+pub mod ring;
 pub mod simulate;
 
 use std::io::{self, Write};

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bench::laboratory::Laboratory;
 use crate::config::Kinds;
-use crate::kinds::{echo, heard, ping};
+use crate::kinds::{echo, heard, ping, ring_member};
 use crate::simulate::Rules;
 
 /// A `dx` with kinds of one's own. `dx up` starts its nodes by running the same program again, so
@@ -74,6 +74,7 @@ impl Program {
             .kind(ping::KIND, |attr, _, directory| ping::Ping::new(attr, directory))
             .sometimes("a greeting is not answered", heard::is_lost)
             .progress("when all is mended, pings are answered again", heard::answers)
+            .kind(ring_member::KIND, ring_member::RingMember::new)
     }
 
     /// Adds a kind of agents. `make` turns its attributes, what else its table says, and who else

@@ -4,6 +4,7 @@ mod blame;
 mod failure;
 mod log;
 mod output;
+mod ring;
 mod routes;
 mod service;
 mod words;

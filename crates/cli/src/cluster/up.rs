@@ -10,6 +10,7 @@
 //! its folder. So it does not notice when whoever started it is killed, and the next one finds it,
 //! takes it over and goes on where it is.
 
+mod accidents;
 mod intensity;
 mod process;
 mod tail;
@@ -30,8 +31,10 @@ use crate::config::{self, NodeSpec};
 use crate::control::{About, CallError, Client, Unreachable};
 use crate::home::{self, Home, LockError, NodeError, NodeLock, NodeName};
 
+pub use accidents::Accidents;
 pub use process::How;
 pub use warden::News;
+pub use watch::of as changes_of;
 
 /// A cluster's nodes on this machine, about to be started or taken over.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub struct Up {
     local: Vec<Local>,
     remote: Vec<NodeSpec>,
     begun: Instant,
+    restarts: bool,
+    accidents: Accidents,
     // While it is held, nobody else watches over these nodes.
     _lock: NodeLock,
 }
@@ -173,8 +178,32 @@ impl Up {
             }
             nodes.push(Local { spec, folder: node, found });
         }
-        let home = home.clone();
-        Ok(Self { cluster, home, folder, local: nodes, remote, begun, _lock: lock })
+        let (home, restarts) = (home.clone(), true);
+        let accidents = Accidents::of(nodes.iter().map(|node| node.spec.id));
+        Ok(Self {
+            cluster,
+            home,
+            folder,
+            local: nodes,
+            remote,
+            begun,
+            restarts,
+            accidents,
+            _lock: lock,
+        })
+    }
+
+    /// The same, of which no node that fails is started again.
+    #[must_use]
+    pub fn without_restarts(mut self) -> Self {
+        self.restarts = false;
+        self
+    }
+
+    /// By which nodes' processes can be killed while it runs.
+    #[must_use]
+    pub fn accidents(&self) -> Accidents {
+        self.accidents.clone()
     }
 
     /// The nodes of other machines.
@@ -224,6 +253,8 @@ impl Up {
                 configuration: Arc::clone(&configuration),
                 changes,
                 orders: orders.clone(),
+                accident: self.accidents.of_node(node.spec.id),
+                restarts: self.restarts,
                 news: news.clone(),
             };
             wardens.spawn(warden.tend(node.found.clone()));

@@ -114,7 +114,8 @@ fn wait(listen: &str, home: &Home) -> anyhow::Result<Waited> {
     })
 }
 
-fn start(
+/// Runs node `id` of `cluster` in this process until it is told to stop.
+pub(super) fn start(
     cluster: &Cluster,
     id: NodeId,
     home: &Home,

@@ -1,7 +1,7 @@
 //! `dx up`: from arguments to exit code.
 
 mod join;
-mod screen;
+pub(super) mod screen;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ use super::service::PingError;
 use crate::cluster::report::{AgentPing, ClusterReport, NodeReport};
 use crate::config;
 use crate::control::{About, Failure, router as control};
+use crate::kinds::ring_member::{self, Until};
 
 type Answer<T> = Result<Json<T>, Failure>;
 
@@ -30,6 +31,7 @@ pub fn router(inside: &Arc<Inside>) -> Router {
             .route("/v1/ready", get(ready))
             .route("/v1/configuration", get(configuration))
             .route("/v1/agents/{id}/ping", get(ping))
+            .route("/v1/ring/{until}", get(ring))
             .route("/v1/stop", post(stop))
             .with_state(node),
     )
@@ -72,6 +74,18 @@ async fn ping(State(node): State<Weak<Inside>>, Path(agent): Path<u64>) -> Answe
             Failure::new(StatusCode::GATEWAY_TIMEOUT, "node_silent", error.to_string())
         }
     })
+}
+
+/// Answers when this node's member of a ring has got there, or cannot.
+async fn ring(
+    State(node): State<Weak<Inside>>,
+    Path(until): Path<Until>,
+) -> Answer<ring_member::Report> {
+    let inside = alive(&node)?;
+    tokio::select! {
+        report = inside.ring_report(until) => report.map(Json),
+        () = inside.stopping() => Err(is_stopping()),
+    }
 }
 
 /// Begins to stop, and says who does.

@@ -29,7 +29,7 @@ pub struct Service {
     /// Where it is asked.
     answering: Port,
     /// By which it asks.
-    asking: Port,
+    pub(super) asking: Port,
 }
 
 /// A question from node to node.

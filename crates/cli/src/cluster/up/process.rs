@@ -60,6 +60,12 @@ impl How {
         matches!(self, Self::Exited(0 | INTERRUPTED) | Self::InOrder)
     }
 
+    /// Whether it was killed: by a signal, or in a way that nobody saw.
+    #[must_use]
+    pub fn was_killed(&self) -> bool {
+        matches!(self, Self::Killed(_) | Self::Gone)
+    }
+
     /// Whether it ended by the signal that asks for it.
     pub(super) fn is_by_request(self) -> bool {
         self == Self::Killed(Signal::TERM.as_raw())

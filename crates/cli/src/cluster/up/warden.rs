@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dx_agents::NodeId;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 
 use super::intensity::Intensity;
@@ -72,6 +72,10 @@ pub struct Warden {
     /// Changes in the node's folder.
     pub changes: watch::Receiver<()>,
     pub orders: watch::Receiver<Order>,
+    /// Kills the process.
+    pub accident: Arc<Notify>,
+    /// Whether a process that failed is started again.
+    pub restarts: bool,
     pub news: mpsc::Sender<(usize, News)>,
 }
 
@@ -90,7 +94,7 @@ impl Warden {
             };
             self.tell(News::Ended(how)).await;
             let is_over = *self.orders.borrow() != Order::Run;
-            if is_over || how.was_told() || how.is_lasting() {
+            if is_over || how.was_told() || how.is_lasting() || !self.restarts {
                 return;
             }
             let Some(after) = intensity.failed(Instant::now()) else {
@@ -144,6 +148,7 @@ impl Warden {
                     self.tell(News::Ready).await;
                 }
                 Ok(()) = self.orders.changed() => self.obey(&process),
+                () = self.accident.notified() => process.stop(true),
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
@@ -13,6 +13,14 @@ use tokio::sync::watch;
 
 /// Bytes of notices that are read at a time.
 const BUFFER: usize = 4096;
+
+/// Changes when something in `folder` does.
+///
+/// # Errors
+/// If the folder cannot be watched.
+pub fn of(folder: &Path) -> io::Result<watch::Receiver<()>> {
+    Ok(watch(vec![folder.to_owned()])?.pop().expect("there is one per folder"))
+}
 
 /// One receiver per folder, which changes when something in the folder does. A thread of its own
 /// waits for that; it ends at the first change after the receivers have gone.

@@ -1,0 +1,34 @@
+//! Accidents on purpose: processes that end without warning.
+
+use std::sync::Arc;
+
+use dx_agents::NodeId;
+use tokio::sync::Notify;
+
+/// By which the processes of a cluster's nodes are killed, as by the kernel or by a power failure.
+#[derive(Clone, Debug)]
+pub struct Accidents(Vec<(NodeId, Arc<Notify>)>);
+
+impl Accidents {
+    pub(super) fn of(nodes: impl Iterator<Item = NodeId>) -> Self {
+        Self(nodes.map(|node| (node, Arc::default())).collect())
+    }
+
+    pub(super) fn of_node(&self, node: NodeId) -> Arc<Notify> {
+        self.find(node).expect("all nodes are in it")
+    }
+
+    /// Kills the process of `node` now, or as soon as there is one. Returns whether `node` is of
+    /// this machine.
+    pub fn kill(&self, node: NodeId) -> bool {
+        let found = self.find(node);
+        if let Some(accident) = &found {
+            accident.notify_one();
+        }
+        found.is_some()
+    }
+
+    fn find(&self, node: NodeId) -> Option<Arc<Notify>> {
+        self.0.iter().find(|(id, _)| *id == node).map(|(_, accident)| Arc::clone(accident))
+    }
+}

@@ -1,0 +1,60 @@
+//! `dx ring`: from arguments to exit code.
+
+mod master;
+mod plan;
+mod play;
+mod slave;
+
+use std::process::ExitCode;
+
+use tokio::runtime::Builder;
+
+use crate::cli::{RingAction, RingRun};
+use crate::exit::Usage;
+use crate::home::Home;
+use crate::program::Program;
+use crate::ring::Folder;
+
+use self::play::Play;
+
+/// Runs what was asked for.
+pub fn run(action: RingAction, program: &Program) -> anyhow::Result<ExitCode> {
+    let home = Home::of_this_user()?;
+    let runtime = || Builder::new_current_thread().enable_all().build();
+    match action {
+        RingAction::Run(arguments) => runtime()?.block_on(run_members(&arguments, &home)),
+        RingAction::Master(arguments) => runtime()?.block_on(master::run(&arguments, &home)),
+        RingAction::Slave(arguments) => slave::run(&arguments, &home, program),
+    }
+}
+
+async fn run_members(arguments: &RingRun, home: &Home) -> anyhow::Result<ExitCode> {
+    let is_temporary = arguments.cluster.is_none();
+    let name = match &arguments.cluster {
+        Some(name) => name.clone(),
+        None => format!("ring-{}", std::process::id()).parse().expect("it is a word and digits"),
+    };
+    let folder = Folder::of(home, &name);
+    let run = match folder.running().await.map_err(usage)? {
+        Some(run) => {
+            plan::check_same(arguments, &run)?;
+            play::note(&format!("run {name} goes on, with {} members", run.cluster.nodes.len()));
+            run
+        }
+        None => {
+            let run = plan::new(arguments, &name)?;
+            folder.create(&run).map_err(usage)?;
+            run
+        }
+    };
+    let trouble = plan::trouble(arguments, &run)?;
+    let play = Play { home, run, trouble, folder, is_temporary, json: arguments.json };
+    play.run().await
+}
+
+fn usage(error: crate::ring::FolderError) -> anyhow::Error {
+    match error {
+        error @ crate::ring::FolderError::Other(_) => Usage(error.to_string()).into(),
+        error => error.into(),
+    }
+}

@@ -1,0 +1,114 @@
+//! `dx ring master`: it makes members of slaves.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use dx_transport::address::Address;
+use dx_transport::id::ClusterId;
+use tokio::time::{sleep, timeout};
+
+use super::play::{Play, note};
+use crate::cli::Master as Arguments;
+use crate::config::Cluster;
+use crate::control::Client;
+use crate::exit::Usage;
+use crate::home::Home;
+use crate::kinds::ring_member::Attr;
+use crate::ring::slaves::{Assignment, Slaves};
+use crate::ring::{Folder, Run, Trouble, Wanted};
+
+/// How long a slave may take to become a node.
+const START: Duration = Duration::from_secs(30);
+
+/// The time between two looks whether it has.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Makes members of the slaves that wait, or goes on with the run of a master before.
+pub async fn run(arguments: &Arguments, home: &Home) -> anyhow::Result<ExitCode> {
+    let at = SocketAddr::new(arguments.host, arguments.port);
+    let name = name(at);
+    let folder = Folder::of(home, &name);
+    let run = match folder.running().await.map_err(super::usage)? {
+        Some(run) => {
+            let attr = run.cluster.agents.first().and_then(|agent| agent.attr::<Attr>().ok());
+            if attr != Some(wanted(arguments)) {
+                return Err(Usage(format!(
+                    "the run of master {at} goes on, with another plan: give the same arguments, \
+                     or stop it with `dx down --cluster {name}`"
+                ))
+                .into());
+            }
+            note(&format!("the run of master {at} goes on"));
+            run
+        }
+        None => begin(arguments, at, name, home, &folder).await?,
+    };
+    let json = arguments.json;
+    let trouble = Trouble::default();
+    Play { home, run, trouble, folder, is_temporary: true, json }.run().await
+}
+
+async fn begin(
+    arguments: &Arguments,
+    at: SocketAddr,
+    name: ClusterId,
+    home: &Home,
+    folder: &Folder,
+) -> anyhow::Result<Run> {
+    let slaves = Slaves::of(home)?;
+    let waiting = match arguments.slaves {
+        Some(count) => slaves.gathered(usize::from(count)).await?,
+        None => slaves.waiting()?,
+    };
+    if waiting.is_empty() {
+        let why = "no slave waits on this machine: start some first, as in `dx ring slave 127.0.0.1 10502`, or wait for them with --slaves N";
+        return Err(Usage(why.to_owned()).into());
+    }
+    if waiting.contains(&at) {
+        return Err(Usage(format!("a slave waits at {at}: give the master another port")).into());
+    }
+    let transport = arguments.transport.clone();
+    let address = |at: &SocketAddr| Address::new(&transport, &at.to_string());
+    let addresses = waiting.iter().map(address).collect::<Result<_, _>>()?;
+    let restarts = !arguments.no_restart;
+    let attr = wanted(arguments);
+    let wanted = Wanted { name, transport: transport.clone(), attr, restarts };
+    let run = Run { cluster: wanted.cluster(addresses), restarts };
+    folder.create(&run).map_err(super::usage)?;
+    for (at, node) in waiting.iter().zip(&run.cluster.nodes) {
+        slaves.assign(*at, &Assignment { cluster: run.cluster.clone(), id: node.id })?;
+    }
+    timeout(START, all_up(&run.cluster, home)).await.map_err(|_| {
+        anyhow::anyhow!(
+            "not all slaves became members within {} s: see what they say",
+            START.as_secs()
+        )
+    })?;
+    Ok(run)
+}
+
+/// Waits until all nodes answer.
+async fn all_up(cluster: &Cluster, home: &Home) {
+    for node in &cluster.nodes {
+        while Client::node(home, &cluster.name, &node.name).await.is_err() {
+            sleep(LOOK).await;
+        }
+    }
+}
+
+fn wanted(arguments: &Arguments) -> Attr {
+    Attr {
+        model: arguments.model,
+        seed: arguments.seed,
+        send_for: Duration::from_micros(arguments.send_us),
+        grace_for: Duration::from_micros(arguments.grace_us),
+        ..Attr::default()
+    }
+}
+
+/// The run of the master there: a name of a cluster has no colons.
+fn name(at: SocketAddr) -> ClusterId {
+    let name = format!("ring-{at}").replace([':', '[', ']', '%'], "-");
+    name.parse().expect("an address is short, and of digits and points")
+}

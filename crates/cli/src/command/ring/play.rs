@@ -1,0 +1,102 @@
+//! A run, from its start to its outcome on the terminal.
+
+use std::cell::Cell;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::cluster::up::{self, Event, News, Up, UpError};
+use crate::command::signals;
+use crate::command::up::screen::Screen;
+use crate::exit::{self, Usage};
+use crate::home::Home;
+use crate::ring::{Folder, Outcome, Run, Trouble, Verdict, Watch};
+
+/// A run that is to begin, or to go on.
+pub struct Play<'a> {
+    pub home: &'a Home,
+    pub run: Run,
+    pub trouble: Trouble,
+    pub folder: Folder,
+    /// Whether its folder is removed when it has ended well.
+    pub is_temporary: bool,
+    pub json: bool,
+}
+
+impl Play<'_> {
+    /// Starts the members, or takes them over, and waits for their results.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        let Self { home, run, trouble, folder, is_temporary, json } = self;
+        let name = run.cluster.name.clone();
+        let prepared = Up::prepare(run.cluster.clone(), home, &[]).await;
+        let up = prepared.map_err(|error| match error {
+            UpError::Running { .. } | UpError::Differs { .. } | UpError::NoneHere(_) => {
+                Usage(error.to_string()).into()
+            }
+            error => anyhow::Error::from(error),
+        })?;
+        let up = if run.restarts { up } else { up.without_restarts() };
+        note(&format!(
+            "run {name}: `dx ring run --cluster {name}` goes on with it if this ends early"
+        ));
+        let watch = Watch::new(home, &run.cluster, run.restarts);
+        let mut screen = Screen::new(&run.cluster, false);
+        let (interrupted, accidents) = (Cell::new(None), up.accidents());
+        let until = async {
+            tokio::select! {
+                biased;
+                by_ctrl_c = signals::told_to_stop() => interrupted.set(Some(by_ctrl_c)),
+                () = watch.results(trouble, accidents) => {}
+            }
+        };
+        let ended = up
+            .run(false, until, signals::interrupted(), |event| {
+                watch.note(&event);
+                show(&mut screen, &event);
+            })
+            .await?;
+        let outcome = watch.outcome();
+        tell(&outcome, json)?;
+        let is_over = ended == up::Outcome::Stopped && outcome.verdict() != Verdict::Gone;
+        if is_temporary && is_over {
+            folder.remove()?;
+        } else {
+            note(&format!("its logs are in {}", folder.path().display()));
+        }
+        Ok(code(ended, &outcome, interrupted.get()))
+    }
+}
+
+/// What nodes print goes to standard error, with their names; the results have standard output.
+fn show(screen: &mut Screen, event: &Event<'_>) {
+    match event {
+        Event::Node(node, News::Line(line)) => {
+            drop(writeln!(io::stderr(), "{} | {line}", node.name));
+        }
+        event => screen.show(event),
+    }
+}
+
+fn tell(outcome: &Outcome, json: bool) -> io::Result<()> {
+    let verdict = outcome.verdict();
+    if json {
+        writeln!(io::stdout(), "{}", outcome.to_json())?;
+    } else if outcome.0.iter().any(|fate| *fate != crate::ring::Fate::Unknown) {
+        io::stdout().write_all(outcome.lines().as_bytes())?;
+    }
+    note(verdict.words());
+    Ok(())
+}
+
+fn code(ended: up::Outcome, outcome: &Outcome, interrupted: Option<bool>) -> ExitCode {
+    match (ended, interrupted) {
+        (up::Outcome::CannotStart, _) => exit::usage(),
+        (_, Some(true)) => exit::interrupted(),
+        _ if outcome.verdict() == Verdict::Agree => exit::OK,
+        _ => exit::FAILED,
+    }
+}
+
+/// A line for people.
+pub fn note(text: &str) {
+    drop(writeln!(io::stderr(), "dx: {text}"));
+}

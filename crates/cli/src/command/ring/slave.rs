@@ -1,0 +1,47 @@
+//! `dx ring slave`: a process that waits to be made a member.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+
+use tokio::runtime::Builder;
+
+use super::play::note;
+use crate::cli::Slave as Arguments;
+use crate::command::{node, signals};
+use crate::exit::{self, Usage};
+use crate::home::Home;
+use crate::program::Program;
+use crate::ring::slaves::{SlaveError, Slaves};
+
+/// Waits for a master, then is the node that it was told to be.
+pub fn run(arguments: &Arguments, home: &Home, program: &Program) -> anyhow::Result<ExitCode> {
+    let at = SocketAddr::new(arguments.host, arguments.port);
+    if arguments.port == 0 || arguments.host.is_unspecified() {
+        let why = "others reach it there: name an address and a port";
+        return Err(Usage(format!("{at} is no address of a slave: {why}")).into());
+    }
+    // Now, and not when a master counts on it.
+    TcpListener::bind(at).map_err(|error| Usage(format!("nothing can listen at {at}: {error}")))?;
+    let waiting = Slaves::of(home)?.enter(at).map_err(|error| match error {
+        SlaveError::Taken { .. } => Usage(error.to_string()).into(),
+        error => anyhow::Error::from(error),
+    })?;
+    note(&format!("slave {at} waits for `dx ring master HOST PORT SEND_US GRACE_US SEED`"));
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let assignment = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            interrupted = signals::told_to_stop() => Err(interrupted),
+            assignment = waiting.assignment() => Ok(assignment),
+        }
+    });
+    drop((waiting, runtime));
+    match assignment {
+        Ok(assignment) => {
+            let assignment = assignment?;
+            node::start(&assignment.cluster, assignment.id, home, program)
+        }
+        Err(true) => Ok(exit::interrupted()),
+        Err(false) => Ok(exit::OK),
+    }
+}

@@ -1,0 +1,101 @@
+//! A runner that tells what happens to it.
+
+use bytes::Bytes;
+use dx_ring::run::{Command, Plan, Runner, Stage, Tally};
+use dx_ring::{Delivery, Replica, Ring, View};
+
+use super::Result;
+use crate::console::say;
+
+/// See the module.
+pub struct Seat {
+    runner: Runner,
+    tell_own: bool,
+}
+
+impl Seat {
+    /// One of a run that has not begun.
+    pub fn new(plan: Plan, tell_own: bool) -> Self {
+        Self { runner: Runner::new(plan), tell_own }
+    }
+
+    /// What the run is at.
+    pub fn stage(&self) -> Stage {
+        self.runner.stage()
+    }
+
+    /// What was delivered so far.
+    pub fn tally(&self) -> Tally {
+        self.runner.tally()
+    }
+
+    /// What the run came to, once it is over.
+    pub fn result(&self) -> Option<Tally> {
+        self.runner.result()
+    }
+
+    /// Does something, and says so if another stage has begun.
+    fn watched(&mut self, ring: &mut Ring<'_>, act: impl FnOnce(&mut Runner, &mut Ring<'_>)) {
+        let before = (self.stage(), self.result().is_some());
+        act(&mut self.runner, ring);
+        let me = ring.me().0;
+        if before.0 != self.stage() {
+            say(ring.context(), format!("member {me}: {}", stage_name(self.stage())));
+        }
+        if let Some(result) = self.result().filter(|_| !before.1) {
+            let result = Result::from(result);
+            say(ring.context(), format!("member {me}  {result}"));
+        }
+    }
+}
+
+/// The stage as people call it.
+pub fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Start => "START",
+        Stage::Send => "SEND",
+        Stage::Grace => "GRACE",
+        Stage::Stop => "STOP",
+    }
+}
+
+impl Replica for Seat {
+    fn deliver(&mut self, delivery: &Delivery, ring: &mut Ring<'_>) {
+        self.watched(ring, |runner, ring| runner.deliver(delivery, ring));
+        let me = ring.me();
+        if self.tell_own
+            && delivery.origin == me
+            && let Some(Command::Data(value)) = Command::decode(&delivery.payload)
+        {
+            // What finds no room on the console is missing there, and nowhere else.
+            let place = self.tally().count;
+            say(ring.context(), format!("member {}: sent {place} {:016x}", me.0, value.to_bits()));
+        }
+    }
+
+    fn snapshot(&self) -> Bytes {
+        self.runner.snapshot()
+    }
+
+    fn restore(&mut self, snapshot: Bytes, view: Option<&View>, ring: &mut Ring<'_>) {
+        self.watched(ring, |runner, ring| runner.restore(snapshot, view, ring));
+        let (me, count) = (ring.me().0, self.tally().count);
+        say(ring.context(), format!("member {me}: has caught up to message {count}"));
+    }
+
+    fn view(&mut self, seq: u64, view: &View, ring: &mut Ring<'_>) {
+        let members: Vec<String> = view.members().map(|id| id.0.to_string()).collect();
+        let (me, number, by) = (ring.me().0, view.id.number, view.id.coordinator.0);
+        let line = format!("member {me}: view {number} of {by}: members {}", members.join(" "));
+        say(ring.context(), line);
+        self.watched(ring, |runner, ring| runner.view(seq, view, ring));
+    }
+
+    fn timer(&mut self, key: u32, ring: &mut Ring<'_>) {
+        self.watched(ring, |runner, ring| runner.timer(key, ring));
+    }
+
+    fn room(&mut self, ring: &mut Ring<'_>) {
+        self.watched(ring, Runner::room);
+    }
+}
