@@ -1,6 +1,5 @@
 //! The grammar of runs of a ring.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Subcommand};
@@ -113,7 +112,7 @@ pub struct RingRun {
 pub struct Master {
     /// The master's address. With the port it names the run: another master with the same goes
     /// on where this one stopped.
-    pub host: IpAddr,
+    pub host: String,
     /// See HOST.
     pub port: u16,
     /// How long members send, in microseconds.
@@ -145,7 +144,7 @@ pub struct Master {
 #[derive(Debug, Args)]
 pub struct Slave {
     /// The address at which it will listen.
-    pub host: IpAddr,
+    pub host: String,
     /// The port.
     pub port: u16,
 }

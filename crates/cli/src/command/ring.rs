@@ -5,6 +5,7 @@ mod plan;
 mod play;
 mod slave;
 
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::process::ExitCode;
 
 use tokio::runtime::Builder;
@@ -57,4 +58,11 @@ fn usage(error: crate::ring::FolderError) -> anyhow::Error {
         error @ crate::ring::FolderError::Other(_) => Usage(error.to_string()).into(),
         error => error.into(),
     }
+}
+
+/// `HOST PORT`, as one.
+fn address(host: &str, port: u16) -> Result<SocketAddr, Usage> {
+    let wrong = |why: String| Usage(format!("`{}` is no host: {why}", host.escape_debug()));
+    let mut found = (host, port).to_socket_addrs().map_err(|error| wrong(error.to_string()))?;
+    found.next().ok_or_else(|| wrong("it has no address".to_owned()))
 }

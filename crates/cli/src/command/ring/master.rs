@@ -8,6 +8,7 @@ use dx_transport::address::Address;
 use dx_transport::id::ClusterId;
 use tokio::time::{sleep, timeout};
 
+use super::address;
 use super::play::{Play, note};
 use crate::cli::Master as Arguments;
 use crate::config::Cluster;
@@ -26,7 +27,7 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// Makes members of the slaves that wait, or goes on with the run of a master before.
 pub async fn run(arguments: &Arguments, home: &Home) -> anyhow::Result<ExitCode> {
-    let at = SocketAddr::new(arguments.host, arguments.port);
+    let at = address(&arguments.host, arguments.port)?;
     let name = name(at);
     let folder = Folder::of(home, &name);
     let run = match folder.running().await.map_err(super::usage)? {

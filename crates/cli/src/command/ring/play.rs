@@ -3,6 +3,10 @@
 use std::cell::Cell;
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use crate::cluster::up::{self, Event, News, Up, UpError};
 use crate::command::signals;
@@ -41,21 +45,32 @@ impl Play<'_> {
         let watch = Watch::new(home, &run.cluster, run.restarts);
         let mut screen = Screen::new(&run.cluster, false);
         let (interrupted, accidents) = (Cell::new(None), up.accidents());
+        let (known, told) = (Notify::new(), Cell::new(None));
         let until = async {
             tokio::select! {
                 biased;
                 by_ctrl_c = signals::told_to_stop() => interrupted.set(Some(by_ctrl_c)),
-                () = watch.results(trouble, accidents) => {}
+                () = watch.results(trouble, accidents) => {
+                    told.set(Some(tell(&watch.outcome(), json)));
+                    known.notify_one();
+                }
+            }
+        };
+        // With the results there, nothing is worth the time that a node gives to one that is gone.
+        let kill = async {
+            tokio::select! {
+                () = signals::interrupted() => {}
+                () = async { known.notified().await; sleep(PARTING).await } => {}
             }
         };
         let ended = up
-            .run(false, until, signals::interrupted(), |event| {
+            .run(false, until, kill, |event| {
                 watch.note(&event);
                 show(&mut screen, &event);
             })
             .await?;
         let outcome = watch.outcome();
-        tell(&outcome, json)?;
+        told.take().unwrap_or_else(|| tell(&outcome, json))?;
         let is_over = ended == up::Outcome::Stopped && outcome.verdict() != Verdict::Gone;
         if is_temporary && is_over {
             folder.remove()?;
@@ -65,6 +80,9 @@ impl Play<'_> {
         Ok(code(ended, &outcome, interrupted.get()))
     }
 }
+
+/// How long nodes may take to stop when the results are there.
+const PARTING: Duration = Duration::from_secs(2);
 
 /// What nodes print goes to standard error, with their names; the results have standard output.
 fn show(screen: &mut Screen, event: &Event<'_>) {

@@ -1,10 +1,11 @@
 //! `dx ring slave`: a process that waits to be made a member.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::ExitCode;
 
 use tokio::runtime::Builder;
 
+use super::address;
 use super::play::note;
 use crate::cli::Slave as Arguments;
 use crate::command::{node, signals};
@@ -15,8 +16,8 @@ use crate::ring::slaves::{SlaveError, Slaves};
 
 /// Waits for a master, then is the node that it was told to be.
 pub fn run(arguments: &Arguments, home: &Home, program: &Program) -> anyhow::Result<ExitCode> {
-    let at = SocketAddr::new(arguments.host, arguments.port);
-    if arguments.port == 0 || arguments.host.is_unspecified() {
+    let at = address(&arguments.host, arguments.port)?;
+    if at.port() == 0 || at.ip().is_unspecified() {
         let why = "others reach it there: name an address and a port";
         return Err(Usage(format!("{at} is no address of a slave: {why}")).into());
     }

@@ -1,0 +1,67 @@
+//! What members print, and what they should have printed: reckoned anew from what senders say.
+
+use std::collections::BTreeMap;
+
+use dx_agents::AgentId;
+use dx_ring::run::{Command, Tally};
+
+/// The lines of standard output, by member; what is no line of a member fails the test.
+pub fn results(stdout: &str) -> BTreeMap<u64, String> {
+    let lines = stdout.lines().map(|line| {
+        let (id, rest) = line.strip_prefix("member ").unwrap().split_once("  ").unwrap();
+        (id.parse().unwrap(), rest.to_owned())
+    });
+    lines.collect()
+}
+
+/// The one result of all members that have one.
+pub fn agreed(results: &BTreeMap<u64, String>) -> &str {
+    let mut all = results.values().filter(|it| it.starts_with('('));
+    let first = all.next().expect("somebody has a result");
+    assert!(all.all(|other| other == first), "{results:#?}");
+    first
+}
+
+pub fn shown(tally: &Tally) -> String {
+    let Tally { count, sum, hash } = tally;
+    format!("({count}, {sum})  {:016x}  {hash:016x}", sum.to_bits())
+}
+
+/// The result, from what senders said of their own: `member 2: sent 17 3fe...`. What one that was
+/// killed could not say, it sent: numbers follow from the seed.
+pub fn recomputed(lines: &[String], count: u64, size: usize, killed: Option<u64>) -> Tally {
+    let mut places = BTreeMap::new();
+    for line in lines {
+        if let Some((place, sent)) = sent(line) {
+            let before = places.insert(place, sent);
+            assert!(before.is_none_or(|before| before == sent), "two messages at {place}");
+        }
+    }
+    let (mut tally, mut numbers) = (Tally::default(), BTreeMap::<u64, u64>::new());
+    for place in 1..=count {
+        let said = places.get(&place).copied();
+        let origin = said.map(|(origin, _)| origin).or(killed).expect("somebody sent it");
+        let number = numbers.entry(origin).or_default();
+        *number += 1;
+        let data = Command::data(0, AgentId(origin), *number);
+        let Command::Data(value) = data else { unreachable!("it is a number") };
+        if let Some((_, bits)) = said {
+            assert_eq!(bits, value.to_bits(), "message {number} of {origin}, at {place}");
+        }
+        tally.add(AgentId(origin), value, &data.encode(size));
+    }
+    tally
+}
+
+/// The place, the sender and the number's bits.
+pub fn sent(line: &str) -> Option<(u64, (u64, u64))> {
+    let (_, rest) = line.split_once("| member ")?;
+    let (origin, rest) = rest.split_once(": sent ")?;
+    let (place, bits) = rest.split_once(' ')?;
+    Some((place.parse().ok()?, (origin.parse().ok()?, u64::from_str_radix(bits, 16).ok()?)))
+}
+
+/// The count of a result.
+pub fn count(result: &str) -> u64 {
+    result.trim_start_matches('(').split_once(',').unwrap().0.parse().unwrap()
+}
