@@ -12,9 +12,9 @@ use tokio::runtime::Builder;
 
 use crate::cli::{RingAction, RingRun};
 use crate::exit::Usage;
-use crate::home::Home;
+use crate::home::{ClusterError, Home};
 use crate::program::Program;
-use crate::ring::Folder;
+use crate::ring::{Folder, FolderError};
 
 use self::play::Play;
 
@@ -53,9 +53,11 @@ async fn run_members(arguments: &RingRun, home: &Home) -> anyhow::Result<ExitCod
     play.run().await
 }
 
-fn usage(error: crate::ring::FolderError) -> anyhow::Error {
+fn usage(error: FolderError) -> anyhow::Error {
     match error {
-        error @ crate::ring::FolderError::Other(_) => Usage(error.to_string()).into(),
+        FolderError::Other(_) | FolderError::Cluster(ClusterError::Name(_)) => {
+            Usage(error.to_string()).into()
+        }
         error => error.into(),
     }
 }
