@@ -5,13 +5,14 @@
 //! It takes the rights of root over a network namespace: run it as root, or under `unshare -Urn`.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use dx::bench::end::End;
-use dx::bench::laboratory::{Hosts, Network};
+use dx::bench::laboratory::{Hosts, Job, Laboratory, Network, Site};
 use dx_lab::{Host, Lab, Shape};
 
 fn main() -> ExitCode {
-    dx::Program::new().laboratory(hosts).run()
+    dx::Program::new().laboratory(Laboratory { hosts, sites }).run()
 }
 
 fn hosts(network: Network) -> anyhow::Result<Hosts> {
@@ -26,6 +27,22 @@ fn hosts(network: Network) -> anyhow::Result<Hosts> {
         b.enter(|| End::start_at("bench-b", b.address()))?,
     );
     Ok(Hosts { ends, congestion_control, network: Box::new((lab, a, b)) })
+}
+
+fn sites(count: usize, bits_per_second: u64) -> anyhow::Result<Vec<Site>> {
+    let lab = Arc::new(Lab::new("ring")?);
+    let site = |number| {
+        let host = lab.host(&format!("h{number}"))?;
+        host.set_rate(bits_per_second)?;
+        let (address, lab) = (host.address(), Arc::clone(&lab));
+        let enter = Box::new(move |job: Job<'_>| {
+            // The network is there for as long as one of its hosts.
+            let _lab = &lab;
+            host.enter(job);
+        });
+        anyhow::Ok(Site { address, enter })
+    };
+    (1..=count).map(site).collect()
 }
 
 /// Sets the first congestion control that this machine has, and names it.

@@ -28,6 +28,7 @@ pub mod payload;
 pub mod plot;
 pub mod progress;
 pub mod report;
+pub mod ring;
 pub mod scenario;
 pub mod sim;
 pub mod subject;

@@ -13,8 +13,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 use dx_transport::id::{ClusterId, NodeId};
 
 use crate::bench::transport::{Options, ScenarioName, TransportName};
-use crate::bench::{self, agents};
+use crate::bench::{self, agents, ring as ring_bench};
 use crate::home::NodeName;
+use crate::kinds::ring_member::Model;
 
 pub use cluster::{Agent, AgentAction, Down, Node, Status, Up, Which};
 pub use config::{Config, ConfigArgs};
@@ -135,6 +136,8 @@ pub enum BenchSubject {
     Agents(AgentsBench),
     /// The simulator: events per second, with faults, recorded, watched.
     Sim(SimBench),
+    /// A ring's members: throughput, latency, the gap when one is killed.
+    Ring(RingBench),
 }
 
 /// `dx bench transport`.
@@ -195,6 +198,30 @@ pub struct SimBench {
     /// Only these scenarios.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
     pub scenario: Vec<bench::sim::ScenarioName>,
+    /// How long, and where the results go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `dx bench ring`.
+#[derive(Debug, Args)]
+pub struct RingBench {
+    /// Only these scenarios.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub scenario: Vec<ring_bench::ScenarioName>,
+    /// Only these models.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub model: Vec<Model>,
+    /// These transports (default: tcp, tls and quic; with --quick, tcp).
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub transport: Vec<TransportName>,
+    /// These numbers of members (default: 2,3,5,8,16; with --quick, 3).
+    #[arg(long, value_delimiter = ',', value_name = "NUMBERS", value_parser = clap::value_parser!(u16).range(2..=64))]
+    pub members: Vec<u16>,
+    /// These sizes of messages, in bytes or with a unit (default: 64,1KiB,8KiB,64KiB,1MiB; with
+    /// --quick, 64 and 8KiB).
+    #[arg(long, value_delimiter = ',', value_name = "SIZES", value_parser = ring::message_size)]
+    pub size: Vec<usize>,
     /// How long, and where the results go.
     #[command(flatten)]
     pub output: Output,
@@ -271,6 +298,35 @@ impl From<SimBench> for bench::sim::Options {
             scenarios: all_if_empty(&arguments.scenario),
             quick: arguments.output.quick,
             duration: arguments.output.duration,
+        }
+    }
+}
+
+impl From<RingBench> for ring_bench::Options {
+    fn from(arguments: RingBench) -> Self {
+        fn or<T: Copy>(chosen: Vec<T>, quick: bool, brief: &[T], all: &[T]) -> Vec<T> {
+            match (chosen.is_empty(), quick) {
+                (false, _) => chosen,
+                (true, true) => brief.to_vec(),
+                (true, false) => all.to_vec(),
+            }
+        }
+        use TransportName::{Quic, Tcp, Tls};
+        let quick = arguments.output.quick;
+        Self {
+            scenarios: all_if_empty(&arguments.scenario),
+            models: all_if_empty(&arguments.model),
+            transports: or(arguments.transport, quick, &[Tcp], &[Tcp, Tls, Quic]),
+            members: or(arguments.members, quick, &[3], &[2, 3, 5, 8, 16]),
+            sizes: or(
+                arguments.size,
+                quick,
+                &[64, 8 << 10],
+                &[64, 1 << 10, 8 << 10, 64 << 10, 1 << 20],
+            ),
+            quick,
+            duration: arguments.output.duration,
+            laboratory: None,
         }
     }
 }

@@ -74,7 +74,9 @@ impl Program {
             .kind(ping::KIND, |attr, _, directory| ping::Ping::new(attr, directory))
             .sometimes("a greeting is not answered", heard::is_lost)
             .progress("when all is mended, pings are answered again", heard::answers)
-            .kind(ring_member::KIND, ring_member::RingMember::new)
+            .kind(ring_member::KIND, |attr, spec, directory| {
+                ring_member::RingMember::new(&attr, spec, directory)
+            })
     }
 
     /// Adds a kind of agents. `make` turns its attributes, what else its table says, and who else

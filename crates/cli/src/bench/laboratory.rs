@@ -4,6 +4,7 @@
 //! only. `examples/dx-lab.rs` is the same program with that laboratory plugged in.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::bench::end::End;
@@ -27,5 +28,22 @@ pub struct Hosts {
     pub network: Box<dyn Any>,
 }
 
-/// Makes two hosts. An error is the reason why this machine cannot.
-pub type Laboratory = fn(Network) -> anyhow::Result<Hosts>;
+/// One of many hosts, each with a link of its own.
+pub struct Site {
+    /// Where the others reach it.
+    pub address: IpAddr,
+    /// Does something there: sockets and threads that it makes belong to the host.
+    pub enter: Box<dyn Fn(Job<'_>) + Send + Sync>,
+}
+
+/// What is done on a host.
+pub type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Makes networks. An error is the reason why this machine cannot.
+#[derive(Clone, Copy, Debug)]
+pub struct Laboratory {
+    /// Two hosts, with a network between them.
+    pub hosts: fn(Network) -> anyhow::Result<Hosts>,
+    /// So many hosts at one switch, with links of so many bits per second.
+    pub sites: fn(usize, u64) -> anyhow::Result<Vec<Site>>,
+}

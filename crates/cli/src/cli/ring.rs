@@ -160,6 +160,15 @@ fn period(text: &str) -> Result<Duration, String> {
 /// The largest message.
 const MAX_SIZE: usize = 8 << 20;
 
+/// A size of messages whose latency and throughput are measured.
+pub fn message_size(text: &str) -> Result<usize, String> {
+    let bytes = bytes(text)?;
+    if bytes < MIN_MEASURED { Err(format!("{MIN_MEASURED} bytes is the least")) } else { Ok(bytes) }
+}
+
+/// A message of the bench has a number and a time.
+const MIN_MEASURED: usize = 16;
+
 fn bytes(text: &str) -> Result<usize, String> {
     let bytes = match text.parse() {
         Ok(bytes) => bytes,

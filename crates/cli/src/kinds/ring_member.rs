@@ -61,7 +61,7 @@ impl RingMember {
     /// If members contradict each other, the mailbox is too small, or the model cannot do what is
     /// asked of it.
     pub fn new(
-        attr: Attr,
+        attr: &Attr,
         spec: &AgentSpec,
         directory: &Directory,
     ) -> std::result::Result<Self, AttrError> {
@@ -76,7 +76,7 @@ impl RingMember {
             let why = format!("a member needs a larger mailbox: set `{needed}` beside `attr`");
             return Err(AttrError::new("", why));
         }
-        let faults = Faults::new(&attr, spec.id);
+        let faults = Faults::new(attr, spec.id);
         let seat = Seat::new(attr.plan(), attr.tell_own);
         Ok(Self {
             member: Member::new(config, model(attr.model), seat),

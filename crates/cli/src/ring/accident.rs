@@ -55,6 +55,9 @@ impl FromStr for Cut {
 }
 
 /// `1.5s` and whatever else is a duration. Fractions are taken, since they are short.
+///
+/// # Errors
+/// If it is none.
 pub fn time(text: &str, example: &str) -> Result<Duration, WrongAccident> {
     fraction(text)
         .or_else(|| duration::parse(text).ok())

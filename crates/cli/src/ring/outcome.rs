@@ -1,7 +1,7 @@
 //! What became of a run.
 
 use std::collections::BTreeSet;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use serde_json::{Value, json};
 
@@ -76,8 +76,11 @@ impl Outcome {
     /// A line per member.
     #[must_use]
     pub fn lines(&self) -> String {
-        let numbered = (1..).zip(&self.0);
-        numbered.map(|(id, fate)| format!("member {id}  {fate}\n")).collect()
+        let mut lines = String::new();
+        for (id, fate) in (1..).zip(&self.0) {
+            writeln!(lines, "member {id}  {fate}").expect("a string takes all text");
+        }
+        lines
     }
 
     /// For programs.

@@ -20,6 +20,9 @@ const LAST: u16 = 32_000;
 
 /// `count` ports of loopback that are free now, for tcp and udp. Another program may take one
 /// before it is used; so many are there that this is rare, and then it is told.
+///
+/// # Errors
+/// If there are not so many.
 pub fn free(count: usize) -> Result<Vec<u16>, NoPorts> {
     let span = usize::from(LAST - FIRST) + 1;
     // Those who look at the same time begin in different places.

@@ -85,7 +85,7 @@ impl Slaves {
         let (lock, assignment) = (self.lock(at), self.assignment(at));
         let held = NodeLock::take(&lock).map_err(|error| match error {
             LockError::Held(pid) => SlaveError::Taken { at, pid },
-            error => SlaveError::Lock(error),
+            error @ LockError::Folder(_) => SlaveError::Lock(error),
         })?;
         // What the one before was told is not for this one.
         forget(&assignment)?;

@@ -1,5 +1,6 @@
 //! What a run is to be, and the cluster for it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use dx_agents::{AgentId, AgentSpec, NodeId, Options, Restart};
@@ -51,7 +52,7 @@ impl Wanted {
             listen: address.clone(),
             address,
             roles: Vec::new(),
-            labels: Default::default(),
+            labels: BTreeMap::new(),
         });
         let agents = members.iter().map(|id| AgentSpec {
             id: *id,

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::results::{agreed, count, recomputed, results, sent, shown};
+use super::results::{agreed, count, recomputed, results, sent, shown, stdout};
 use super::terminal::{Program, User, signal_to};
 
 const SIZE: usize = 32 * 1024;
@@ -25,11 +25,6 @@ fn wait_until_sent(run: &mut Program, member: u64, at_least: usize) {
     for _ in 0..at_least {
         run.find("a message of its own", |line| sent(line).filter(|(_, (it, _))| *it == member));
     }
-}
-
-/// The lines for programs, of all that was printed.
-fn stdout(lines: &[String]) -> String {
-    lines.iter().filter(|line| line.starts_with("member ")).map(|line| format!("{line}\n")).collect()
 }
 
 #[test]

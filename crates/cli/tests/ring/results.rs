@@ -14,6 +14,13 @@ pub fn results(stdout: &str) -> BTreeMap<u64, String> {
     lines.collect()
 }
 
+/// The lines of standard output, out of all that was printed.
+pub fn stdout(lines: &[String]) -> String {
+    let lines: Vec<&str> =
+        lines.iter().map(String::as_str).filter(|line| line.starts_with("member ")).collect();
+    lines.join("\n")
+}
+
 /// The one result of all members that have one.
 pub fn agreed(results: &BTreeMap<u64, String>) -> &str {
     let mut all = results.values().filter(|it| it.starts_with('('));

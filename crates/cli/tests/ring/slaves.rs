@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use super::results::{agreed, results};
+use super::results::{agreed, results, stdout};
 use super::terminal::{Program, User, signal_to};
 
 fn slaves(user: &User) -> Vec<Program> {
@@ -49,8 +49,11 @@ fn a_slave_that_is_killed_is_started_again_by_the_master() {
     master.wait_for("has caught up");
     let (status, lines) = master.end();
     assert_eq!(status.code(), Some(0), "{lines:#?}");
-    let stdout: String =
-        lines.iter().filter(|line| line.starts_with("member ")).map(|it| format!("{it}\n")).collect();
+    let results = results(&stdout(&lines));
+    assert_eq!(results.len(), 3);
+    agreed(&results);
+}\n"))
+        .collect();
     assert_eq!(results(&stdout).len(), 3);
     agreed(&results(&stdout));
 }

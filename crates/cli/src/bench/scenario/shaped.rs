@@ -43,7 +43,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     for transport in transports {
         run.output.progress.begin(format!("shaped, {transport}"));
         let params = Params::new().with("transport", transport.name().into());
-        match laboratory(NETWORK) {
+        match (laboratory.hosts)(NETWORK) {
             Err(reason) => run.gap(params, Reason::Skipped(format!("{reason:#}")))?,
             Ok(hosts) => {
                 if let Err(error) = over(run, &params, transport, hosts, window).await {

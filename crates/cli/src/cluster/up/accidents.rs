@@ -18,14 +18,12 @@ impl Accidents {
         self.find(node).expect("all nodes are in it")
     }
 
-    /// Kills the process of `node` now, or as soon as there is one. Returns whether `node` is of
-    /// this machine.
-    pub fn kill(&self, node: NodeId) -> bool {
-        let found = self.find(node);
-        if let Some(accident) = &found {
+    /// Kills the process of `node` now, or as soon as there is one. One that is of another machine
+    /// is left alone.
+    pub fn kill(&self, node: NodeId) {
+        if let Some(accident) = self.find(node) {
             accident.notify_one();
         }
-        found.is_some()
     }
 
     fn find(&self, node: NodeId) -> Option<Arc<Notify>> {

@@ -45,6 +45,8 @@ pub struct Report {
     pub members: Vec<u64>,
     /// Numbers delivered so far.
     pub delivered: u64,
+    /// The longest time between two deliveries, in microseconds: what a change of view cost.
+    pub longest_gap_us: u64,
     /// What the run came to, once it is over.
     pub result: Option<Result>,
 }
@@ -135,6 +137,7 @@ impl Report {
             view: view.map_or(0, |view| view.id.number),
             members: view.into_iter().flat_map(View::members).map(|id| id.0).collect(),
             delivered: seat.tally().count,
+            longest_gap_us: u64::try_from(seat.longest_gap().as_micros()).unwrap_or(u64::MAX),
             result: seat.result().map(Result::from),
         }
     }

@@ -1,6 +1,9 @@
 //! A runner that tells what happens to it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use dx_agents::Instant;
 use dx_ring::run::{Command, Plan, Runner, Stage, Tally};
 use dx_ring::{Delivery, Replica, Ring, View};
 
@@ -11,12 +14,15 @@ use crate::console::say;
 pub struct Seat {
     runner: Runner,
     tell_own: bool,
+    /// When the last number was delivered, and the longest time between two.
+    last: Option<Instant>,
+    longest: Duration,
 }
 
 impl Seat {
     /// One of a run that has not begun.
     pub fn new(plan: Plan, tell_own: bool) -> Self {
-        Self { runner: Runner::new(plan), tell_own }
+        Self { runner: Runner::new(plan), tell_own, last: None, longest: Duration::ZERO }
     }
 
     /// What the run is at.
@@ -32,6 +38,11 @@ impl Seat {
     /// What the run came to, once it is over.
     pub fn result(&self) -> Option<Tally> {
         self.runner.result()
+    }
+
+    /// The longest time between two deliveries.
+    pub fn longest_gap(&self) -> Duration {
+        self.longest
     }
 
     /// Does something, and says so if another stage has begun.
@@ -62,11 +73,11 @@ pub fn stage_name(stage: Stage) -> &'static str {
 impl Replica for Seat {
     fn deliver(&mut self, delivery: &Delivery, ring: &mut Ring<'_>) {
         self.watched(ring, |runner, ring| runner.deliver(delivery, ring));
-        let me = ring.me();
-        if self.tell_own
-            && delivery.origin == me
-            && let Some(Command::Data(value)) = Command::decode(&delivery.payload)
-        {
+        let Some(Command::Data(value)) = Command::decode(&delivery.payload) else { return };
+        let (me, now) = (ring.me(), ring.context().now());
+        let gap = self.last.replace(now).map_or(Duration::ZERO, |last| now.since(last));
+        self.longest = self.longest.max(gap);
+        if self.tell_own && delivery.origin == me {
             // What finds no room on the console is missing there, and nowhere else.
             let place = self.tally().count;
             say(ring.context(), format!("member {}: sent {place} {:016x}", me.0, value.to_bits()));
