@@ -52,10 +52,6 @@ fn a_slave_that_is_killed_is_started_again_by_the_master() {
     let results = results(&stdout(&lines));
     assert_eq!(results.len(), 3);
     agreed(&results);
-}\n"))
-        .collect();
-    assert_eq!(results(&stdout).len(), 3);
-    agreed(&results(&stdout));
 }
 
 #[test]
