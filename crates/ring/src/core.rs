@@ -327,17 +327,18 @@ impl Core {
 
 impl Traffic {
     fn count(&mut self, receivers: usize, message: &RingMessage) {
-        use crate::message::ModelMessage::{Bind, Payload};
+        use crate::message::ModelMessage::Bind;
         let (sum, bytes) = match message {
-            RingMessage::Model { message: Payload(payload), .. } => {
-                (&mut self.payload, HEADER + payload.cuts.lens.len() + payload.bytes.len())
-            }
             RingMessage::Model { message: Bind { ids, .. }, .. } => {
                 (&mut self.control, HEADER + PLACE * ids.len())
             }
-            RingMessage::Held { .. } | RingMessage::Beat { .. } | RingMessage::Model { .. } => {
-                (&mut self.control, HEADER)
-            }
+            RingMessage::Model { message, .. } => match message.payload() {
+                Some(payload) => {
+                    (&mut self.payload, HEADER + payload.cuts.lens.len() + payload.bytes.len())
+                }
+                None => (&mut self.control, HEADER),
+            },
+            RingMessage::Held { .. } | RingMessage::Beat { .. } => (&mut self.control, HEADER),
             // What a change of view takes is no steady traffic.
             _ => return,
         };

@@ -81,7 +81,7 @@ pub use config::RingConfig;
 pub use core::{Core, Standstill, Traffic};
 pub use member::{Member, Replica, Ring};
 pub use message::RingMessage;
-pub use model::{Flow, RingModel};
+pub use model::{Confirmed, Flow, Lcr, RingModel};
 pub use output::{Delivery, Output};
 pub use own::BroadcastError;
 pub use view::{Life, View, ViewId};

@@ -122,6 +122,65 @@ pub enum ModelMessage {
         /// Batches.
         batches: u64,
     },
+    /// Of `lcr`: a batch on its way round the ring, and what had passed its origin before it.
+    Clocked {
+        /// The batch.
+        payload: Payload,
+        /// The latest batch of each member, in the order of the ring.
+        clock: Vec<u64>,
+    },
+    /// Of `lcr`, on its way round the ring: all members have this batch.
+    Stable {
+        /// Its origin.
+        origin: AgentId,
+        /// As which of its life.
+        sn: u64,
+    },
+    /// Of `confirmed`: a batch, with its place.
+    Placed {
+        /// The place.
+        seq: u64,
+        /// The batch.
+        payload: Payload,
+    },
+    /// Of `confirmed`, to the origin: what has this place is here.
+    Receipt {
+        /// The place.
+        seq: u64,
+    },
+    /// Of `confirmed`: all members have confirmed what is the sender's up to this place.
+    Approve {
+        /// The place.
+        seq: u64,
+    },
+    /// Of `confirmed`, from member to member: who has it gives places.
+    Token(Token),
+    /// Of `confirmed`: the token has come.
+    TokenGot {
+        /// By which hop.
+        hop: u64,
+    },
+    /// Of `naive`: a number. From the left neighbour, it is the token as well.
+    Number {
+        /// Its index.
+        index: u64,
+        /// The number; with none it is only the token.
+        #[serde(skip)]
+        bytes: Bytes,
+    },
+}
+
+/// The right to give places in a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Hops that it has made in this view.
+    pub hop: u64,
+    /// The next place.
+    pub next: u64,
+    /// Everything up to this place is approved, by whomever.
+    pub approved: u64,
+    /// Hops since a member used it.
+    pub idle: u64,
 }
 
 /// A batch on its way. Its origin's life is that of the view.
@@ -197,15 +256,46 @@ pub struct StateHead {
     pub len: u64,
 }
 
+impl ModelMessage {
+    /// The batch that it carries, if it does.
+    #[must_use]
+    pub fn payload(&self) -> Option<&Payload> {
+        match self {
+            Self::Payload(payload)
+            | Self::Clocked { payload, .. }
+            | Self::Placed { payload, .. } => Some(payload),
+            _ => None,
+        }
+    }
+
+    fn body(&self) -> Option<&Bytes> {
+        match self {
+            Self::Number { bytes, .. } => Some(bytes),
+            message => message.payload().map(|payload| &payload.bytes),
+        }
+    }
+
+    fn body_mut(&mut self) -> Option<&mut Bytes> {
+        match self {
+            Self::Payload(payload)
+            | Self::Clocked { payload, .. }
+            | Self::Placed { payload, .. } => Some(&mut payload.bytes),
+            Self::Number { bytes, .. } => Some(bytes),
+            _ => None,
+        }
+    }
+}
+
 impl Message for RingMessage {
     const NAME: &'static str = "ring-member";
 
     /// Payload and what it is needed for have lanes of their own, so that they delay nothing else.
     fn lane(&self) -> Lane {
         match self {
-            Self::Request(_) | Self::Model { message: ModelMessage::Payload(_), .. } => {
-                Lane::Normal
-            }
+            Self::Request(_) => Lane::Normal,
+            // What says that a batch is everywhere must not overtake another batch (see `lcr`).
+            Self::Model { message: ModelMessage::Stable { .. }, .. } => Lane::Normal,
+            Self::Model { message, .. } if message.body().is_some() => Lane::Normal,
             Self::Fetched { .. } | Self::State { .. } => Lane::Bulk,
             _ => Lane::Urgent,
         }
@@ -214,7 +304,7 @@ impl Message for RingMessage {
     fn body(&self) -> Bytes {
         match self {
             Self::Request(bytes) => bytes.clone(),
-            Self::Model { message: ModelMessage::Payload(payload), .. } => payload.bytes.clone(),
+            Self::Model { message, .. } => message.body().cloned().unwrap_or_default(),
             Self::Fetched { batch, .. } => batch.bytes.clone(),
             Self::State { piece, .. } => piece.clone(),
             _ => Bytes::new(),
@@ -224,7 +314,11 @@ impl Message for RingMessage {
     fn set_body(&mut self, body: Bytes) {
         match self {
             Self::Request(bytes) => *bytes = body,
-            Self::Model { message: ModelMessage::Payload(payload), .. } => payload.bytes = body,
+            Self::Model { message, .. } => {
+                if let Some(bytes) = message.body_mut() {
+                    *bytes = body;
+                }
+            }
             Self::Fetched { batch, .. } => batch.bytes = body,
             Self::State { piece, .. } => *piece = body,
             _ => {}

@@ -2,7 +2,11 @@
 //!
 //! Everything else is the same for all: views, what they carry over, who holds what, deliveries.
 
+mod confirmed;
 mod flow;
+mod hop;
+mod lcr;
+mod lossy;
 
 use std::time::Duration;
 
@@ -15,7 +19,11 @@ use crate::message::{ModelMessage, Payload, Pending};
 use crate::own::Own;
 use crate::view::View;
 
+pub use self::confirmed::Confirmed;
 pub use self::flow::Flow;
+pub use self::hop::Hop;
+pub use self::lcr::Lcr;
+pub use self::lossy::{LossError, Lossy};
 
 /// A model. One value of it serves one member through all views.
 ///
@@ -63,9 +71,10 @@ pub trait RingModel: Send + 'static {
         Vec::new()
     }
 
-    /// Whether all members deliver the same. One that does not is for show.
-    fn guarantees_agreement(&self) -> bool {
-        true
+    /// Whether it sends again what was lost on the way, though no session was. Others count on
+    /// their sessions.
+    fn survives_losses(&self) -> bool {
+        false
     }
 }
 

@@ -113,13 +113,34 @@ impl Own {
         }
         // Some two for each hop that no other origin keeps busy.
         let batch = window / (2 * self.configured / active + 2);
-        let (cuts, bytes) = self.fill(batch.clamp(MIN_BATCH, MAX_BATCH));
+        Some(self.make(batch.clamp(MIN_BATCH, MAX_BATCH), usize::MAX))
+    }
+
+    /// The next batch, of so many messages at most, and else the same whatever others do: if
+    /// something waits and a window of this share allows it.
+    pub fn cut_of(&mut self, messages: usize) -> Option<Batch> {
+        let window = self.window / self.configured;
+        let is_open = self.flying_bytes < window && self.flying.len() < MAX_FLYING;
+        if self.waiting.is_empty() || !(is_open || self.flying.is_empty()) {
+            return None;
+        }
+        Some(self.make(MAX_BATCH, messages))
+    }
+
+    /// Whether a message waits.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    fn make(&mut self, limit: usize, messages: usize) -> Batch {
+        let (cuts, bytes) = self.fill(limit, messages);
         self.made += 1;
         let id = BatchId { origin: self.id, life: self.life, sn: self.made };
         let batch = Batch { id, cuts, bytes };
         self.flying_bytes += batch.bytes.len();
         self.flying.push_back(batch.clone());
-        Some(batch)
+        batch
     }
 
     /// Batches up to this one are held by all, or by enough.
@@ -129,7 +150,7 @@ impl Own {
         }
     }
 
-    fn fill(&mut self, limit: usize) -> (Cuts, Bytes) {
+    fn fill(&mut self, limit: usize, messages: usize) -> (Cuts, Bytes) {
         let mut cuts = Cuts::default();
         let mut bytes = BytesMut::new();
         while let Some(first) = self.waiting.front_mut() {
@@ -143,7 +164,7 @@ impl Own {
                     return (cuts, whole);
                 }
                 bytes.extend_from_slice(&whole);
-                if bytes.len() == limit {
+                if bytes.len() == limit || cuts.lens.len() == messages {
                     break;
                 }
                 continue;

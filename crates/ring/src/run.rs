@@ -11,12 +11,14 @@
 //! clock decides what is in it.
 
 mod command;
+mod naive;
 mod runner;
 mod tally;
 
 use std::time::Duration;
 
 pub use self::command::Command;
+pub use self::naive::NaiveMember;
 pub use self::runner::{Runner, Stage};
 pub use self::tally::Tally;
 

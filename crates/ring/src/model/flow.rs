@@ -12,15 +12,9 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use dx_agents::AgentId;
 
-use super::{Gap, RingModel, Stage};
+use super::{Gap, Hop, RingModel, Stage};
 use crate::batch::{Batch, BatchId};
 use crate::message::{ModelMessage, Payload};
-
-/// Bytes of payload that may be on the way to the successor: what is sent beyond a link's buffers
-/// is refused, and its outbox takes 1 MiB.
-const HOP_BYTES: u64 = 512 * 1024;
-/// Batches that may be: an outbox takes 256 messages.
-const HOP_BATCHES: u64 = 128;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -35,37 +29,12 @@ pub struct Flow {
     latest: BTreeMap<AgentId, u64>,
     /// Places given and not told yet.
     untold: Vec<(AgentId, u64)>,
-    /// Payload sent to the successor in this view, what of it has come there, and what has come
-    /// here and was told.
-    sent: Count,
-    got: Count,
-    come: Count,
-    told: Count,
-}
-
-/// Bytes and batches.
-#[derive(Clone, Copy, Debug, Default)]
-struct Count {
-    bytes: u64,
-    batches: u64,
-}
-
-impl Count {
-    fn add(&mut self, batch: &Batch) {
-        self.bytes += batch.bytes.len() as u64;
-        self.batches += 1;
-    }
-
-    /// Whether from `earlier` to here it is more than that.
-    fn is_over(self, earlier: Self, bytes: u64, batches: u64) -> bool {
-        self.bytes - earlier.bytes.min(self.bytes) >= bytes
-            || self.batches - earlier.batches.min(self.batches) >= batches
-    }
+    hop: Hop,
 }
 
 impl RingModel for Flow {
     fn begin(&mut self, stage: &mut Stage<'_>) {
-        *self = Self::default();
+        *self = Self::with_hop(self.hop.renewed());
         for seat in stage.view.roll.iter().filter(|seat| seat.is_in) {
             self.latest.insert(seat.id, stage.log.ordered(seat.id, seat.life));
         }
@@ -83,14 +52,15 @@ impl RingModel for Flow {
             ModelMessage::Payload(payload) => self.payload(from, payload, stage),
             ModelMessage::Bind { first, ids } => bind(from, first, ids, stage),
             ModelMessage::Got { bytes, batches } => {
-                self.got = Count { bytes, batches };
+                self.hop.got(bytes, batches);
                 Ok(())
             }
+            _ => Err(Gap { from }),
         }
     }
 
     fn pump(&mut self, stage: &mut Stage<'_>) {
-        while stage.view.len() == 1 || !self.sent.is_over(self.got, HOP_BYTES, HOP_BATCHES) {
+        while stage.view.len() == 1 || self.hop.is_open() {
             // An own batch goes after one of each other origin that waits (FSR's rule, DSN 2006).
             if let Some(batch) = self.next_of_others().or_else(|| self.next_own(stage)) {
                 self.pass_on(batch, stage);
@@ -114,6 +84,12 @@ impl RingModel for Flow {
 }
 
 impl Flow {
+    /// One that has so much under way to its successor.
+    #[must_use]
+    pub fn with_hop(hop: Hop) -> Self {
+        Self { hop, ..Self::default() }
+    }
+
     fn payload(
         &mut self,
         from: AgentId,
@@ -127,11 +103,8 @@ impl Flow {
         }
         let Some(batch) = stage.batch(payload) else { return Err(Gap { from }) };
         self.latest.insert(origin, batch.id.sn);
-        self.come.add(&batch);
-        if self.come.is_over(self.told, HOP_BYTES / 4, HOP_BATCHES / 4) {
-            self.told = self.come;
-            let Count { bytes, batches } = self.come;
-            stage.send(from, ModelMessage::Got { bytes, batches });
+        if let Some(got) = self.hop.come(&batch) {
+            stage.send(from, got);
         }
         stage.log.store(batch.clone());
         self.number(batch.id, stage);
@@ -168,7 +141,7 @@ impl Flow {
     fn pass_on(&mut self, batch: Batch, stage: &mut Stage<'_>) {
         let successor = stage.view.successor(stage.me);
         if successor != stage.me {
-            self.sent.add(&batch);
+            self.hop.send(&batch);
             stage.send(successor, ModelMessage::Payload(batch.into()));
         }
     }
