@@ -222,7 +222,7 @@ impl Core {
 
     /// The time that [`Output::Pace`] asked for has passed.
     pub fn pace(&mut self, now: Instant) {
-        self.announced.is_set = false;
+        self.announced.due = None;
         self.settle(now);
     }
 

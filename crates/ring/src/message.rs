@@ -153,6 +153,10 @@ pub enum ModelMessage {
         /// The place.
         seq: u64,
     },
+    /// Of `confirmed`: what has the receiver approved? The answer may have been lost.
+    Ask,
+    /// Of `confirmed`: the sender would have the token, wherever it sleeps.
+    Want,
     /// Of `confirmed`, from member to member: who has it gives places.
     Token(Token),
     /// Of `confirmed`: the token has come.
@@ -292,9 +296,10 @@ impl Message for RingMessage {
     /// Payload and what it is needed for have lanes of their own, so that they delay nothing else.
     fn lane(&self) -> Lane {
         match self {
-            Self::Request(_) => Lane::Normal,
             // What says that a batch is everywhere must not overtake another batch (see `lcr`).
-            Self::Model { message: ModelMessage::Stable { .. }, .. } => Lane::Normal,
+            Self::Request(_) | Self::Model { message: ModelMessage::Stable { .. }, .. } => {
+                Lane::Normal
+            }
             Self::Model { message, .. } if message.body().is_some() => Lane::Normal,
             Self::Fetched { .. } | Self::State { .. } => Lane::Bulk,
             _ => Lane::Urgent,

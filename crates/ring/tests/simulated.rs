@@ -8,10 +8,16 @@ mod calm;
 mod faults;
 #[path = "simulated/founding.rs"]
 mod founding;
+#[path = "simulated/models.rs"]
+mod models;
+#[path = "simulated/naive.rs"]
+mod naive;
 #[path = "simulated/oracle.rs"]
 mod oracle;
 #[path = "simulated/recorder.rs"]
 mod recorder;
+#[path = "simulated/rounds.rs"]
+mod rounds;
 #[path = "simulated/runs.rs"]
 mod runs;
 #[path = "simulated/throughput.rs"]

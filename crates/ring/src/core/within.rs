@@ -27,8 +27,8 @@ pub(super) struct Announced {
     seq: u64,
     bytes: u64,
     at: Instant,
-    /// Whether the timer runs.
-    pub is_set: bool,
+    /// When the timer is due, if it runs.
+    pub due: Option<Instant>,
 }
 
 impl Core {
@@ -109,13 +109,19 @@ impl Core {
         for (to, message) in sends {
             self.send(to, RingMessage::Model { view: id, message });
         }
-        if let Some(after) = again
-            && !self.announced.is_set
-        {
-            self.announced.is_set = true;
-            self.out.push_back(Output::Pace(after));
+        if let Some(after) = again {
+            self.pace_after(after, now);
         }
         Some(done)
+    }
+
+    /// There is one timer, for whatever is due first.
+    fn pace_after(&mut self, after: Duration, now: Instant) {
+        let due = now + after;
+        if self.announced.due.is_none_or(|set| due < set) {
+            self.announced.due = Some(due);
+            self.out.push_back(Output::Pace(after));
+        }
     }
 
     /// Whether the view's deliveries have begun. The founding view's do when all have installed
@@ -165,14 +171,11 @@ impl Core {
         let pause = pause.max(MARK_PAUSE);
         let passed = now.since(self.announced.at);
         if !is_much && passed < pause {
-            if !std::mem::replace(&mut self.announced.is_set, true) {
-                self.out.push_back(Output::Pace(pause.saturating_sub(passed)));
-            }
-            return;
+            return self.pace_after(pause.saturating_sub(passed), now);
         }
         let seq = self.log.held();
         self.announced =
-            Announced { seq, bytes: self.log.held_bytes(), at: now, is_set: self.announced.is_set };
+            Announced { seq, bytes: self.log.held_bytes(), at: now, due: self.announced.due };
         let is_told = self.with_model(now, RingModel::announce) == Some(true);
         if !is_told {
             let others = self

@@ -37,15 +37,16 @@ const VISIT_BYTES: usize = 256 * 1024;
 const UNCONFIRMED_BYTES: usize = 512 * 1024;
 /// Own batches without receipts: half of what an outbox takes.
 const UNCONFIRMED_BATCHES: usize = 128;
-/// What is not confirmed after so long is sent again, and then after twice as long. Longer than an
-/// outbox of a slow link takes to empty: 84 ms at 100 Mbit/s.
+/// What is not confirmed after so long is sent again, and then after twice as long, if its receiver
+/// has confirmed nothing else meanwhile. A full batch to each of 16 others takes 84 ms of a link of
+/// 100 Mbit/s.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// The patience is doubled so many times at most.
 const MOST_TRIES: u32 = 4;
 /// How long a member with nothing to send keeps the token, as others have their say.
 const REST: Duration = Duration::from_micros(200);
-/// How long, after a round in which nobody had anything to send; a guess.
-const SLEEP: Duration = Duration::from_millis(2);
+/// How long, after a round in which nobody had anything to send, if nobody wants it; a guess.
+const SLEEP: Duration = Duration::from_millis(50);
 /// Batches that came before what precedes them; more are not confirmed, so they come again.
 const MOST_EARLY: usize = 4096;
 
@@ -56,6 +57,8 @@ pub struct Confirmed {
     turn: Option<Turn>,
     /// The last hop of the token that came here, or left.
     hop: u64,
+    /// Whether it may sleep somewhere, so that whoever wants it has to say so.
+    may_sleep: bool,
     passed: Option<Passed>,
     /// Own batches of an earlier view that found no place there.
     again: VecDeque<Batch>,
@@ -64,6 +67,8 @@ pub struct Confirmed {
     /// Own batches that not all have confirmed, by place.
     unconfirmed: BTreeMap<u64, Unconfirmed>,
     unconfirmed_bytes: usize,
+    /// When each member last confirmed anything: who does is only slow.
+    heard: BTreeMap<AgentId, Instant>,
     /// The place of the latest own batch.
     own_end: u64,
     /// Up to where each member approved what is its own.
@@ -80,6 +85,10 @@ struct Turn {
     token: Token,
     messages: usize,
     bytes: usize,
+    /// When the others were asked what they approved.
+    asked: Tries,
+    /// Somebody has something to send.
+    is_wanted: bool,
     /// Since when there is nothing to wait for.
     rests: Option<Instant>,
 }
@@ -136,7 +145,8 @@ impl RingModel for Confirmed {
         self.own_end = self.base;
         if stage.view.first() == stage.me {
             let next = self.base + 1;
-            self.turn = Some(Turn::of(Token { hop: 0, next, approved: self.base, idle: 0 }));
+            let token = Token { hop: 0, next, approved: self.base, idle: 0 };
+            self.turn = Some(Turn::of(token, stage.now));
         }
     }
 
@@ -150,6 +160,15 @@ impl RingModel for Confirmed {
             ModelMessage::Placed { seq, payload } => self.on_placed(from, seq, payload, stage)?,
             ModelMessage::Receipt { seq } => self.on_receipt(from, seq, stage),
             ModelMessage::Approve { seq } => self.approve(from, seq, stage),
+            ModelMessage::Ask => {
+                let seq = self.approvals.get(&stage.me).copied().unwrap_or(self.base);
+                stage.send(from, ModelMessage::Approve { seq });
+            }
+            ModelMessage::Want => {
+                if let Some(turn) = &mut self.turn {
+                    turn.is_wanted = true;
+                }
+            }
             ModelMessage::Token(token) => self.on_token(from, token, stage),
             ModelMessage::TokenGot { hop } => {
                 self.passed = self.passed.take().filter(|passed| passed.token.hop > hop);
@@ -161,6 +180,9 @@ impl RingModel for Confirmed {
 
     fn pump(&mut self, stage: &mut Stage<'_>) {
         self.send_again(stage);
+        if self.turn.is_none() && self.has_own(stage) && std::mem::take(&mut self.may_sleep) {
+            stage.send_all(ModelMessage::Want);
+        }
         while let Some(mut turn) = self.turn.take() {
             if !self.is_over(&mut turn, stage) {
                 self.turn = Some(turn);
@@ -189,11 +211,13 @@ impl Confirmed {
             window: window.max(1),
             turn: None,
             hop: 0,
+            may_sleep: false,
             passed: None,
             again: VecDeque::new(),
             early: BTreeMap::new(),
             unconfirmed: BTreeMap::new(),
             unconfirmed_bytes: 0,
+            heard: BTreeMap::new(),
             own_end: 0,
             approvals: BTreeMap::new(),
             approved: 0,
@@ -201,11 +225,15 @@ impl Confirmed {
         }
     }
 
+    fn has_own(&self, stage: &Stage<'_>) -> bool {
+        !self.again.is_empty() || stage.own.waits()
+    }
+
     /// Sends what this turn is for. Returns whether it ends.
     fn is_over(&mut self, turn: &mut Turn, stage: &mut Stage<'_>) -> bool {
         while turn.messages < self.window && turn.bytes < VISIT_BYTES {
-            if self.again.is_empty() && !stage.own.waits() {
-                return turn.messages + turn.bytes > 0 || self.has_rested(turn, stage);
+            if !self.has_own(stage) {
+                return turn.messages + turn.bytes > 0 || turn.has_rested(stage);
             }
             if self.unconfirmed_bytes >= UNCONFIRMED_BYTES
                 || self.unconfirmed.len() >= UNCONFIRMED_BATCHES
@@ -224,29 +252,17 @@ impl Confirmed {
         true
     }
 
-    /// With nothing to send: whether everything before was delivered here, and had its time to be
-    /// answered.
-    fn has_rested(&self, turn: &mut Turn, stage: &mut Stage<'_>) -> bool {
-        if stage.view.len() == 1 || stage.log.at().seq + 1 < turn.token.next {
-            return false;
-        }
-        let rest = if turn.token.idle < stage.view.len() as u64 { REST } else { SLEEP };
-        let rested = stage.now.since(*turn.rests.get_or_insert(stage.now));
-        if rested < rest {
-            stage.again = Some(rest - rested);
-        }
-        rested >= rest
-    }
-
     fn pass(&mut self, turn: &Turn, stage: &mut Stage<'_>) {
-        let idle = if turn.messages + turn.bytes > 0 { 0 } else { turn.token.idle + 1 };
+        let is_awake = turn.is_wanted || turn.messages + turn.bytes > 0;
+        let idle = if is_awake { 0 } else { turn.token.idle + 1 };
+        self.may_sleep = idle > 0;
         let Turn { token: Token { hop, next, approved, .. }, .. } = *turn;
         let approved = approved.max(self.approved);
         let token = Token { hop: hop + 1, next, approved, idle };
         self.hop = token.hop;
         let successor = stage.view.successor(stage.me);
         if successor == stage.me {
-            self.turn = Some(Turn::of(token));
+            self.turn = Some(Turn::of(token, stage.now));
             return;
         }
         self.passed = Some(Passed { token, tries: Tries::first(stage.now) });
@@ -262,7 +278,7 @@ impl Confirmed {
         // Whoever got it back knows that it arrived.
         self.passed = None;
         self.approved = self.approved.max(token.approved.min(stage.log.end()));
-        self.turn = Some(Turn::of(token));
+        self.turn = Some(Turn::of(token, stage.now));
     }
 
     fn send(&mut self, seq: u64, batch: Batch, stage: &mut Stage<'_>) {
@@ -315,6 +331,7 @@ impl Confirmed {
     }
 
     fn on_receipt(&mut self, from: AgentId, seq: u64, stage: &mut Stage<'_>) {
+        self.heard.insert(from, stage.now);
         let Some(unconfirmed) = self.unconfirmed.get_mut(&seq) else { return };
         unconfirmed.missing.remove(&from);
         if unconfirmed.missing.is_empty() {
@@ -356,8 +373,11 @@ impl Confirmed {
             stage.send(stage.view.successor(stage.me), ModelMessage::Token(passed.token));
         }
         for (seq, unconfirmed) in &mut self.unconfirmed {
-            if unconfirmed.tries.again(now) {
-                let to = unconfirmed.missing.iter().copied().collect();
+            let is_silent = |id: &&AgentId| {
+                self.heard.get(id).is_none_or(|heard| now.since(*heard) >= PATIENCE)
+            };
+            let to: Vec<AgentId> = unconfirmed.missing.iter().filter(is_silent).copied().collect();
+            if !to.is_empty() && unconfirmed.tries.again(now) {
                 let payload = unconfirmed.batch.clone().into();
                 stage.sends.push((to, ModelMessage::Placed { seq: *seq, payload }));
             }
@@ -366,7 +386,35 @@ impl Confirmed {
 }
 
 impl Turn {
-    fn of(token: Token) -> Self {
-        Self { token, messages: 0, bytes: 0, rests: None }
+    fn of(token: Token, now: Instant) -> Self {
+        Self {
+            token,
+            messages: 0,
+            bytes: 0,
+            asked: Tries::first(now),
+            is_wanted: false,
+            rests: None,
+        }
+    }
+
+    /// With nothing to send: whether everything before was delivered here, and had its time to be
+    /// answered.
+    fn has_rested(&mut self, stage: &mut Stage<'_>) -> bool {
+        if stage.view.len() == 1 {
+            return false;
+        }
+        if stage.log.at().seq + 1 < self.token.next {
+            if self.asked.again(stage.now) {
+                stage.send_all(ModelMessage::Ask);
+            }
+            return false;
+        }
+        let is_awake = self.is_wanted || self.token.idle < stage.view.len() as u64;
+        let rest = if is_awake { REST } else { SLEEP };
+        let rested = stage.now.since(*self.rests.get_or_insert(stage.now));
+        if rested < rest {
+            stage.again = Some(rest.saturating_sub(rested));
+        }
+        rested >= rest
     }
 }

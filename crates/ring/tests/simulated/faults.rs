@@ -11,7 +11,7 @@ use super::oracle::Shared;
 use super::recorder::{Load, Recorder, flow, world};
 
 /// Seeds that are tried; more with `DX_RING_SEEDS`.
-fn seeds() -> std::ops::Range<u64> {
+pub fn seeds() -> std::ops::Range<u64> {
     let more = std::env::var("DX_RING_SEEDS").ok().and_then(|text| text.parse().ok());
     0..more.unwrap_or(40)
 }
@@ -22,7 +22,7 @@ fn members(seed: u64) -> usize {
 }
 
 /// From few short messages to many long ones.
-fn mixed(seed: u64) -> Load {
+pub fn mixed(seed: u64) -> Load {
     Load {
         messages: 60 + seed % 100,
         every: Duration::from_micros([200, 3_000, 20_000][(seed / 3) as usize % 3]),
@@ -31,7 +31,7 @@ fn mixed(seed: u64) -> Load {
 }
 
 /// A message now and then, as long as things go wrong.
-fn sparse(_seed: u64) -> Load {
+pub fn sparse(_seed: u64) -> Load {
     Load { messages: 40, every: Duration::from_millis(40), longest: 64 }
 }
 
@@ -73,14 +73,14 @@ fn is_lost(sim: &Sim, count: usize) -> bool {
 /// What came of a run.
 #[derive(Default, Debug)]
 pub struct Outcome {
-    lost: u64,
-    views: u64,
-    messages: u64,
+    pub lost: u64,
+    pub views: u64,
+    pub messages: u64,
     events: u64,
 }
 
 /// Whatever can go wrong does, for a while; then nothing does.
-fn torment(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
+pub fn torment(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
     let count = members(seed);
     sim.torment(Duration::from_secs(3), (count - 1) / 2)?;
     sim.run_until("everything is delivered everywhere", Duration::from_mins(3), |sim| {
@@ -89,9 +89,9 @@ fn torment(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
     Ok(is_lost(sim, count))
 }
 
-type Play = fn(&mut Sim, &Shared, u64) -> Result<bool, Failure>;
+pub type Play = fn(&mut Sim, &Shared, u64) -> Result<bool, Failure>;
 
-fn explore(
+pub fn explore(
     seeds: impl Iterator<Item = u64>,
     model: fn() -> Box<dyn RingModel>,
     load: fn(u64) -> Load,
@@ -132,7 +132,7 @@ fn describe(sim: &Sim) -> String {
 
 /// Short, with little to say and much that goes wrong: crashes among partitions and lost sessions,
 /// so that views follow each other before they are installed.
-fn skirmish(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
+pub fn skirmish(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
     let count = members(seed);
     use FaultKind::{Bridge, Clog, Crash, OneWay, Partition, SessionLoss};
     sim.run_for(Duration::from_millis(100))?;
@@ -162,7 +162,7 @@ fn views_that_chase_each_other_agree() {
 }
 
 /// Members crash one by one, each when the one before is back: at any moment of a view change.
-fn one_by_one(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
+pub fn one_by_one(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
     let count = members(seed);
     for round in 0..6 {
         let pause = sim.now().0 % 7_001 * 100_000;

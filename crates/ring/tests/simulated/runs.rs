@@ -7,15 +7,22 @@ use std::time::Duration;
 
 use dx_agents::{AgentId, AgentSpec, Directory, NodeId, Options, Registry};
 use dx_ring::run::{Plan, Runner, Stage, Tally};
-use dx_ring::{Flow, Member, RingConfig};
-use dx_sim::{Choices, Sim, SimConfig};
+use dx_ring::{Member, RingConfig};
+use dx_sim::{Choices, Delay, Sim, SimConfig};
+
+use super::models::{Make, confirmed, lcr, lossy};
+use super::recorder::flow;
 
 fn world(config: SimConfig, choices: Choices, count: u64, plan: &Plan) -> Sim {
+    world_of(config, choices, count, plan, flow)
+}
+
+fn world_of(config: SimConfig, choices: Choices, count: u64, plan: &Plan, model: Make) -> Sim {
     let ring = RingConfig::new((1..=count).map(AgentId).collect());
     let (mailbox, members) = (ring.mailbox(), ring.members.clone());
     let plan = plan.clone();
     let registry = Registry::new().kind("ring-member", move |_, _| {
-        Ok(Member::new(ring.clone(), Box::new(Flow::default()), Runner::new(plan.clone())))
+        Ok(Member::new(ring.clone(), model(), Runner::new(plan.clone())))
     });
     let spec = |id: AgentId| AgentSpec {
         id,
@@ -107,6 +114,46 @@ fn a_run_goes_on_whoever_dies_and_when() {
         let ended = sim.run_until("it ends", Duration::from_mins(2), |sim| all_ended(sim, 3));
         ended.unwrap_or_else(|failure| panic!("{victim} dies in {stage:?}: {failure}"));
         assert!(result.take().unwrap().count >= 300);
+    }
+}
+
+#[test]
+fn the_token_gives_all_senders_their_turns_in_the_same_order_in_every_run() {
+    for senders in [2, 4] {
+        let plan = Plan { senders, ..plan(1000) };
+        let tallies = [1, 2, 3, 4].map(|seed| {
+            let mut config = SimConfig::seeded(seed);
+            config.network.delay =
+                Delay::Between(Duration::from_micros(50), Duration::from_micros(100 + 900 * seed));
+            let mut sim = world_of(config, Choices::seeded(seed), 4, &plan, confirmed);
+            let result = watch(&mut sim);
+            sim.run_until("it ends", Duration::from_mins(1), |sim| all_ended(sim, 4)).unwrap();
+            result.take().unwrap()
+        });
+        assert_eq!(tallies[0].count, 1000 * senders as u64);
+        assert!(tallies.iter().all(|it| *it == tallies[0]), "{tallies:?}");
+    }
+}
+
+#[test]
+fn a_run_by_any_model_goes_on_whoever_dies() {
+    for (at, model) in [confirmed as Make, lossy, lcr].into_iter().enumerate() {
+        for (seed, victim) in (0..4).flat_map(|seed| (1..=3).map(move |it| (seed, NodeId(it)))) {
+            let choices = Choices::seeded(seed);
+            let mut sim = world_of(SimConfig::seeded(seed), choices, 3, &plan(300), model);
+            let result = watch(&mut sim);
+            sim.run_until("they send", Duration::from_secs(20), |sim| {
+                let mut members = sim.agents_of::<Member<Runner>>();
+                members.any(|(_, it)| it.replica().stage() >= Stage::Send)
+            })
+            .unwrap();
+            sim.run_for(Duration::from_micros(150 * seed)).unwrap();
+            sim.crash_node(victim);
+            sim.restart_node(victim, Duration::from_millis(700));
+            let ended = sim.run_until("it ends", Duration::from_mins(2), |sim| all_ended(sim, 3));
+            ended.unwrap_or_else(|failure| panic!("model {at}, {victim} dies: {failure}"));
+            assert!(result.take().unwrap().count >= 300);
+        }
     }
 }
 
