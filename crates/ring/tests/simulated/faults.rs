@@ -133,8 +133,8 @@ fn describe(sim: &Sim) -> String {
 /// Short, with little to say and much that goes wrong: crashes among partitions and lost sessions,
 /// so that views follow each other before they are installed.
 pub fn skirmish(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failure> {
-    let count = members(seed);
     use FaultKind::{Bridge, Clog, Crash, OneWay, Partition, SessionLoss};
+    let count = members(seed);
     sim.run_for(Duration::from_millis(100))?;
     let mean = Duration::from_micros(200 << (seed % 5));
     sim.unleash(FaultPlan {
