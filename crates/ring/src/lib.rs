@@ -5,7 +5,7 @@
 //! Replica      yours: hears every broadcast in its place, may broadcast, has a snapshot
 //!   Member     the agent around it
 //!     Core     pure: views by majorities, what they carry over, who joins, what is delivered
-//!       RingModel   how messages get round and get their places: flow
+//!       RingModel   how messages get round and get their places: flow, lcr, confirmed
 //! ```
 //!
 //! What it is not: durable. Members remember in memory, and a majority must live on; one that

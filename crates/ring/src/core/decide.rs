@@ -134,8 +134,8 @@ fn carry_over(view: View, highest: &View, reports: &Reports, model: &dyn RingMod
     NewView { view, first: least + 1, entries, holders, source, needy }
 }
 
-/// The order as far as any of them knows it. They agree where several know a place: one member of
-/// the view gave them.
+/// The order as far as any of them knows it. They agree where several know a place: its model
+/// gives each once, or the same everywhere.
 fn union(sources: &[(&AgentId, &Report)]) -> BTreeMap<u64, Entry> {
     let mut known = BTreeMap::new();
     for (_, report) in sources {
