@@ -59,6 +59,8 @@ pub struct Confirmed {
     hop: u64,
     /// Whether it may sleep somewhere, so that whoever wants it has to say so.
     may_sleep: bool,
+    /// Whether somebody else has something to send.
+    is_wanted: bool,
     passed: Option<Passed>,
     /// Own batches of an earlier view that found no place there.
     again: VecDeque<Batch>,
@@ -87,8 +89,6 @@ struct Turn {
     bytes: usize,
     /// When the others were asked what they approved.
     asked: Tries,
-    /// Somebody has something to send.
-    is_wanted: bool,
     /// Since when there is nothing to wait for.
     rests: Option<Instant>,
 }
@@ -164,11 +164,7 @@ impl RingModel for Confirmed {
                 let seq = self.approvals.get(&stage.me).copied().unwrap_or(self.base);
                 stage.send(from, ModelMessage::Approve { seq });
             }
-            ModelMessage::Want => {
-                if let Some(turn) = &mut self.turn {
-                    turn.is_wanted = true;
-                }
-            }
+            ModelMessage::Want => self.is_wanted = true,
             ModelMessage::Token(token) => self.on_token(from, token, stage),
             ModelMessage::TokenGot { hop } => {
                 self.passed = self.passed.take().filter(|passed| passed.token.hop > hop);
@@ -212,6 +208,7 @@ impl Confirmed {
             turn: None,
             hop: 0,
             may_sleep: false,
+            is_wanted: false,
             passed: None,
             again: VecDeque::new(),
             early: BTreeMap::new(),
@@ -233,7 +230,7 @@ impl Confirmed {
     fn is_over(&mut self, turn: &mut Turn, stage: &mut Stage<'_>) -> bool {
         while turn.messages < self.window && turn.bytes < VISIT_BYTES {
             if !self.has_own(stage) {
-                return turn.messages + turn.bytes > 0 || turn.has_rested(stage);
+                return turn.messages + turn.bytes > 0 || turn.has_rested(self.is_wanted, stage);
             }
             if self.unconfirmed_bytes >= UNCONFIRMED_BYTES
                 || self.unconfirmed.len() >= UNCONFIRMED_BATCHES
@@ -253,7 +250,8 @@ impl Confirmed {
     }
 
     fn pass(&mut self, turn: &Turn, stage: &mut Stage<'_>) {
-        let is_awake = turn.is_wanted || turn.messages + turn.bytes > 0;
+        let is_wanted = std::mem::take(&mut self.is_wanted);
+        let is_awake = is_wanted || turn.messages + turn.bytes > 0;
         let idle = if is_awake { 0 } else { turn.token.idle + 1 };
         self.may_sleep = idle > 0;
         let Turn { token: Token { hop, next, approved, .. }, .. } = *turn;
@@ -387,19 +385,12 @@ impl Confirmed {
 
 impl Turn {
     fn of(token: Token, now: Instant) -> Self {
-        Self {
-            token,
-            messages: 0,
-            bytes: 0,
-            asked: Tries::first(now),
-            is_wanted: false,
-            rests: None,
-        }
+        Self { token, messages: 0, bytes: 0, asked: Tries::first(now), rests: None }
     }
 
     /// With nothing to send: whether everything before was delivered here, and had its time to be
     /// answered.
-    fn has_rested(&mut self, stage: &mut Stage<'_>) -> bool {
+    fn has_rested(&mut self, is_wanted: bool, stage: &mut Stage<'_>) -> bool {
         if stage.view.len() == 1 {
             return false;
         }
@@ -409,7 +400,7 @@ impl Turn {
             }
             return false;
         }
-        let is_awake = self.is_wanted || self.token.idle < stage.view.len() as u64;
+        let is_awake = is_wanted || self.token.idle < stage.view.len() as u64;
         let rest = if is_awake { REST } else { SLEEP };
         let rested = stage.now.since(*self.rests.get_or_insert(stage.now));
         if rested < rest {

@@ -115,6 +115,11 @@ impl NaiveMember {
         self.members[(at + right) % count]
     }
 
+    /// How many members send: those with the lowest ids.
+    fn senders(&self) -> usize {
+        self.plan.senders.min(self.members.len())
+    }
+
     fn others(&self) -> Vec<AgentId> {
         self.members.iter().copied().filter(|id| *id != self.me).collect()
     }
@@ -149,8 +154,7 @@ impl NaiveMember {
 
     /// It has the token, and `index` is that of the latest number.
     fn speak(&mut self, index: u64, cx: &mut Context) {
-        let senders = self.plan.senders.min(self.members.len());
-        let is_sender = self.members[..senders].contains(&self.me);
+        let is_sender = self.members[..self.senders()].contains(&self.me);
         let view = self.view();
         if !is_sender || self.plan.messages.is_some_and(|messages| self.sent >= messages) {
             let message = ModelMessage::Number { index, bytes: Bytes::new() };
@@ -198,7 +202,7 @@ impl NaiveMember {
             let Some((index, (origin, bytes))) = self.early.pop_first() else { break };
             self.count(index, origin, &bytes);
         }
-        let senders = self.plan.senders.min(self.members.len()) as u64;
+        let senders = self.senders() as u64;
         let has_all = self.plan.messages.is_some_and(|it| self.tally.count == it * senders);
         if has_all && self.stage == Stage::Send {
             self.enter(Stage::Grace, cx);
