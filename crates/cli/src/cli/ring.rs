@@ -44,7 +44,7 @@ Examples:
   dx ring run --members 5 --kill 5@500ms          kill the member that numbers; it comes back
   dx ring run --members 3 --kill 3@1s --no-restart
   dx ring run --cut 1-4@500ms+2s                  nothing gets through between 1 and 4 for 2 s
-  dx ring run --cluster r1                        if this command is killed, the same goes on with r1";
+  dx ring run --cluster r1                        if it is killed, the same again goes on";
 
 const MASTER_EXAMPLES: &str = "\
 Example, with times in microseconds:
