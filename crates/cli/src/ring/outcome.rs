@@ -14,7 +14,12 @@ pub enum Fate {
     #[default]
     Unknown,
     /// It has a result.
-    Ended(Result),
+    Ended {
+        /// The result.
+        result: Result,
+        /// The longest time between two of its deliveries, in microseconds.
+        longest_gap_us: u64,
+    },
     /// It has none, and cannot get there.
     Stuck(State),
     /// Its process was killed, and was not to be started again.
@@ -68,7 +73,7 @@ impl Outcome {
 
     fn results(&self) -> impl Iterator<Item = &Result> {
         self.0.iter().filter_map(|fate| match fate {
-            Fate::Ended(result) => Some(result),
+            Fate::Ended { result, .. } => Some(result),
             _ => None,
         })
     }
@@ -87,13 +92,14 @@ impl Outcome {
     #[must_use]
     pub fn to_json(&self) -> Value {
         let members = (1..).zip(&self.0).map(|(id, fate): (u64, _)| match fate {
-            Fate::Ended(it) => json!({
+            Fate::Ended { result: it, longest_gap_us } => json!({
                 "member": id,
                 "state": "ended",
                 "count": it.count,
                 "sum": it.sum(),
                 "sum_bits": format!("{:016x}", it.sum_bits),
                 "hash": format!("{:016x}", it.hash),
+                "longest_gap_us": longest_gap_us,
             }),
             fate => json!({ "member": id, "state": fate.to_string() }),
         });
@@ -105,14 +111,16 @@ impl Fate {
     /// That of a member that stands as `report` says, and will not get on.
     #[must_use]
     pub fn of(report: &Report) -> Self {
-        report.result.map_or(Self::Stuck(report.state), Self::Ended)
+        let longest_gap_us = report.longest_gap_us;
+        let ended = |result| Self::Ended { result, longest_gap_us };
+        report.result.map_or(Self::Stuck(report.state), ended)
     }
 }
 
 impl fmt::Display for Fate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ended(result) => result.fmt(f),
+            Self::Ended { result, .. } => result.fmt(f),
             Self::Stuck(State::Lost) => f.write_str("lost"),
             Self::Stuck(State::Blocked) => f.write_str("blocked"),
             Self::Stuck(State::Working | State::Changing) => f.write_str("unfinished"),
@@ -158,7 +166,8 @@ mod tests {
     use super::*;
 
     fn ended(hash: u64) -> Fate {
-        Fate::Ended(Result { count: 2, sum_bits: 1.5_f64.to_bits(), hash })
+        let result = Result { count: 2, sum_bits: 1.5_f64.to_bits(), hash };
+        Fate::Ended { result, longest_gap_us: hash }
     }
 
     #[test]
