@@ -1,7 +1,7 @@
 //! A member of a ring at work: it broadcasts numbers, and tells what all of them came to.
 //!
 //! ```text
-//! RingMember     answers who asks how it stands; does what is to go wrong: losses, cuts
+//! RingMember     answers who asks how it stands; holds back what is cut off
 //!   Member       of dx-ring: agrees with the others on one order
 //!     Seat       tells of stages and views
 //!       Runner   of dx-ring: START, SEND, GRACE, STOP
@@ -17,7 +17,7 @@ use dx_agents::{
     Agent, AgentId, AgentSpec, AttrError, Context, Directory, Down, Instant, Refusal, TimerKey,
 };
 use dx_ring::run::Stage;
-use dx_ring::{Flow, Member, RingConfig, RingMessage, RingModel, Standstill};
+use dx_ring::{Member, RingConfig, RingMessage, Standstill};
 use std::time::Duration;
 
 use self::faults::Faults;
@@ -77,9 +77,11 @@ impl RingMember {
             return Err(AttrError::new("", why));
         }
         let faults = Faults::new(attr, spec.id);
+        // Members lose different messages.
+        let lost = (attr.drop, attr.seed ^ spec.id.0.rotate_left(32));
         let seat = Seat::new(attr.plan(), attr.tell_own);
         Ok(Self {
-            member: Member::new(config, model(attr.model), seat),
+            member: Member::new(config, attr.model.make(lost)?, seat),
             faults,
             me: spec.id,
             asked: Vec::new(),
@@ -141,12 +143,6 @@ impl RingMember {
     }
 }
 
-fn model(model: Model) -> Box<dyn RingModel> {
-    match model {
-        Model::Flow => Box::new(Flow::default()),
-    }
-}
-
 fn words(before: Standstill, after: Standstill) -> Option<&'static str> {
     match after {
         Standstill::None if before == Standstill::Blocked => Some("reaches a majority again"),
@@ -176,7 +172,7 @@ impl Agent for RingMember {
             }
             return;
         }
-        if let Some(message) = self.faults.pass(from, message, cx) {
+        if let Some(message) = self.faults.pass(from, message) {
             self.member.message(from, message, cx);
             self.after(cx);
         }

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use dx_agents::mesh::{Node, NodeConfig};
 use dx_agents::runtime::RuntimeConfig;
 use dx_agents::{AgentId, AgentSpec, Directory, NodeId, Options, Registry};
-use dx_ring::{Flow, Member, RingConfig, RingModel};
+use dx_ring::{Member, RingConfig};
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
@@ -90,13 +90,6 @@ impl Circle {
     }
 }
 
-/// The model of that name.
-fn model(model: Model) -> Box<dyn RingModel> {
-    match model {
-        Model::Flow => Box::new(Flow::default()),
-    }
-}
-
 fn start(kit: Kit, ledger: &Arc<Ledger>, sites: &[Site]) -> anyhow::Result<Vec<Node>> {
     let cluster = Cluster::new()?;
     let ids: Vec<u32> = (1..).take(kit.members).collect();
@@ -117,7 +110,7 @@ fn start(kit: Kit, ledger: &Arc<Ledger>, sites: &[Site]) -> anyhow::Result<Vec<N
         let load = if sends { kit.load } else { Load::None };
         let source = Source::new(load, Arc::clone(&ledger), kit.members);
         let config = RingConfig::new(directory.by_kind(KIND).to_vec());
-        Ok(Member::new(config, model(kit.model), source))
+        Ok(Member::new(config, kit.model.make((0.0, 0))?, source))
     });
     let mut nodes: Vec<Node> = Vec::new();
     for (at, id) in ids.iter().enumerate() {

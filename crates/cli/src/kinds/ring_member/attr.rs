@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use dx_agents::{AgentSpec, AttrError, Directory};
+use dx_ring::RingModel;
+use dx_ring::model::{Confirmed, Flow, Lcr, LossError, Lossy};
 use dx_ring::run::{Command, Plan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -74,6 +76,10 @@ pub enum Model {
     /// Payload on the ring, numbers beside it: as fast as the links.
     #[default]
     Flow,
+    /// The textbook's: messages and receipts on the ring, ordered by vector clocks.
+    Lcr,
+    /// A token, a receipt for each message, and approval: slow, and sends again what gets lost.
+    Confirmed,
 }
 
 impl Model {
@@ -82,15 +88,30 @@ impl Model {
     pub fn name(self) -> &'static str {
         match self {
             Self::Flow => "flow",
+            Self::Lcr => "lcr",
+            Self::Confirmed => "confirmed",
         }
+    }
+
+    /// The model, of whose messages this share is lost; which, a seed says.
+    ///
+    /// # Errors
+    /// If it does not send again what gets lost.
+    pub fn make(self, (share, seed): (f64, u64)) -> Result<Box<dyn RingModel>, AttrError> {
+        let wrong = |error: LossError| AttrError::new("drop", error.to_string());
+        Ok(match self {
+            Self::Flow => Box::new(Flow::default()),
+            Self::Lcr => Box::new(Lcr::default()),
+            Self::Confirmed => {
+                Box::new(Lossy::new(Confirmed::default(), share, seed).map_err(wrong)?)
+            }
+        })
     }
 
     /// Whether it sends again what gets lost.
     #[must_use]
     pub fn survives_losses(self) -> bool {
-        match self {
-            Self::Flow => false,
-        }
+        self == Self::Confirmed
     }
 }
 

@@ -7,10 +7,9 @@ use dx_ring::RingMessage;
 
 use super::{Attr, Cut};
 
-/// Losses, and cuts with what waits for their end.
+/// Cuts, and what waits for their end.
 pub struct Faults {
     me: AgentId,
-    drop: f64,
     cuts: Vec<Cut>,
     /// Which of them last.
     open: Vec<bool>,
@@ -28,7 +27,7 @@ impl Faults {
         let cuts: Vec<Cut> =
             attr.cuts.iter().filter(|cut| cut.one == me.0 || cut.other == me.0).cloned().collect();
         let open = vec![false; cuts.len()];
-        Self { me, drop: attr.drop, cuts, open, waiting: BTreeMap::new() }
+        Self { me, cuts, open, waiting: BTreeMap::new() }
     }
 
     /// SEND has begun: from now on the times of cuts count.
@@ -39,19 +38,13 @@ impl Faults {
     }
 
     /// The message, if it gets through now.
-    pub fn pass(
-        &mut self,
-        from: AgentId,
-        message: RingMessage,
-        cx: &mut Context,
-    ) -> Option<RingMessage> {
+    pub fn pass(&mut self, from: AgentId, message: RingMessage) -> Option<RingMessage> {
         if self.is_cut(from) {
             // As many as a mailbox has room for: the mesh lets no more through.
             self.waiting.entry(from).or_default().push_back(message);
             return None;
         }
-        let can_drop = self.drop > 0.0 && matches!(message, RingMessage::Model { .. });
-        (!can_drop || cx.rng().unit() >= self.drop).then_some(message)
+        Some(message)
     }
 
     /// A cut begins or ends: what gets through now, in order. `None`: the timer is another's.
