@@ -87,25 +87,25 @@ fn survives_crashes(model: Make) {
 }
 
 #[test]
-fn whatever_happens_lcr_keeps_one_order() {
+fn lcr_keeps_one_order_come_what_may() {
     survives_torment(lcr);
     survives_crashes(lcr);
 }
 
 #[test]
-fn whatever_happens_confirmed_keeps_one_order() {
+fn confirmed_keeps_one_order_come_what_may() {
     survives_torment(confirmed);
     survives_crashes(confirmed);
 }
 
 #[test]
-fn whatever_happens_confirmed_keeps_one_order_though_messages_are_lost() {
+fn confirmed_keeps_one_order_come_what_may_though_messages_are_lost() {
     survives_torment(lossy);
     survives_crashes(lossy);
 }
 
 #[test]
-fn views_that_chase_each_other_agree_by_each_model() {
+fn each_model_agrees_while_views_chase_each_other() {
     for model in [lcr, confirmed, lossy] {
         let outcome = explore(0..2 * seeds().end, model, sparse, skirmish);
         println!("{outcome:?}");
