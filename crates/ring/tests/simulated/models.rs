@@ -89,18 +89,26 @@ fn survives_crashes(model: Make) {
 #[test]
 fn lcr_keeps_one_order_come_what_may() {
     survives_torment(lcr);
-    survives_crashes(lcr);
 }
 
 #[test]
 fn confirmed_keeps_one_order_come_what_may() {
     survives_torment(confirmed);
-    survives_crashes(confirmed);
 }
 
 #[test]
 fn confirmed_keeps_one_order_come_what_may_though_messages_are_lost() {
     survives_torment(lossy);
+}
+
+#[test]
+fn lcr_forgets_nothing_when_members_crash_one_by_one() {
+    survives_crashes(lcr);
+}
+
+#[test]
+fn confirmed_forgets_nothing_when_members_crash_one_by_one() {
+    survives_crashes(confirmed);
     survives_crashes(lossy);
 }
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dx_agents::{AgentId, AgentSpec, Directory, NodeId, Options, Registry};
-use dx_ring::{Delivery, Flow, Member, Replica, Ring, RingConfig, View};
+use dx_ring::{Delivery, Member, Replica, Ring, RingConfig, View};
 use dx_sim::{Delay, Sim, SimConfig};
+
+use super::models::{Make, confirmed, lcr};
+use super::recorder::flow;
 
 /// Bytes per second.
 const LINK: u64 = 12_500_000;
@@ -49,13 +52,17 @@ impl Replica for Flood {
 
 /// A ring of `count` of which `senders` broadcast `messages` each, until all have all.
 fn flooded(count: u64, senders: u64, messages: u64) -> Sim {
+    flooded_by(flow, count, senders, messages)
+}
+
+fn flooded_by(model: Make, count: u64, senders: u64, messages: u64) -> Sim {
     let ring = RingConfig::new((1..=count).map(AgentId).collect());
     let (mailbox, members) = (ring.mailbox(), ring.members.clone());
     let registry = Registry::new().kind("ring-member", move |spec, _| {
         let left = if spec.id.0 <= senders { messages } else { 0 };
         let delivered = vec![0; count as usize + 1];
         let flood = Flood { left, delivered, began: None, ended: 0 };
-        Ok(Member::new(ring.clone(), Box::new(Flow::default()), flood))
+        Ok(Member::new(ring.clone(), model(), flood))
     });
     let spec = |id: AgentId| AgentSpec {
         id,
@@ -119,5 +126,24 @@ fn control_traffic_stays_below_two_hundredths_of_the_payload_at_every_n() {
         let part = control as f64 / payload as f64;
         println!("n = {count}: {control} bytes of control, {payload} of payload, {part:.4}");
         assert!(part < 0.02, "{count}: {part}");
+    }
+}
+
+/// Of confirmed, each copy has a link of its own here: on one that they share it is n - 1 times less.
+#[test]
+fn lcr_gets_as_much_of_links_and_no_load_drives_a_model_into_another_view() {
+    for count in [2, 3, 5] {
+        let best = count as f64 / (count - 1) as f64;
+        for (name, model, least) in [("lcr", lcr as Make, 0.9), ("confirmed", confirmed, 0.4)] {
+            for (senders, best) in [(1, 1.0), (count, best)] {
+                let sim = flooded_by(model, count, senders, 1_000);
+                let rate = rate(&sim);
+                println!("{name}, n = {count}, {senders} send: {rate:.3} of a link");
+                assert!(rate > least * best, "{name}, {count}: {rate}");
+                for (_, member) in sim.agents_of::<Member<Flood>>() {
+                    assert!(member.core().unwrap().view().unwrap().is_founding, "{name}, {count}");
+                }
+            }
+        }
     }
 }
