@@ -14,7 +14,7 @@ use dx_sim::{Failure, Sim};
 use serde::{Deserialize, Serialize};
 
 use crate::journal;
-use crate::sample::{DONE, PATIENCE, Planted, Sample, TORMENT, agent, attr};
+use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, TORMENT, agent, attr};
 
 /// The transactions.
 pub const SAMPLE: Sample = Sample {
@@ -77,14 +77,17 @@ pub const SAMPLE: Sample = Sample {
             .kind("participant", |spec, _| Ok(Participant::new(attr(spec)?.bug)))
     },
     agents: |size| {
-        let participants = (2..=size.of(4, 3)).map(|id| agent(AgentId(id), "participant", 0));
-        participants.chain([agent(COORDINATOR, "coordinator", size.of(40, 1))]).collect()
+        let participants = (2..2 + size.members).map(AgentId);
+        let participants = participants.map(|id| agent(id, "participant", 0));
+        participants.chain([agent(COORDINATOR, "coordinator", size.operations)]).collect()
     },
+    sizes: Sizes { least: Size::new(2, 1), most: Size::new(3, 40), small: Size::new(2, 1) },
     is_datagrams: false,
     workers: "coordinator",
     watch,
     ends,
     torment: TORMENT,
+    small_torment: Duration::from_millis(4),
     most_down: 2,
 };
 

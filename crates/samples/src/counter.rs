@@ -10,7 +10,7 @@ use dx_sim::{Failure, Sim};
 use serde::{Deserialize, Serialize};
 
 use crate::journal;
-use crate::sample::{DONE, PATIENCE, Planted, Sample, TORMENT, agent, attr};
+use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, TORMENT, agent, attr};
 
 /// The counter.
 pub const SAMPLE: Sample = Sample {
@@ -54,16 +54,17 @@ pub const SAMPLE: Sample = Sample {
         )
     },
     agents: |size| {
-        let operations = size.of(20, 2);
-        let clients = size.of(&CLIENTS[..], &CLIENTS[..1]);
-        let clients = clients.iter().map(|id| agent(*id, "counter-client", operations));
+        let clients = (2..2 + size.members).map(AgentId);
+        let clients = clients.map(|id| agent(id, "counter-client", size.operations));
         clients.chain([agent(SERVER, "counter", 0)]).collect()
     },
+    sizes: Sizes { least: Size::new(1, 1), most: Size::new(2, 20), small: Size::new(1, 2) },
     is_datagrams: false,
     workers: "counter-client",
     watch,
     ends,
     torment: TORMENT,
+    small_torment: Duration::from_millis(4),
     most_down: 1,
 };
 
@@ -75,7 +76,6 @@ const REPEATED: &str = "a request comes that was counted already";
 const SNAPSHOT_READ: &str = "the server starts from a snapshot";
 
 const SERVER: AgentId = AgentId(1);
-const CLIENTS: [AgentId; 2] = [AgentId(2), AgentId(3)];
 /// Many times what an answer takes.
 const RETRY: Duration = Duration::from_millis(30);
 const RETRY_KEY: TimerKey = TimerKey(1);

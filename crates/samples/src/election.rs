@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dx_agents::{Agent, AgentId, AgentSpec, Context, Message, Registry, TimerKey};
+use dx_agents::{Agent, AgentId, Context, Message, Registry, TimerKey};
 use dx_sim::{Failure, Sim};
 use serde::{Deserialize, Serialize};
 
 use crate::journal;
-use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, TORMENT, agent, attr};
+use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, TORMENT, agent, attr};
 
 /// The election.
 pub const SAMPLE: Sample = Sample {
@@ -49,12 +49,14 @@ pub const SAMPLE: Sample = Sample {
             Ok(Voter::new(attr(spec)?.bug, voters))
         })
     },
-    agents,
+    agents: |size| (1..=size.members).map(|id| agent(AgentId(id), "voter", 1)).collect(),
+    sizes: Sizes { least: Size::new(3, 1), most: Size::new(5, 1), small: Size::new(3, 1) },
     is_datagrams: false,
     workers: "voter",
     watch,
     ends,
     torment: TORMENT,
+    small_torment: Duration::from_millis(120),
     most_down: 2,
 };
 
@@ -104,10 +106,6 @@ struct Voter {
     is_candidate: bool,
     /// The term in which it leads.
     leads: Option<u64>,
-}
-
-fn agents(size: Size) -> Vec<AgentSpec> {
-    (1..=size.of(5, 3)).map(|id| agent(AgentId(id), "voter", 1)).collect()
 }
 
 impl Voter {

@@ -23,10 +23,12 @@ pub mod register;
 pub mod rpc;
 pub mod sample;
 pub mod search;
+pub mod short;
 pub mod token;
 
 pub use sample::{Planted, Sample};
 pub use search::Search;
+pub use short::{Short, Trouble};
 
 /// All samples.
 pub const SAMPLES: [&Sample; 7] = [

@@ -14,7 +14,7 @@ use dx_sim::{Failure, FaultKind, Sim};
 use serde::{Deserialize, Serialize};
 
 use crate::journal;
-use crate::sample::{DONE, PATIENCE, Planted, Sample, agent, attr};
+use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, agent, attr};
 
 /// The lock.
 pub const SAMPLE: Sample = Sample {
@@ -70,14 +70,17 @@ pub const SAMPLE: Sample = Sample {
     },
     agents: |size| {
         let servers = [agent(LOCK, "lock", 0), agent(RESOURCE, "resource", 0)];
-        let holders = (3..=size.of(5, 4)).map(|id| agent(AgentId(id), "holder", size.of(5, 1)));
+        let holders = (3..3 + size.members).map(AgentId);
+        let holders = holders.map(|id| agent(id, "holder", size.operations));
         servers.into_iter().chain(holders).collect()
     },
+    sizes: Sizes { least: Size::new(1, 1), most: Size::new(3, 5), small: Size::new(2, 1) },
     is_datagrams: false,
     workers: "holder",
     watch,
     ends,
     torment: Duration::from_secs(4),
+    small_torment: Duration::from_millis(1000),
     most_down: 2,
 };
 

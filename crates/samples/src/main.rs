@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use dx_samples::compare::{Row, write_head, write_sums};
-use dx_samples::{Planted, SAMPLES, Sample, Search};
-use dx_sim::Effort;
+use dx_samples::short::READABLE;
+use dx_samples::{Planted, SAMPLES, Sample, Search, Short, Trouble};
 
 /// Small systems with planted bugs, and how they are found.
 #[derive(Parser)]
@@ -53,6 +53,9 @@ enum Command {
     },
     /// Makes a failure of each bug as small as possible, and prints how small that is.
     Shrink {
+        /// With a diagram of each.
+        #[arg(long)]
+        draw: bool,
         /// This one only; may be repeated.
         #[arg(long, value_name = "SAMPLE/BUG", value_parser = bug_names(), hide_possible_values = true)]
         bug: Vec<String>,
@@ -103,7 +106,7 @@ fn carry_out(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
             let seeds = from..from.saturating_add(how.seeds.get());
             run(named, bug.map(|(_, bug)| bug), search, seeds, &how, out)
         }
-        Command::Shrink { bug } => shrink(&bug, out),
+        Command::Shrink { bug, draw } => shrink(&bug, draw, out),
         Command::Hashes => {
             for sample in SAMPLES {
                 writeln!(out, "{} {:#018x}", sample.name, sample.hash(1))?;
@@ -179,27 +182,29 @@ fn run(
     Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn shrink(wanted: &[String], out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    writeln!(out, "{:<29}  {:>16}  {:>16}", "events and choices", "found", "shrunk")?;
+fn shrink(wanted: &[String], draw: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    writeln!(out, "{:<29}  {:>8}  {:>8}  {:>8}", "events of the run", "found", "shrunk", "to read")?;
+    let mut is_short = true;
     for (sample, bug) in all_bugs() {
         let name = full_name(sample, bug);
         if !wanted.is_empty() && !wanted.contains(&name) {
             continue;
         }
-        let Some(failure) = Search::Swarm.find(sample, Some(bug.name), 1000, 1).failure else {
+        let Some(short) = Short::of(sample, bug, &Trouble::default()) else {
             writeln!(out, "{name:<29}  not found")?;
+            is_short = false;
             continue;
         };
-        let scenario = Search::Swarm.scenario(sample, Some(bug.name));
-        let smaller = scenario.shrink(&failure, &Effort::default(), |_| ())?;
-        let [before, after] = [&failure, &smaller.failure].map(|it| {
-            let choices = it.tape.as_ref().map_or(0, |tape| tape.size().choices);
-            format!("{} {choices:>7}", it.events)
-        });
-        writeln!(out, "{name:<29}  {before:>16}  {after:>16}")?;
+        let (found, shrunk, rows) = (short.found, short.failure.events, short.rows());
+        let search = short.search.name();
+        writeln!(out, "{name:<29}  {found:>8}  {shrunk:>8}  {rows:>8}  {search}")?;
+        if draw {
+            writeln!(out, "\n{}", short.explanation)?;
+        }
         out.flush()?;
+        is_short &= rows < READABLE;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_short { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clients::{Diary, Historian};
 use crate::journal;
-use crate::sample::{DONE, PATIENCE, Planted, Sample, TORMENT, agent, attr};
+use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, TORMENT, agent, attr};
 
 /// The register.
 pub const SAMPLE: Sample = Sample {
@@ -75,16 +75,18 @@ pub const SAMPLE: Sample = Sample {
             })
     },
     agents: |size| {
-        let clients =
-            (1..=size.of(3, 2)).map(|id| agent(AgentId(id), "register-client", size.of(12, 2)));
+        let clients = (1..=size.members).map(AgentId);
+        let clients = clients.map(|id| agent(id, "register-client", size.operations));
         let replicas = (11..=13).map(|id| agent(AgentId(id), "replica", 0));
         clients.chain(replicas).collect()
     },
+    sizes: Sizes { least: Size::new(1, 1), most: Size::new(3, 12), small: Size::new(2, 2) },
     is_datagrams: false,
     workers: "register-client",
     watch,
     ends,
     torment: TORMENT,
+    small_torment: Duration::from_millis(4),
     most_down: 1,
 };
 

@@ -15,7 +15,7 @@ use dx_sim::{Failure, Sim};
 use serde::{Deserialize, Serialize};
 
 use crate::journal;
-use crate::sample::{DONE, PATIENCE, Planted, Sample, TORMENT, agent, attr};
+use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, TORMENT, agent, attr};
 
 /// The calls.
 pub const SAMPLE: Sample = Sample {
@@ -68,14 +68,17 @@ pub const SAMPLE: Sample = Sample {
         )
     },
     agents: |size| {
-        let clients = (2..=3).map(|id| agent(AgentId(id), "rpc-client", size.of(15, 1)));
+        let clients = (2..2 + size.members).map(AgentId);
+        let clients = clients.map(|id| agent(id, "rpc-client", size.operations));
         clients.chain([agent(SERVER, "rpc-server", 0)]).collect()
     },
+    sizes: Sizes { least: Size::new(1, 1), most: Size::new(2, 15), small: Size::new(2, 1) },
     is_datagrams: true,
     workers: "rpc-client",
     watch,
     ends,
     torment: TORMENT,
+    small_torment: Duration::from_millis(8),
     most_down: 1,
 };
 

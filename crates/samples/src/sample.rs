@@ -19,6 +19,8 @@ pub struct Sample {
     pub registry: fn() -> Registry,
     /// Its agents, each on a node of its own.
     pub agents: fn(Size) -> Vec<AgentSpec>,
+    /// How large it is: a run draws its size, so that shrinking finds the smallest that fails.
+    pub sizes: Sizes,
     /// Whether their messages travel as datagrams: each may be lost, come twice or too late.
     pub is_datagrams: bool,
     /// The kind of agents that do operations, and [note](dx_agents::Context::note) how many they
@@ -28,8 +30,10 @@ pub struct Sample {
     pub watch: fn(&mut Sim),
     /// What must be achieved when nothing goes wrong any more.
     pub ends: fn(&mut Sim) -> Result<(), Failure>,
-    /// How long things go wrong in a run.
+    /// How long things go wrong in a run, at most.
     pub torment: Duration,
+    /// How long they do in a small system, of which everything is tried: about as long as it works.
+    pub small_torment: Duration,
     /// Nodes that it bears to be down at once.
     pub most_down: usize,
 }
@@ -47,11 +51,22 @@ pub struct Planted {
 
 /// How large a system is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
+pub struct Size {
+    /// Agents of the kind that there may be more or fewer of.
+    pub members: u64,
+    /// Operations that each worker does.
+    pub operations: u64,
+}
+
+/// How large a system may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// The smallest.
+    pub least: Size,
     /// As many agents and operations as it takes to be interesting.
-    Full,
+    pub most: Size,
     /// As few as show the bugs: for a search that tries everything.
-    Small,
+    pub small: Size,
 }
 
 /// What every agent of a sample is told by its attributes.
@@ -79,23 +94,37 @@ pub const PATIENCE: Duration = Duration::from_mins(2);
 pub const HASHED: u64 = 20;
 
 impl Size {
-    /// One of two numbers.
+    /// So many members that do so many operations each.
     #[must_use]
-    pub const fn of<T: Copy>(self, full: T, small: T) -> T {
-        match self {
-            Self::Full => full,
-            Self::Small => small,
-        }
+    pub const fn new(members: u64, operations: u64) -> Self {
+        Self { members, operations }
+    }
+}
+
+impl Sizes {
+    /// One of them. The plainest choice is the smallest.
+    pub fn draw(&self, choices: &mut Choices) -> Size {
+        let mut between = |label, least, most| least + choices.choose(label, most - least + 1);
+        let members = between("members", self.least.members, self.most.members);
+        let operations = between("operations", self.least.operations, self.most.operations);
+        Size { members, operations }
     }
 }
 
 impl Sample {
-    /// The world of a seed, with this bug in it.
+    /// The world of a seed, with this bug in it; without a size it draws one.
     ///
     /// # Panics
     /// If the sample does not know the bug.
     #[must_use]
-    pub fn world(&self, bug: Option<&str>, size: Size, seed: u64, choices: Choices) -> Sim {
+    pub fn world(
+        &self,
+        bug: Option<&str>,
+        size: Option<Size>,
+        seed: u64,
+        mut choices: Choices,
+    ) -> Sim {
+        let size = size.unwrap_or_else(|| self.sizes.draw(&mut choices));
         let (registry, directory) = ((self.registry)(), self.directory(bug, size));
         let mut config = SimConfig::seeded(seed);
         if self.is_datagrams {

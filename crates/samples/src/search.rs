@@ -82,12 +82,17 @@ impl Search {
         seeds: Range<u64>,
         jobs: usize,
     ) -> Report {
-        let order = match self {
+        let how = Campaign { jobs, order: self.order(), ..Campaign::default() };
+        self.scenario(sample, bug).campaign(seeds, &how, |_| ControlFlow::Continue(()))
+    }
+
+    /// How runs decide what comes next, where they try seeds.
+    #[must_use]
+    pub fn order(self) -> Order {
+        match self {
             Self::Priority => Order::Priorities(Priorities::default()),
             Self::Random | Self::Swarm | Self::Systematic => Order::Drawn,
-        };
-        let how = Campaign { jobs, order, ..Campaign::default() };
-        self.scenario(sample, bug).campaign(seeds, &how, |_| ControlFlow::Continue(()))
+        }
     }
 
     /// `sample` with `bug`, as something to be tried.
@@ -101,7 +106,7 @@ impl Search {
         impl Fn(&mut Sim) -> Result<(), Failure> + Sync + 'a,
     > {
         Scenario {
-            make: move |seed, choices| sample.world(bug, self.size(), seed, choices),
+            make: move |seed, choices| sample.world(bug, self.size(sample), seed, choices),
             play: move |sim: &mut Sim| {
                 self.torment(sim, sample)?;
                 (sample.ends)(sim)
@@ -109,22 +114,33 @@ impl Search {
         }
     }
 
-    fn size(self) -> Size {
-        if self == Self::Systematic { Size::Small } else { Size::Full }
+    /// The size of its worlds; `None` if each draws its own.
+    fn size(self, sample: &Sample) -> Option<Size> {
+        (self == Self::Systematic).then_some(sample.sizes.small)
     }
 
     fn torment(self, sim: &mut Sim, sample: &Sample) -> Result<(), Failure> {
-        match self {
-            Self::Swarm | Self::Priority => sim.torment(sample.torment, sample.most_down).map(drop),
-            Self::Random | Self::Systematic => {
-                sim.unleash(if self == Self::Random { steady(sample) } else { few(sample) });
-                sim.run_for(sample.torment)?;
-                sim.heal();
-                Ok(())
+        let lasts = match self {
+            Self::Systematic => sample.small_torment,
+            // The plan stays what it is if less of it comes to pass: its slots are those of all.
+            _ => sample.torment * (1 + sim.choices_mut().choose("torment", PARTS) as u32) / PARTS as u32,
+        };
+        let plan = match self {
+            Self::Swarm | Self::Priority => {
+                FaultPlan::swarm(sim.choices_mut(), sample.torment, sample.most_down)
             }
-        }
+            Self::Random => steady(sample),
+            Self::Systematic => few(sample),
+        };
+        sim.unleash(plan);
+        sim.run_for(lasts)?;
+        sim.heal();
+        Ok(())
     }
 }
+
+/// Parts of its torment of which a run has some.
+const PARTS: u64 = 20;
 
 /// All kinds, in the middle of what a swarm draws from.
 fn steady(sample: &Sample) -> FaultPlan {
@@ -144,8 +160,9 @@ fn steady(sample: &Sample) -> FaultPlan {
 fn few(sample: &Sample) -> FaultPlan {
     FaultPlan {
         kinds: vec![FaultKind::Crash, FaultKind::SessionLoss],
-        every: sample.torment / 4,
-        mended_after: sample.torment / 20,
+        lasts: sample.small_torment,
+        every: sample.small_torment / 4,
+        mended_after: sample.small_torment / 20,
         delay: Delay::Fixed(Duration::from_micros(100)),
         loss: 0.0,
         ..steady(sample)

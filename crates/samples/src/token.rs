@@ -10,7 +10,7 @@ use dx_sim::{Failure, Sim};
 use serde::{Deserialize, Serialize};
 
 use crate::journal;
-use crate::sample::{DONE, PATIENCE, Planted, Sample, TORMENT, agent, attr};
+use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, TORMENT, agent, attr};
 
 /// The ring.
 pub const SAMPLE: Sample = Sample {
@@ -66,14 +66,16 @@ pub const SAMPLE: Sample = Sample {
         })
     },
     agents: |size| {
-        let members = 1..=size.of(5, 3);
-        members.map(|id| agent(AgentId(id), "member", size.of(10, 1))).collect()
+        let members = (1..=size.members).map(AgentId);
+        members.map(|id| agent(id, "member", size.operations)).collect()
     },
+    sizes: Sizes { least: Size::new(3, 1), most: Size::new(5, 10), small: Size::new(3, 1) },
     is_datagrams: false,
     workers: "member",
     watch,
     ends,
     torment: TORMENT,
+    small_torment: Duration::from_millis(120),
     most_down: 2,
 };
 

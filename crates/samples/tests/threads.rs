@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use dx_agents::runtime::{Runtime, RuntimeConfig};
 use dx_agents::{Directory, NodeId};
-use dx_samples::sample::{DONE, Size};
+use dx_samples::sample::DONE;
 use dx_samples::{SAMPLES, Sample};
 
 fn finishes(sample: &Sample) {
     let folder = tempfile::tempdir().unwrap();
-    let mut agents: Vec<_> = sample.directory(None, Size::Small).agents().cloned().collect();
+    let mut agents: Vec<_> = sample.directory(None, sample.sizes.small).agents().cloned().collect();
     for spec in &mut agents {
         spec.node = NodeId(1);
     }

@@ -1,0 +1,89 @@
+//! A failure of a planted bug, made short enough to be read.
+
+use std::ops::ControlFlow;
+
+use dx_sim::{Campaign, Effort, Explanation, Failure};
+
+use crate::sample::{Planted, Sample};
+use crate::search::Search;
+
+/// What there is to read of a failure has fewer rows than this.
+pub const READABLE: usize = 40;
+
+/// How much is tried to have a short failure.
+///
+/// Short runs come from short failures: of many the shortest is made shorter, and not the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Runs of each search.
+    pub seeds: u64,
+    /// Failures among them after which no more are looked for.
+    pub failures: usize,
+    /// Of these, how many are shrunk: those with the fewest events.
+    pub shrunk: usize,
+    /// Runs to shrink each.
+    pub runs: u64,
+}
+
+impl Default for Trouble {
+    /// Some seconds for each bug.
+    fn default() -> Self {
+        Self { seeds: 1000, failures: 20, shrunk: 3, runs: 1000 }
+    }
+}
+
+/// A short failure of a bug.
+#[derive(Clone, Debug)]
+pub struct Short {
+    /// Where it was found.
+    pub search: Search,
+    /// Events of the run in which it was found.
+    pub found: u64,
+    /// It, as short as it became.
+    pub failure: Failure,
+    /// What can have caused it: the part of the run that is to be read.
+    pub explanation: Explanation,
+}
+
+impl Short {
+    /// The shortest failure of `bug` for so much trouble; `None` if there is none at all.
+    ///
+    /// # Panics
+    /// If a run is not the same when it is repeated.
+    #[must_use]
+    pub fn of(sample: &Sample, bug: &Planted, trouble: &Trouble) -> Option<Self> {
+        let mut found: Vec<(Search, Failure)> = Vec::new();
+        for search in Search::ALL {
+            let failures = failures(search, sample, bug, trouble);
+            found.extend(failures.into_iter().map(|failure| (search, failure)));
+        }
+        found.retain(|(_, failure)| bug.breaks.contains(&failure.what.as_str()));
+        found.sort_by_key(|(_, failure)| failure.events);
+        found.truncate(trouble.shrunk);
+        let effort = Effort { runs: trouble.runs, ..Effort::default() };
+        let shorter = found.into_iter().map(|(search, failure)| {
+            let scenario = search.scenario(sample, Some(bug.name));
+            let smaller = scenario.shrink(&failure, &effort, |_| ());
+            let smaller = smaller.expect("it failed when its tape was recorded").failure;
+            let explanation = scenario.explain(&smaller).expect("it fails by its tape");
+            Self { search, found: failure.events, failure: smaller, explanation }
+        });
+        shorter.min_by_key(|it| (it.rows(), it.failure.events))
+    }
+
+    /// What there is to read: each message that was handled or lost, what an agent did by itself, and
+    /// each fault, as far as it can have mattered.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.explanation.rows.len() + self.explanation.earlier
+    }
+}
+
+fn failures(search: Search, sample: &Sample, bug: &Planted, trouble: &Trouble) -> Vec<Failure> {
+    if search == Search::Systematic {
+        return search.find(sample, Some(bug.name), trouble.seeds, 1).failure.into_iter().collect();
+    }
+    let how = Campaign { failures: trouble.failures, order: search.order(), ..Campaign::default() };
+    let scenario = search.scenario(sample, Some(bug.name));
+    scenario.campaign(0..trouble.seeds, &how, |_| ControlFlow::Continue(())).failures
+}
