@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dx_agents::{Agent, AgentId, Context, Message, Registry, TimerKey};
+use dx_agents::{Agent, AgentId, Context, Instant, Message, Registry, TimerKey};
 use dx_sim::{Failure, Sim};
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,7 @@ pub const SAMPLE: Sample = Sample {
         Planted {
             name: "patience-not-renewed",
             about: "a voter that hears of its leader does not wait anew",
-            breaks: &[CALM],
+            breaks: &[CALM, PATIENT],
         },
     ],
     registry: || {
@@ -63,6 +63,7 @@ pub const SAMPLE: Sample = Sample {
 const ONE_LEADER: &str = "a term has one leader";
 const ALL_FOLLOW: &str = "all follow one leader in the end";
 const CALM: &str = "a leader that is heard of stays";
+const PATIENT: &str = "nobody stands who has just heard of a leader";
 
 const HAS_VOTED: &str = "a voter is asked that has voted for another";
 const STEPS_DOWN: &str = "a leader hears of a later term";
@@ -106,12 +107,25 @@ struct Voter {
     is_candidate: bool,
     /// The term in which it leads.
     leads: Option<u64>,
+    /// When it last heard of a leader.
+    heard: Option<Instant>,
+    /// How long it had not when it stood last.
+    waited: Option<Duration>,
 }
 
 impl Voter {
     fn new(bug: Option<Bug>, voters: Vec<AgentId>) -> Self {
-        let (voted, votes, leads) = (None, Vec::new(), None);
-        Self { bug, voters, term: 0, voted, votes, is_candidate: false, leads }
+        Self {
+            bug,
+            voters,
+            term: 0,
+            voted: None,
+            votes: Vec::new(),
+            is_candidate: false,
+            leads: None,
+            heard: None,
+            waited: None,
+        }
     }
 
     fn wait(cx: &mut Context) {
@@ -182,6 +196,7 @@ impl Voter {
         }
         if term == self.term {
             cx.note(DONE, 1);
+            self.heard = Some(cx.now());
             if self.bug != Some(Bug::PatienceNotRenewed) {
                 Self::wait(cx);
             }
@@ -216,6 +231,7 @@ impl Agent for Voter {
             return;
         }
         if key == WAIT_KEY {
+            self.waited = self.heard.map(|heard| cx.now().since(heard));
             self.enter(self.term + 1);
             self.is_candidate = true;
             self.voted = Some(cx.me());
@@ -244,6 +260,16 @@ fn watch(sim: &mut Sim) {
             let first = *leaders.entry(term).or_insert(*id);
             if first != *id {
                 return Err(format!("{first} and {id} lead in term {term}"));
+            }
+        }
+        Ok(())
+    });
+    let voters = sim.directory().by_kind("voter").to_vec();
+    sim.always(PATIENT, move |sim| {
+        for id in &voters {
+            let waited = sim.agent::<Voter>(*id).and_then(|voter| voter.waited);
+            if let Some(waited) = waited.filter(|waited| *waited < WAIT) {
+                return Err(format!("{id} stands, and heard of a leader {waited:?} before"));
             }
         }
         Ok(())

@@ -29,7 +29,7 @@ pub const SAMPLE: Sample = Sample {
         Planted {
             name: "tokens-in-memory",
             about: "after a crash the server numbers loans from the beginning",
-            breaks: &[TOKEN_ONCE],
+            breaks: &[TOKEN_ONCE, ONE_HOLDER],
         },
         Planted {
             name: "forgets-loan",

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clients::{Diary, Historian};
 use crate::journal;
-use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, TORMENT, agent, attr};
+use crate::sample::{DONE, PATIENCE, Planted, Sample, Size, Sizes, agent, attr};
 
 /// The register.
 pub const SAMPLE: Sample = Sample {
@@ -80,13 +80,13 @@ pub const SAMPLE: Sample = Sample {
         let replicas = (11..=13).map(|id| agent(AgentId(id), "replica", 0));
         clients.chain(replicas).collect()
     },
-    sizes: Sizes { least: Size::new(1, 1), most: Size::new(3, 12), small: Size::new(2, 2) },
+    sizes: Sizes { least: Size::new(1, 1), most: Size::new(3, 12), small: Size::new(3, 2) },
     is_datagrams: false,
     workers: "register-client",
     watch,
     ends,
-    torment: TORMENT,
-    small_torment: Duration::from_millis(4),
+    torment: Duration::from_millis(300),
+    small_torment: Duration::from_micros(1600),
     most_down: 1,
 };
 
@@ -101,7 +101,7 @@ const NEWER_STAYS: &str = "a replica is given something older than what it has";
 const RETRY: Duration = Duration::from_millis(20);
 const RETRY_KEY: TimerKey = TimerKey(1);
 /// The longest pause between two operations.
-const THINKS: Duration = Duration::from_millis(10);
+const THINKS: Duration = Duration::from_millis(2);
 const NEXT_KEY: TimerKey = TimerKey(2);
 /// The checker's steps: a thousand times as many as a history of this length usually takes.
 const STEPS: u64 = 100_000;
@@ -228,7 +228,8 @@ impl Client {
         cx.persist(journal::write(&self.begun));
         // No value is written twice, and small systems have both writers and readers.
         let me = cx.me().0;
-        let is_write = if self.operations > 2 { cx.rng().below(2) == 0 } else { me == 1 };
+        let is_write =
+            if self.operations > 2 { cx.rng().below(2) == 0 } else { (me + self.begun) % 2 == 0 };
         let write = is_write.then_some(me * 1000 + self.begun);
         let diary = self.diary.get_or_insert_with(|| Diary::new(cx));
         diary.ask(write.map_or(RegisterInput::Read, RegisterInput::Write));

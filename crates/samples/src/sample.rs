@@ -102,11 +102,11 @@ impl Size {
 }
 
 impl Sizes {
-    /// One of them. The plainest choice is the smallest.
+    /// One of them: as often as not the largest. The plainest choice is the smallest.
     pub fn draw(&self, choices: &mut Choices) -> Size {
-        let mut between = |label, least, most| least + choices.choose(label, most - least + 1);
-        let members = between("members", self.least.members, self.most.members);
-        let operations = between("operations", self.least.operations, self.most.operations);
+        let mut draw = |label, least, most| least + up_to(choices, label, most - least);
+        let members = draw("members", self.least.members, self.most.members);
+        let operations = draw("operations", self.least.operations, self.most.operations);
         Size { members, operations }
     }
 }
@@ -159,6 +159,11 @@ impl Sample {
     pub fn bug(&self, name: &str) -> Option<&'static Planted> {
         self.bugs.iter().find(|bug| bug.name == name)
     }
+}
+
+/// A number up to `most`: as often as not that, else any other. The plainest is 0.
+pub fn up_to(choices: &mut Choices, label: &'static str, most: u64) -> u64 {
+    choices.choose(label, 2 * most.max(1)).min(most)
 }
 
 /// An agent on a node of its own, of the same number.

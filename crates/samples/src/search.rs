@@ -10,7 +10,7 @@ use dx_sim::{
 };
 use serde::Serialize;
 
-use crate::sample::{Sample, Size};
+use crate::sample::{Sample, Size, up_to};
 
 /// Where a run's faults come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -123,7 +123,10 @@ impl Search {
         let lasts = match self {
             Self::Systematic => sample.small_torment,
             // The plan stays what it is if less of it comes to pass: its slots are those of all.
-            _ => sample.torment * (1 + sim.choices_mut().choose("torment", PARTS) as u32) / PARTS as u32,
+            _ => {
+                let parts = 1 + up_to(sim.choices_mut(), "torment", PARTS - 1);
+                sample.torment * parts as u32 / PARTS as u32
+            }
         };
         let plan = match self {
             Self::Swarm | Self::Priority => {

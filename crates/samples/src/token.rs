@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dx_agents::{Agent, AgentId, Context, Down, Message, Registry, TimerKey};
+use dx_agents::{Agent, AgentId, Context, Down, Instant, Message, Registry, TimerKey};
 use dx_sim::{Failure, Sim};
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ pub const SAMPLE: Sample = Sample {
         Planted {
             name: "patience-not-renewed",
             about: "a member that sees the token does not wait anew",
-            breaks: &[CALM],
+            breaks: &[CALM, PATIENT],
         },
         Planted {
             name: "tries-once",
@@ -84,6 +84,7 @@ const USED_ONCE: &str = "no number is used twice in one generation";
 const NO_WAY_BACK: &str = "nobody uses a token of a generation that it has given up";
 const ALL_DONE: &str = "the token comes to all in the end";
 const CALM: &str = "a token that is seen is not made anew";
+const PATIENT: &str = "nobody wants to make a token who has just seen one";
 
 const GIVEN_UP: &str = "a token comes of a generation that was given up";
 const MADE_ANEW: &str = "a majority lets a member make a token";
@@ -150,6 +151,10 @@ struct Member {
     /// The token as it was used last, and what was promised then; and how often in this life.
     used: Option<(Token, u64)>,
     times: u64,
+    /// When it last had the token.
+    seen: Option<Instant>,
+    /// How long it had not when it last wanted to make one.
+    waited: Option<Duration>,
 }
 
 impl Member {
@@ -165,6 +170,8 @@ impl Member {
             promises: Vec::new(),
             used: None,
             times: 0,
+            seen: None,
+            waited: None,
         }
     }
 
@@ -196,6 +203,7 @@ impl Member {
         let token = Token { uses: token.uses + 1, ..token };
         self.used = Some((token, self.promised));
         self.times += 1;
+        self.seen = Some(cx.now());
         cx.note(DONE, self.times);
         self.token = Some(token);
         cx.set_timer(PASS_KEY, KEEP);
@@ -222,6 +230,7 @@ impl Member {
 
     /// Asks for the next generation.
     fn seek(&mut self, cx: &mut Context) {
+        self.waited = self.seen.map(|seen| cx.now().since(seen));
         let (me, generation) = (cx.me(), self.promised + 1);
         self.promise(generation, me, cx);
         self.promises = vec![me];
@@ -334,6 +343,16 @@ fn watch(sim: &mut Sim) {
                 && !numbers.insert((token.generation, token.uses))
             {
                 return Err(format!("{id} uses {token:?} again"));
+            }
+        }
+        Ok(())
+    });
+    let all = members.clone();
+    sim.always(PATIENT, move |sim| {
+        for id in &all {
+            let waited = sim.agent::<Member>(*id).and_then(|member| member.waited);
+            if let Some(waited) = waited.filter(|waited| *waited < WAIT) {
+                return Err(format!("{id} wants to make a token, and saw one {waited:?} before"));
             }
         }
         Ok(())
