@@ -3,8 +3,8 @@
 //! writers: Lynch and Shvartsman, FTCS 1997).
 //!
 //! Both reads and writes first ask a majority for what is newest. A write then stores something
-//! newer at a majority. So does a read with what it found, or a later read could find something
-//! older.
+//! newer at a majority. So does a read with what it found, unless a majority has it already, or a
+//! later read could find something older.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -197,6 +197,8 @@ enum Phase {
     Queries {
         found: Stored,
         write: Option<u64>,
+        /// Whether all answers so far are the same.
+        is_agreed: bool,
     },
     Stores {
         stored: Stored,
@@ -233,7 +235,7 @@ impl Client {
         let write = is_write.then_some(me * 1000 + self.begun);
         let diary = self.diary.get_or_insert_with(|| Diary::new(cx));
         diary.ask(write.map_or(RegisterInput::Read, RegisterInput::Write));
-        self.ask(Phase::Queries { found: NOTHING, write }, cx);
+        self.ask(Phase::Queries { found: NOTHING, write, is_agreed: true }, cx);
         if let (Some(value), Some(Bug::BlindWrites)) = (write, self.bug) {
             self.store(NOTHING, value, cx);
         }
@@ -287,18 +289,20 @@ impl Client {
     }
 
     fn newest(&mut self, from: AgentId, stored: Stored, cx: &mut Context) {
-        let Phase::Queries { found, write } = self.phase else { return };
-        if !self.answered_by.is_empty() && stored != found {
+        let Phase::Queries { found, write, is_agreed } = self.phase else { return };
+        let is_agreed = is_agreed && (self.answered_by.is_empty() || stored == found);
+        if !is_agreed {
             cx.note(DIFFERENT, 1);
         }
         let found = if stored.version > found.version { stored } else { found };
-        self.phase = Phase::Queries { found, write };
+        self.phase = Phase::Queries { found, write, is_agreed };
         if !self.has_quorum(from) {
             return;
         }
         match write {
             Some(value) => self.store(found, value, cx),
-            None if self.bug == Some(Bug::NoWriteBack) => {
+            // What a majority has, every later question finds.
+            None if is_agreed || self.bug == Some(Bug::NoWriteBack) => {
                 self.end(RegisterOutput::Value(found.value), cx);
             }
             None => self.ask(Phase::Stores { stored: found, is_read: true }, cx),

@@ -19,7 +19,8 @@ pub struct Trouble {
     pub seeds: u64,
     /// Failures among them after which no more are looked for.
     pub failures: usize,
-    /// Of these, how many are shrunk: those with the fewest events.
+    /// Of these, how many are shrunk at most, those with the fewest events first, until one can be
+    /// [read](READABLE).
     pub shrunk: usize,
     /// Runs to shrink each.
     pub runs: u64,
@@ -28,7 +29,7 @@ pub struct Trouble {
 impl Default for Trouble {
     /// Some seconds for each bug.
     fn default() -> Self {
-        Self { seeds: 1000, failures: 20, shrunk: 3, runs: 1000 }
+        Self { seeds: 1000, failures: 20, shrunk: 6, runs: 1000 }
     }
 }
 
@@ -61,14 +62,21 @@ impl Short {
         found.sort_by_key(|(_, failure)| failure.events);
         found.truncate(trouble.shrunk);
         let effort = Effort { runs: trouble.runs, ..Effort::default() };
-        let shorter = found.into_iter().map(|(search, failure)| {
+        let mut best: Option<Self> = None;
+        for (search, failure) in found {
             let scenario = search.scenario(sample, Some(bug.name));
             let smaller = scenario.shrink(&failure, &effort, |_| ());
             let smaller = smaller.expect("it failed when its tape was recorded").failure;
             let explanation = scenario.explain(&smaller).expect("it fails by its tape");
-            Self { search, found: failure.events, failure: smaller, explanation }
-        });
-        shorter.min_by_key(|it| (it.rows(), it.failure.events))
+            let short = Self { search, found: failure.events, failure: smaller, explanation };
+            if best.as_ref().is_none_or(|best| short.rows() < best.rows()) {
+                best = Some(short);
+            }
+            if best.as_ref().is_some_and(|best| best.rows() < READABLE) {
+                break;
+            }
+        }
+        best
     }
 
     /// What there is to read: each message that was handled or lost, what an agent did by itself, and

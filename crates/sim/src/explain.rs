@@ -190,10 +190,12 @@ impl Drawing<'_> {
     fn draw(&mut self, item: Item<'_>) {
         let (number, told) = match item {
             Item::Told(number, told) => (number, told),
-            Item::UnderWay(sent) => {
+            Item::UnderWay(sent, more) => {
                 if let Some((from, to)) = self.ends(sent) {
                     let at = self.rows.last().map_or(sent.at, |row| row.at);
-                    let text = format!("{}{}: not handled until then", sent.text, self.since(sent));
+                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+                    let since = self.since(sent);
+                    let text = format!("{}{since}{more}: not handled until then", sent.text);
                     self.rows.push(Row { at, mark: Mark::Lost { from, to }, text });
                 }
                 return;

@@ -27,8 +27,8 @@ pub struct Slice<'a> {
 pub enum Item<'a> {
     /// Something that happened, with its number.
     Told(usize, &'a Told),
-    /// A message that had not come by then.
-    UnderWay(&'a Sent),
+    /// A message that had not come by then, and how many more from there to there.
+    UnderWay(&'a Sent, usize),
 }
 
 impl<'a> Slice<'a> {
@@ -51,7 +51,7 @@ impl<'a> Slice<'a> {
         let under_way = under_way.filter(|sent| !sent.is_over && between(sent));
         let mut items: Vec<Item> = told.map(|(number, told)| Item::Told(number, told)).collect();
         let unrelated = story.len() - items.len();
-        items.extend(under_way.map(Item::UnderWay));
+        items.extend(by_way(under_way));
         let earlier = last_rows(&items, most);
         items.drain(..earlier);
         let agents = items.iter().flat_map(|item| item.agents(story)).collect();
@@ -77,7 +77,7 @@ impl Item<'_> {
     fn agents(self, story: &Story) -> Vec<AgentId> {
         let ends = |sent: &Sent| vec![sent.from, sent.to];
         match self {
-            Self::UnderWay(sent) => ends(sent),
+            Self::UnderWay(sent, _) => ends(sent),
             Self::Told(_, told) => match &told.what {
                 Deed::Step { by, .. } => vec![*by],
                 Deed::Heard { by, sent, .. } => {
@@ -88,6 +88,19 @@ impl Item<'_> {
             },
         }
     }
+}
+
+/// The first of each sender and receiver, with the number of the others.
+fn by_way<'a>(under_way: impl Iterator<Item = &'a Sent>) -> impl Iterator<Item = Item<'a>> {
+    let mut ways: Vec<(&Sent, usize)> = Vec::new();
+    for sent in under_way {
+        let known = ways.iter_mut().find(|(it, _)| (it.from, it.to) == (sent.from, sent.to));
+        match known {
+            Some((_, more)) => *more += 1,
+            None => ways.push((sent, 0)),
+        }
+    }
+    ways.into_iter().map(|(sent, more)| Item::UnderWay(sent, more))
 }
 
 /// Where the last `most` rows begin.

@@ -94,6 +94,9 @@ impl Sim {
     pub(crate) fn tell_step(&mut self, by: AgentId, event: &Event) {
         self.told(|story, now| match event {
             Event::Reply(ask, _) if story.is_answered(now, by, *ask) => {}
+            // The agent does nothing. What had to wait for it says itself when it was sent, and a
+            // crash says how much it came before.
+            Event::Durable { .. } => {}
             event => story.steps(now, by, words(event)),
         });
     }
