@@ -81,13 +81,13 @@ pub const SAMPLE: Sample = Sample {
         let participants = participants.map(|id| agent(id, "participant", 0));
         participants.chain([agent(COORDINATOR, "coordinator", size.operations)]).collect()
     },
-    sizes: Sizes { least: Size::new(2, 1), most: Size::new(3, 40), small: Size::new(3, 1) },
+    sizes: Sizes { least: Size::new(2, 1), most: Size::new(3, 40), small: Size::new(2, 1) },
     is_datagrams: false,
     workers: "coordinator",
     watch,
     ends,
     torment: TORMENT,
-    small_torment: Duration::from_millis(40),
+    small_torments: [Duration::from_micros(800), Duration::from_millis(80)],
     most_down: 2,
 };
 

@@ -56,7 +56,7 @@ pub const SAMPLE: Sample = Sample {
     watch,
     ends,
     torment: TORMENT,
-    small_torment: Duration::from_millis(120),
+    small_torments: [Duration::from_millis(40), Duration::from_millis(200)],
     most_down: 2,
 };
 

@@ -80,13 +80,13 @@ pub const SAMPLE: Sample = Sample {
         let replicas = (11..=13).map(|id| agent(AgentId(id), "replica", 0));
         clients.chain(replicas).collect()
     },
-    sizes: Sizes { least: Size::new(1, 1), most: Size::new(3, 12), small: Size::new(3, 2) },
+    sizes: Sizes { least: Size::new(1, 1), most: Size::new(3, 12), small: Size::new(2, 2) },
     is_datagrams: false,
     workers: "register-client",
     watch,
     ends,
     torment: Duration::from_millis(300),
-    small_torment: Duration::from_micros(1600),
+    small_torments: [Duration::from_micros(1600), Duration::from_millis(80)],
     most_down: 1,
 };
 
@@ -98,7 +98,7 @@ const STALE: &str = "an answer comes to an earlier question";
 const NEWER_STAYS: &str = "a replica is given something older than what it has";
 
 /// Many times what an answer takes.
-const RETRY: Duration = Duration::from_millis(20);
+const RETRY: Duration = Duration::from_millis(30);
 const RETRY_KEY: TimerKey = TimerKey(1);
 /// The longest pause between two operations.
 const THINKS: Duration = Duration::from_millis(2);

@@ -78,7 +78,7 @@ pub const SAMPLE: Sample = Sample {
     watch,
     ends,
     torment: TORMENT,
-    small_torment: Duration::from_millis(8),
+    small_torments: [Duration::from_micros(800), Duration::from_millis(80)],
     most_down: 1,
 };
 

@@ -32,8 +32,9 @@ pub struct Sample {
     pub ends: fn(&mut Sim) -> Result<(), Failure>,
     /// How long things go wrong in a run, at most.
     pub torment: Duration,
-    /// How long they do in a small system, of which everything is tried: about as long as it works.
-    pub small_torment: Duration,
+    /// How long they do in a small system, of which everything is tried: in some runs as long as its
+    /// messages travel, in some as long as its timers wait.
+    pub small_torments: [Duration; 2],
     /// Nodes that it bears to be down at once.
     pub most_down: usize,
 }
@@ -102,9 +103,12 @@ impl Size {
 }
 
 impl Sizes {
-    /// One of them: as often as not the largest. The plainest choice is the smallest.
+    /// One of them, as [`up_to`] draws. The plainest choice is the smallest.
     pub fn draw(&self, choices: &mut Choices) -> Size {
-        let mut draw = |label, least, most| least + up_to(choices, label, most - least);
+        let mut draw = |label, least, most| match most - least {
+            0 => least,
+            more => least + up_to(choices, label, more),
+        };
         let members = draw("members", self.least.members, self.most.members);
         let operations = draw("operations", self.least.operations, self.most.operations);
         Size { members, operations }
@@ -161,9 +165,11 @@ impl Sample {
     }
 }
 
-/// A number up to `most`: as often as not that, else any other. The plainest is 0.
+/// A number up to `most`, which is not 0: as often as not that, and of the others rather a small one. The plainest is
+/// 0.
 pub fn up_to(choices: &mut Choices, label: &'static str, most: u64) -> u64 {
-    choices.choose(label, 2 * most.max(1)).min(most)
+    let drawn = choices.choose(label, 4 * most);
+    (drawn * drawn / (4 * most)).min(most)
 }
 
 /// An agent on a node of its own, of the same number.

@@ -121,7 +121,7 @@ impl Search {
 
     fn torment(self, sim: &mut Sim, sample: &Sample) -> Result<(), Failure> {
         let lasts = match self {
-            Self::Systematic => sample.small_torment,
+            Self::Systematic => sample.small_torments[sim.choices_mut().choose("torment", 2) as usize],
             // The plan stays what it is if less of it comes to pass: its slots are those of all.
             _ => {
                 let parts = 1 + up_to(sim.choices_mut(), "torment", PARTS - 1);
@@ -133,7 +133,7 @@ impl Search {
                 FaultPlan::swarm(sim.choices_mut(), sample.torment, sample.most_down)
             }
             Self::Random => steady(sample),
-            Self::Systematic => few(sample),
+            Self::Systematic => few(sample, lasts),
         };
         sim.unleash(plan);
         sim.run_for(lasts)?;
@@ -160,12 +160,12 @@ fn steady(sample: &Sample) -> FaultPlan {
 }
 
 /// What a small system may have one of. More kinds are more than can be tried.
-fn few(sample: &Sample) -> FaultPlan {
+fn few(sample: &Sample, lasts: Duration) -> FaultPlan {
     FaultPlan {
-        kinds: vec![FaultKind::Crash, FaultKind::SessionLoss],
-        lasts: sample.small_torment,
-        every: sample.small_torment / 4,
-        mended_after: sample.small_torment / 20,
+        kinds: vec![FaultKind::Crash, FaultKind::Pause, FaultKind::Clog],
+        lasts,
+        every: lasts / 4,
+        mended_after: lasts / 20,
         delay: Delay::Fixed(Duration::from_micros(100)),
         loss: 0.0,
         ..steady(sample)

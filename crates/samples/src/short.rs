@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use dx_sim::{Campaign, Effort, Explanation, Failure};
+use dx_sim::{Campaign, Choices, Effort, Explanation, Failure, Scenario, Sim};
 
 use crate::sample::{Planted, Sample};
 use crate::search::Search;
@@ -19,7 +19,7 @@ pub struct Trouble {
     pub seeds: u64,
     /// Failures among them after which no more are looked for.
     pub failures: usize,
-    /// Of these, how many are shrunk at most, those with the fewest events first, until one can be
+    /// Of these, how many are shrunk at most, those with the fewest rows first, until one can be
     /// [read](READABLE).
     pub shrunk: usize,
     /// Runs to shrink each.
@@ -29,7 +29,7 @@ pub struct Trouble {
 impl Default for Trouble {
     /// Some seconds for each bug.
     fn default() -> Self {
-        Self { seeds: 1000, failures: 20, shrunk: 6, runs: 1000 }
+        Self { seeds: 1000, failures: 30, shrunk: 6, runs: 1000 }
     }
 }
 
@@ -53,22 +53,24 @@ impl Short {
     /// If a run is not the same when it is repeated.
     #[must_use]
     pub fn of(sample: &Sample, bug: &Planted, trouble: &Trouble) -> Option<Self> {
-        let mut found: Vec<(Search, Failure)> = Vec::new();
+        let mut found: Vec<Self> = Vec::new();
         for search in Search::ALL {
-            let failures = failures(search, sample, bug, trouble);
-            found.extend(failures.into_iter().map(|failure| (search, failure)));
+            let failures = failures(search, sample, bug, trouble).into_iter();
+            let expected = failures.filter(|it| bug.breaks.contains(&it.what.as_str()));
+            found.extend(expected.map(|failure| {
+                let scenario = search.scenario(sample, Some(bug.name));
+                Self::explained(search, failure.events, failure, &scenario)
+            }));
         }
-        found.retain(|(_, failure)| bug.breaks.contains(&failure.what.as_str()));
-        found.sort_by_key(|(_, failure)| failure.events);
+        found.sort_by_key(|it| (it.rows(), it.failure.events));
         found.truncate(trouble.shrunk);
         let effort = Effort { runs: trouble.runs, ..Effort::default() };
         let mut best: Option<Self> = None;
-        for (search, failure) in found {
+        for Self { search, found, failure, .. } in found {
             let scenario = search.scenario(sample, Some(bug.name));
             let smaller = scenario.shrink(&failure, &effort, |_| ());
             let smaller = smaller.expect("it failed when its tape was recorded").failure;
-            let explanation = scenario.explain(&smaller).expect("it fails by its tape");
-            let short = Self { search, found: failure.events, failure: smaller, explanation };
+            let short = Self::explained(search, found, smaller, &scenario);
             if best.as_ref().is_none_or(|best| short.rows() < best.rows()) {
                 best = Some(short);
             }
@@ -77,6 +79,20 @@ impl Short {
             }
         }
         best
+    }
+
+    fn explained<M, P>(
+        search: Search,
+        found: u64,
+        failure: Failure,
+        scenario: &Scenario<M, P>,
+    ) -> Self
+    where
+        M: Fn(u64, Choices) -> Sim,
+        P: Fn(&mut Sim) -> Result<(), Failure>,
+    {
+        let explanation = scenario.explain(&failure).expect("it fails by its tape");
+        Self { search, found, failure, explanation }
     }
 
     /// What there is to read: each message that was handled or lost, what an agent did by itself, and

@@ -75,7 +75,7 @@ pub const SAMPLE: Sample = Sample {
     watch,
     ends,
     torment: TORMENT,
-    small_torment: Duration::from_millis(120),
+    small_torments: [Duration::from_millis(4), Duration::from_millis(400)],
     most_down: 2,
 };
 
