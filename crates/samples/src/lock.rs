@@ -102,10 +102,10 @@ const LEASE: Duration = Duration::from_millis(600);
 /// Clocks run up to a fifth too fast or too slow: at worst 8 at the holder are 12 at the server.
 const SAFE: Duration = Duration::from_millis(395);
 /// From one write of a holder to its next.
-const WRITE_EVERY: Duration = Duration::from_millis(40);
+const WRITE_EVERY: Duration = Duration::from_millis(25);
 /// One in so many writes is a loan's last, if its time does not end before.
-const WRITES: u64 = 16;
-const RETRY: Duration = Duration::from_millis(30);
+const WRITES: u64 = 24;
+const RETRY: Duration = Duration::from_millis(15);
 const KEY: TimerKey = TimerKey(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use dx_samples::compare::{Row, write_head, write_sums};
 use dx_samples::short::READABLE;
 use dx_samples::{Planted, SAMPLES, Sample, Search, Short, Trouble};
@@ -98,8 +99,13 @@ fn carry_out(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
             let bug =
                 bug.as_deref().map(|name| planted(name).context("it was checked")).transpose()?;
             let named = sample.as_deref().or(bug.map(|(sample, _)| sample.name));
-            if let Some((sample, bug)) = bug.filter(|(sample, _)| Some(sample.name) != named) {
-                anyhow::bail!("`{}` is a bug of the sample {}", bug.name, sample.name);
+            if let Some((other, bug)) = bug.filter(|(other, _)| Some(other.name) != named) {
+                return mistake(&format!(
+                    "`{}` is a bug of the sample {}, not of {}",
+                    full_name(other, bug),
+                    other.name,
+                    named.unwrap_or_default(),
+                ));
             }
             let search = Search::ALL.into_iter().find(|it| it.name() == search);
             let search = search.context("it was checked")?;
@@ -114,6 +120,11 @@ fn carry_out(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn mistake(what: &str) -> anyhow::Result<ExitCode> {
+    Line::command().error(ErrorKind::ArgumentConflict, what).print()?;
+    Ok(ExitCode::from(2))
 }
 
 fn bugs(how: &How, wanted: &[String], out: &mut dyn Write) -> anyhow::Result<ExitCode> {

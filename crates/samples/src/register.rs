@@ -98,7 +98,7 @@ const STALE: &str = "an answer comes to an earlier question";
 const NEWER_STAYS: &str = "a replica is given something older than what it has";
 
 /// Many times what an answer takes.
-const RETRY: Duration = Duration::from_millis(30);
+const RETRY: Duration = Duration::from_millis(20);
 const RETRY_KEY: TimerKey = TimerKey(1);
 /// The longest pause between two operations.
 const THINKS: Duration = Duration::from_millis(2);

@@ -21,6 +21,8 @@ fn the_command_says_what_a_planted_bug_breaks_and_fails() {
     assert!(text.contains("no call is carried out twice"), "{text}");
     let (code, text) = run(&["run", "rpc", "--seeds", "9"]);
     assert_eq!(code, Some(0), "{text}");
+    let (code, text) = run(&["run", "lock", "--bug", "rpc/any-answer"]);
+    assert_eq!((code, text.as_str()), (Some(2), ""), "a bug of another sample is a mistake");
     // What takes more than one seed to be found, is not found in one.
     let (code, text) = run(&["bugs", "--bug", "register/no-write-back", "--seeds", "1"]);
     assert_eq!(code, Some(1), "{text}");
