@@ -57,6 +57,12 @@ enum Command {
         /// With a diagram of each.
         #[arg(long)]
         draw: bool,
+        /// Seeds that are tried by each search, to shrink the shortest of their failures.
+        #[arg(long, default_value = "1000")]
+        seeds: NonZeroU64,
+        /// Runs that may be spent to shrink one.
+        #[arg(long, default_value = "1000")]
+        runs: NonZeroU64,
         /// This one only; may be repeated.
         #[arg(long, value_name = "SAMPLE/BUG", value_parser = bug_names(), hide_possible_values = true)]
         bug: Vec<String>,
@@ -112,7 +118,10 @@ fn carry_out(command: Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> 
             let seeds = from..from.saturating_add(how.seeds.get());
             run(named, bug.map(|(_, bug)| bug), search, seeds, &how, out)
         }
-        Command::Shrink { bug, draw } => shrink(&bug, draw, out),
+        Command::Shrink { bug, draw, seeds, runs } => {
+            let (seeds, runs) = (seeds.get(), runs.get());
+            shrink(&bug, draw, &Trouble { seeds, runs, ..Trouble::default() }, out)
+        }
         Command::Hashes => {
             for sample in SAMPLES {
                 writeln!(out, "{} {:#018x}", sample.name, sample.hash(1))?;
@@ -193,15 +202,24 @@ fn run(
     Ok(if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn shrink(wanted: &[String], draw: bool, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
-    writeln!(out, "{:<29}  {:>8}  {:>8}  {:>8}", "events of the run", "found", "shrunk", "to read")?;
+fn shrink(
+    wanted: &[String],
+    draw: bool,
+    trouble: &Trouble,
+    out: &mut dyn Write,
+) -> anyhow::Result<ExitCode> {
+    writeln!(
+        out,
+        "{:<29}  {:>8}  {:>8}  {:>8}",
+        "events of the run", "found", "shrunk", "to read"
+    )?;
     let mut is_short = true;
     for (sample, bug) in all_bugs() {
         let name = full_name(sample, bug);
         if !wanted.is_empty() && !wanted.contains(&name) {
             continue;
         }
-        let Some(short) = Short::of(sample, bug, &Trouble::default()) else {
+        let Some(short) = Short::of(sample, bug, trouble) else {
             writeln!(out, "{name:<29}  not found")?;
             is_short = false;
             continue;

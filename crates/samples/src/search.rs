@@ -121,7 +121,9 @@ impl Search {
 
     fn torment(self, sim: &mut Sim, sample: &Sample) -> Result<(), Failure> {
         let lasts = match self {
-            Self::Systematic => sample.small_torments[sim.choices_mut().choose("torment", 2) as usize],
+            Self::Systematic => {
+                sample.small_torments[sim.choices_mut().choose("torment", 2) as usize]
+            }
             // The plan stays what it is if less of it comes to pass: its slots are those of all.
             _ => {
                 let parts = 1 + up_to(sim.choices_mut(), "torment", PARTS - 1);

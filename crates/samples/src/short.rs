@@ -29,7 +29,7 @@ pub struct Trouble {
 impl Default for Trouble {
     /// Some seconds for each bug.
     fn default() -> Self {
-        Self { seeds: 1000, failures: 30, shrunk: 6, runs: 1000 }
+        Self { seeds: 1000, failures: 100, shrunk: 8, runs: 1000 }
     }
 }
 
