@@ -251,6 +251,8 @@ struct Holder {
 
 #[derive(Clone, Copy)]
 struct Held {
+    /// By which request it came.
+    attempt: u64,
     token: u64,
     until: Instant,
 }
@@ -318,7 +320,7 @@ impl Agent for Holder {
         }
         let from = if self.bug == Some(Bug::CountsFromAnswer) { cx.now() } else { self.asked };
         let length = if self.bug == Some(Bug::NoMargin) { LEASE } else { SAFE };
-        self.held = Some(Held { token, until: from + length });
+        self.held = Some(Held { attempt, token, until: from + length });
         self.timer(KEY, cx);
     }
 
@@ -350,9 +352,11 @@ fn watch(sim: &mut Sim) {
         for id in &all {
             let held = sim.agent::<Holder>(*id).and_then(|holder| holder.held);
             let Some(held) = held else { continue };
-            let owner = *owners.entry(held.token).or_insert(*id);
-            if owner != *id {
-                return Err(format!("{owner} and {id} were both lent number {}", held.token));
+            let loan = (*id, held.attempt);
+            let first = *owners.entry(held.token).or_insert(loan);
+            if first != loan {
+                let (owner, token) = (first.0, held.token);
+                return Err(format!("number {token} was lent to {owner}, and again to {id}"));
             }
         }
         Ok(())

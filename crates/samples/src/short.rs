@@ -10,6 +10,10 @@ use crate::search::Search;
 /// What there is to read of a failure has fewer rows than this.
 pub const READABLE: usize = 40;
 
+/// The one bug of which there is more to read, and how much: two writes and two reads must come through,
+/// each with its questions to three replicas, until two readers contradict each other.
+pub const LONGER: (&str, usize) = ("register/writers-alike", 60);
+
 /// How much is tried to have a short failure.
 ///
 /// Short runs come from short failures: of many the shortest is made shorter, and not the first.

@@ -3,7 +3,7 @@
 use dx_samples::{SAMPLES, Search};
 use dx_sim::Campaign;
 
-const SEEDS: u64 = if cfg!(debug_assertions) { 8 } else { 50 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 4 } else { 50 };
 
 #[test]
 fn every_seed_is_the_same_run_twice_and_on_any_number_of_threads() {

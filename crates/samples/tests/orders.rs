@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dx_samples::{SAMPLES, Sample, counter, election};
+use dx_samples::{Sample, counter, election, rpc};
 use dx_sim::explore::{Bounds, Completeness, Switches};
 use dx_sim::{Choices, Effort, Failure, Scenario, Sim, Systematic};
 
@@ -45,16 +45,15 @@ fn a_bug_that_needs_an_order_is_found_by_search_and_replayed_and_shrunk() {
 
 #[test]
 fn what_is_right_holds_in_every_order_with_one_delay() {
-    for sample in SAMPLES {
-        let scenario = calm(sample, None, Duration::from_millis(3));
+    for sample in [&counter::SAMPLE, &rpc::SAMPLE, &election::SAMPLE] {
+        let scenario = calm(sample, None, SOON);
         let searched = scenario.search(1, &within(SOON, 1), |_| ()).unwrap();
-        let all = Completeness::WithinBounds { depth: false, switches: true, events: false };
-        assert_eq!(
-            (&searched.failure, searched.completeness),
-            (&None, all),
-            "{}: {searched}",
-            sample.name
+        // Datagrams could be lost as well, and none is.
+        let all = matches!(
+            searched.completeness,
+            Completeness::WithinBounds { depth: false, switches: true, .. }
         );
+        assert!(all && searched.failure.is_none(), "{}: {searched}", sample.name);
         assert!(searched.runs > 2 && searched.cut == 0, "{}: {searched}", sample.name);
     }
 }

@@ -17,7 +17,7 @@ const QUICK: [&str; 7] = [
 
 #[test]
 fn what_there_is_to_read_of_a_failure_fits_on_a_page() {
-    let trouble = Trouble { seeds: 60, failures: 8, shrunk: 2, runs: 200 };
+    let trouble = Trouble { seeds: 40, failures: 8, shrunk: 1, runs: 120 };
     let mut seen = 0;
     for sample in SAMPLES {
         for bug in sample.bugs {
