@@ -230,8 +230,11 @@ impl Client {
         cx.persist(journal::write(&self.begun));
         // No value is written twice, and small systems have both writers and readers.
         let me = cx.me().0;
-        let is_write =
-            if self.operations > 2 { cx.rng().below(2) == 0 } else { (me + self.begun) % 2 == 0 };
+        let is_write = if self.operations > 2 {
+            cx.rng().below(2) == 0
+        } else {
+            (me + self.begun).is_multiple_of(2)
+        };
         let write = is_write.then_some(me * 1000 + self.begun);
         let diary = self.diary.get_or_insert_with(|| Diary::new(cx));
         diary.ask(write.map_or(RegisterInput::Read, RegisterInput::Write));
