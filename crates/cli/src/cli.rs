@@ -8,6 +8,7 @@ mod sim;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::{EnumValueParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use dx_transport::id::{ClusterId, NodeId};
@@ -210,7 +211,7 @@ pub struct RingBench {
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
     pub scenario: Vec<ring_bench::ScenarioName>,
     /// Only these models.
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    #[arg(long, value_delimiter = ',', value_name = "NAMES", value_parser = EnumValueParser::new().try_map(ring::measured))]
     pub model: Vec<Model>,
     /// These transports (default: tcp, tls and quic; with --quick, tcp).
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
@@ -315,7 +316,7 @@ impl From<RingBench> for ring_bench::Options {
         let quick = arguments.output.quick;
         Self {
             scenarios: all_if_empty(&arguments.scenario),
-            models: all_if_empty(&arguments.model),
+            models: measured(&arguments.model),
             transports: or(arguments.transport, quick, &[Tcp], &[Tcp, Tls, Quic]),
             members: or(arguments.members, quick, &[3], &[2, 3, 5, 8, 16]),
             sizes: or(
@@ -329,6 +330,11 @@ impl From<RingBench> for ring_bench::Options {
             laboratory: None,
         }
     }
+}
+
+/// Those of a ring.
+fn measured(chosen: &[Model]) -> Vec<Model> {
+    all_if_empty(chosen).into_iter().filter(|model| ring::measured(*model).is_ok()).collect()
 }
 
 /// Nothing chosen means everything; something chosen twice is measured once, in the usual order.

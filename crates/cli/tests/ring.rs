@@ -7,10 +7,14 @@ mod terminal;
 
 #[path = "ring/agreement.rs"]
 mod agreement;
+#[path = "ring/cluster_file.rs"]
+mod cluster_file;
 #[path = "ring/deaths.rs"]
 mod deaths;
 #[path = "ring/mistakes.rs"]
 mod mistakes;
+#[path = "ring/models.rs"]
+mod models;
 #[path = "ring/results.rs"]
 mod results;
 #[path = "ring/slaves.rs"]

@@ -36,13 +36,16 @@ Each member prints `(count, sum)`, the sum's bits, and a hash of all that was de
 order: on standard output, a line per member. What happens meanwhile is on standard error.
 
 Exit codes: 0 all members agree, 1 they do not or some came to no end, 2 the command line is wrong,
-130 Ctrl-C.
+130 Ctrl-C. With --no-restart, a member that is killed says `killed` in place of a result, and it is
+0 if all others, a majority, agree.
 
 Examples:
   dx ring run                                     4 members send for 2 s
   dx ring run --messages 1000 --senders 1         prints the same with every transport
   dx ring run --members 5 --kill 5@500ms          kill the member that numbers; it comes back
   dx ring run --members 3 --kill 3@1s --no-restart
+  dx ring run --model confirmed --drop 10%        what gets lost is sent again
+  dx ring run --model naive --drop 10%            what gets lost is missing, and they disagree
   dx ring run --cut 1-4@500ms+2s                  nothing gets through between 1 and 4 for 2 s
   dx ring run --cluster r1                        if it is killed, the same again goes on";
 
@@ -81,13 +84,15 @@ pub struct RingRun {
     /// So many members send, those with the lowest numbers (default: all).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub senders: Option<u16>,
-    /// Lose this share of the messages between members. Only models that send again allow it.
+    /// Lose this share of the messages between members: confirmed sends again, naive disagrees,
+    /// flow and lcr refuse it.
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub drop: Option<f64>,
-    /// Let nothing get through between members A and B, from time T after SEND for time D.
+    /// Let nothing get through between members A and B, from time T after SEND for time D. What
+    /// they say meanwhile arrives later.
     #[arg(long, value_name = "A-B@T+D")]
     pub cut: Vec<Cut>,
-    /// Kill a member's process (SIGKILL) at time T after SEND.
+    /// Kill a member's process (SIGKILL) at time T after SEND, if the run is not over by then.
     #[arg(long, value_name = "MEMBER@T")]
     pub kill: Vec<Kill>,
     /// The transport between members: tcp, tls or quic (default: tls).
@@ -147,6 +152,15 @@ pub struct Slave {
     pub host: String,
     /// The port.
     pub port: u16,
+}
+
+/// A model that can be measured: the naive one ends with the first failure.
+pub fn measured(model: Model) -> Result<Model, String> {
+    if model.guarantees_agreement() {
+        Ok(model)
+    } else {
+        Err(format!("{} members are in no ring: see `dx ring run`", model.name()))
+    }
 }
 
 /// The longest time of a stage: a longer one is a mistake of units.

@@ -1,16 +1,22 @@
 //! A member of a ring at work: it broadcasts numbers, and tells what all of them came to.
 //!
 //! ```text
-//! RingMember     answers who asks how it stands; holds back what is cut off
-//!   Member       of dx-ring: agrees with the others on one order
-//!     Seat       tells of stages and views
-//!       Runner   of dx-ring: START, SEND, GRACE, STOP
+//! RingMember       answers who asks how it stands; holds back what is cut off
+//!   Part
+//!     Member       of dx-ring: agrees with the others on one order
+//!       Seat       tells of stages and views
+//!         Runner   of dx-ring: START, SEND, GRACE, STOP
+//!     Naive        loses messages; tells of stages
+//!       NaiveMember   of dx-ring: hopes for the best
 //! ```
 
 mod attr;
 mod faults;
+mod naive;
+mod part;
 mod report;
 mod seat;
+mod stages;
 
 use dx_agents::id::ReplyTo;
 use dx_agents::{
@@ -20,7 +26,9 @@ use dx_ring::run::Stage;
 use dx_ring::{Member, RingConfig, RingMessage, Standstill};
 use std::time::Duration;
 
-use self::faults::Faults;
+use self::faults::{Faults, Held};
+use self::naive::Naive;
+use self::part::Part;
 use self::seat::Seat;
 use crate::console::say;
 
@@ -32,7 +40,7 @@ pub const KIND: &str = "ring-member";
 
 /// The agent.
 pub struct RingMember {
-    member: Member<Seat>,
+    part: Part,
     faults: Faults,
     me: AgentId,
     /// Who is to be told when it has got somewhere.
@@ -44,8 +52,8 @@ pub struct RingMember {
     blocked: Option<Instant>,
 }
 
-/// When it looks how it stands.
-const LOOK: TimerKey = TimerKey(3 << 40);
+/// When it looks how it stands. Smaller keys are those of its part.
+const LOOK: TimerKey = TimerKey(4 << 40);
 
 /// The time between two looks: what a person takes for at once.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -76,12 +84,17 @@ impl RingMember {
             let why = format!("a member needs a larger mailbox: set `{needed}` beside `attr`");
             return Err(AttrError::new("", why));
         }
-        let faults = Faults::new(attr, spec.id);
+        let faults = Faults::new(attr, spec.id, room);
         // Members lose different messages.
         let lost = (attr.drop, attr.seed ^ spec.id.0.rotate_left(32));
-        let seat = Seat::new(attr.plan(), attr.tell_own);
+        let part = if attr.model == Model::Naive {
+            Part::Naive(Box::new(Naive::new(config.members, attr.plan(), lost, attr.tell_own)))
+        } else {
+            let seat = Seat::new(attr.plan(), attr.tell_own);
+            Part::Ring(Box::new(Member::new(config, attr.model.make(lost)?, seat)))
+        };
         Ok(Self {
-            member: Member::new(config, attr.model.make(lost)?, seat),
+            part,
             faults,
             me: spec.id,
             asked: Vec::new(),
@@ -93,14 +106,14 @@ impl RingMember {
 
     /// Says what has changed, and answers those who waited for it.
     fn look(&mut self, cx: &mut Context) {
-        let (standstill, now) = (self.member.standstill(cx), cx.now());
+        let (standstill, now) = (self.part.standstill(cx), cx.now());
         self.blocked = match standstill {
             Standstill::Blocked => self.blocked.or(Some(now)),
             _ => None,
         };
         let is_long = self.blocked.is_some_and(|since| now.since(since) >= BLOCKED);
         // Before the first view it waits for those that start.
-        let was_in_view = self.member.core().is_some_and(|core| core.view().is_some());
+        let was_in_view = self.part.view().is_some();
         if standstill != self.standstill
             && (standstill != Standstill::Blocked || was_in_view || is_long)
         {
@@ -110,10 +123,10 @@ impl RingMember {
             self.standstill = standstill;
         }
         let is_stuck = standstill == Standstill::Lost || is_long;
-        let seat = self.member.replica();
+        let part = &self.part;
         let (due, later) = std::mem::take(&mut self.asked)
             .into_iter()
-            .partition(|(_, until)| is_stuck || until.is_met(seat));
+            .partition(|(_, until)| is_stuck || until.is_met(part));
         self.asked = later;
         if !Vec::is_empty(&due) {
             let answer = Answered::new(&self.report());
@@ -123,15 +136,30 @@ impl RingMember {
         }
     }
 
+    /// A cut is over.
+    fn hear(&mut self, from: AgentId, held: Held, cx: &mut Context) {
+        match held {
+            Held::Waiting { messages, .. } => {
+                for message in messages {
+                    self.part.agent().message(from, message, cx);
+                }
+            }
+            Held::Lost => {
+                let (me, from_id) = (self.me.0, from.0);
+                let what = "so long a cut that what was said meanwhile is lost";
+                say(cx, format!("member {me}: member {from_id} is back after {what}"));
+                self.part.agent().down(from, Down::SessionLost, cx);
+            }
+        }
+    }
+
     fn report(&self) -> Report {
-        let view = self.member.core().and_then(|core| core.view());
-        Report::new(self.me, self.member.replica(), view, self.standstill)
+        Report::new(self.me, &self.part, self.standstill)
     }
 
     /// After each step: a stage that begins may begin cuts, and is waited for, as is the result.
     fn after(&mut self, cx: &mut Context) {
-        let seat = self.member.replica();
-        let at = (seat.stage(), seat.result().is_some());
+        let at = (self.part.stage(), self.part.result().is_some());
         if at != self.at {
             let begins = self.at.0 < Stage::Send && at.0 >= Stage::Send;
             self.at = at;
@@ -159,7 +187,7 @@ impl Agent for RingMember {
 
     fn start(&mut self, cx: &mut Context) {
         cx.set_timer(LOOK, LOOK_EVERY);
-        self.member.start(cx);
+        self.part.agent().start(cx);
         self.after(cx);
     }
 
@@ -173,7 +201,7 @@ impl Agent for RingMember {
             return;
         }
         if let Some(message) = self.faults.pass(from, message) {
-            self.member.message(from, message, cx);
+            self.part.agent().message(from, message, cx);
             self.after(cx);
         }
     }
@@ -185,29 +213,29 @@ impl Agent for RingMember {
             return;
         }
         match self.faults.timer(key, cx) {
-            Some(released) => {
-                for (from, message) in released {
-                    self.member.message(from, message, cx);
+            Some(held) => {
+                for (from, held) in held {
+                    self.hear(from, held, cx);
                 }
             }
-            None => self.member.timer(key, cx),
+            None => self.part.agent().timer(key, cx),
         }
         self.after(cx);
     }
 
     fn down(&mut self, who: AgentId, why: Down, cx: &mut Context) {
         self.faults.down(who, why);
-        self.member.down(who, why, cx);
+        self.part.agent().down(who, why, cx);
         self.after(cx);
     }
 
     fn refused(&mut self, refusal: Refusal, cx: &mut Context) {
-        self.member.refused(refusal, cx);
+        self.part.agent().refused(refusal, cx);
         self.after(cx);
     }
 
     fn writable(&mut self, to: AgentId, cx: &mut Context) {
-        self.member.writable(to, cx);
+        self.part.agent().writable(to, cx);
         self.after(cx);
     }
 }

@@ -1,5 +1,6 @@
 //! What is to go wrong, as on the command line.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -34,6 +35,12 @@ impl FromStr for Kill {
         let (member, at) = text.split_once('@').ok_or_else(|| WrongAccident(KILL.to_owned()))?;
         let node = member.parse().map_err(|_| wrong("the member is a number"))?;
         Ok(Self { node: NodeId(node), at: time(at, KILL)? })
+    }
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.node.0, duration::text(self.at).replace(' ', ""))
     }
 }
 
@@ -108,6 +115,9 @@ mod tests {
         assert_eq!("1-3@500ms+1s".parse(), Ok(cut));
         for wrong in ["", "2", "@1s", "2@", "2@1", "2@-1s", "x@1s", "2@1.5", "2@1e400s", "2@nans"] {
             assert!(wrong.parse::<Kill>().is_err(), "`{wrong}` is a kill");
+        }
+        for kill in ["2@1s500ms", "64@0s"] {
+            assert_eq!(kill.parse::<Kill>().unwrap().to_string(), kill);
         }
         for wrong in ["", "1-2", "1-2@1s", "1@1s+1s", "1-1@1s+1s", "1-2@1s+", "1-2@s+1s"] {
             assert!(wrong.parse::<Cut>().is_err(), "`{wrong}` is a cut");

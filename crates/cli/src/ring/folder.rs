@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Cluster;
 use crate::control::Client;
 use crate::home::{ClusterError, Home};
+use crate::kinds::ring_member::Attr;
 
 /// What a run was to be, as its folder says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,14 @@ pub struct Run {
     pub cluster: Cluster,
     /// Whether members that fail are started again.
     pub restarts: bool,
+}
+
+impl Run {
+    /// What all its members are told, if this version understands it.
+    #[must_use]
+    pub fn attr(&self) -> Option<Attr> {
+        self.cluster.agents.first().and_then(|agent| agent.attr().ok())
+    }
 }
 
 /// The folder of a run.

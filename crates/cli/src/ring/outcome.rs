@@ -35,8 +35,10 @@ pub enum Verdict {
     Agree,
     /// Two members have different results.
     Differ,
-    /// A member reached no majority, or came to no end.
+    /// A member reached no majority.
     Blocked,
+    /// A member came to no end, long after others did.
+    Unfinished,
     /// A majority lost its memory.
     Lost,
     /// A member is gone that nobody wanted to go.
@@ -60,8 +62,10 @@ impl Outcome {
             Verdict::Differ
         } else if is(&Fate::Stuck(State::Lost)) {
             Verdict::Lost
-        } else if self.0.iter().any(|fate| matches!(fate, Fate::Stuck(_))) {
+        } else if is(&Fate::Stuck(State::Blocked)) {
             Verdict::Blocked
+        } else if self.0.iter().any(|fate| matches!(fate, Fate::Stuck(_))) {
+            Verdict::Unfinished
         } else if is(&Fate::Unknown) {
             Verdict::Unknown
         } else if is(&Fate::Gone) || results.is_empty() {
@@ -139,6 +143,7 @@ impl Verdict {
             Self::Agree => "agree",
             Self::Differ => "differ",
             Self::Blocked => "blocked",
+            Self::Unfinished => "unfinished",
             Self::Lost => "lost",
             Self::Gone => "gone",
             Self::Unknown => "unknown",
@@ -152,6 +157,7 @@ impl Verdict {
             Self::Agree => "all members agree",
             Self::Differ => "members disagree",
             Self::Blocked => "blocked: without a majority there is no result",
+            Self::Unfinished => "a member came to no end",
             Self::Lost => {
                 "lost: a majority has lost its memory, so nobody knows what was delivered"
             }
@@ -177,6 +183,7 @@ mod tests {
         assert_eq!(verdict(&[ended(1), ended(1), Fate::Killed]), Verdict::Agree);
         assert_eq!(verdict(&[ended(1), ended(1), ended(2)]), Verdict::Differ);
         assert_eq!(verdict(&[ended(1), ended(1), Fate::Stuck(State::Blocked)]), Verdict::Blocked);
+        assert_eq!(verdict(&[ended(1), Fate::Stuck(State::Working)]), Verdict::Unfinished);
         assert_eq!(verdict(&[Fate::Stuck(State::Lost), Fate::Killed]), Verdict::Lost);
         assert_eq!(verdict(&[Fate::Killed, Fate::Killed]), Verdict::Gone);
         assert_eq!(verdict(&[ended(1), Fate::Gone]), Verdict::Gone);

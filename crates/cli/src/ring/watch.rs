@@ -1,5 +1,6 @@
 //! Whoever waits for the results of a run's members.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -99,8 +100,8 @@ impl Watch {
     }
 
     /// Lets happen what is to go wrong, and waits until it is known of all members what became of
-    /// them.
-    pub async fn results(&self, trouble: Trouble, accidents: Accidents) {
+    /// them. Returns the kills for which that was too early.
+    pub async fn results(&self, mut trouble: Trouble, accidents: Accidents) -> Vec<Kill> {
         let mut followers = JoinSet::new();
         for at in 0..self.0.cluster.nodes.len() {
             let shared = Arc::clone(&self.0);
@@ -110,14 +111,17 @@ impl Watch {
             });
         }
         let all = async { while followers.join_next().await.is_some() {} };
+        trouble.kills.sort_by_key(|kill| kill.at);
+        let mut kills = VecDeque::from(trouble.kills);
         let trouble = async {
-            self.make(trouble, &accidents).await;
+            self.make(&mut kills, trouble.cut_until, &accidents).await;
             std::future::pending::<()>().await;
         };
         tokio::select! {
             () = all => {}
             () = trouble => {}
         }
+        kills.into()
     }
 
     /// What is known.
@@ -126,15 +130,16 @@ impl Watch {
         self.0.fates.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    async fn make(&self, mut trouble: Trouble, accidents: &Accidents) {
+    /// Takes out of `kills` each that is carried out.
+    async fn make(&self, kills: &mut VecDeque<Kill>, cut_until: Duration, accidents: &Accidents) {
         self.sending().await;
         let begun = Instant::now();
-        trouble.kills.sort_by_key(|kill| kill.at);
-        for kill in trouble.kills {
+        while let Some(kill) = kills.front() {
             sleep_until(begun + kill.at).await;
             accidents.kill(kill.node);
+            kills.pop_front();
         }
-        sleep_until(begun + trouble.cut_until).await;
+        sleep_until(begun + cut_until).await;
         self.0.calm.send_replace(true);
     }
 

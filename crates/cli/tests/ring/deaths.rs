@@ -116,6 +116,18 @@ fn a_cut_delays_and_loses_nothing() {
 }
 
 #[test]
+fn a_kill_for_which_it_is_too_late_is_told() {
+    let options = ["ring", "run", "--members", "2", "--messages", "10"];
+    let kills = ["--kill", "2@1day", "--kill", "1@1h"];
+    let (code, stdout, stderr) = User::new().run(&[&options[..], &kills].concat());
+    assert_eq!((code, count(agreed(&results(&stdout)))), (0, 20), "{stderr}");
+    for kill in ["1@1h", "2@1day"] {
+        let told = format!("--kill {kill} was not carried out: the run was over before");
+        assert!(stderr.contains(&told), "{stderr}");
+    }
+}
+
+#[test]
 fn ctrl_c_stops_all_and_says_that_there_is_no_result() {
     let user = User::new();
     let mut run = start(&user, &["--members", "2"]);

@@ -3,7 +3,7 @@
 use super::terminal::User;
 
 /// Arguments, and what the answer names.
-const MISTAKES: [(&[&str], &str); 14] = [
+const MISTAKES: [(&[&str], &str); 15] = [
     (&["--members", "0"], "1..=64"),
     (&["--members", "65"], "1..=64"),
     (&["--kill", "5@1s"], "there is no member 5, only 1 to 4"),
@@ -11,6 +11,7 @@ const MISTAKES: [(&[&str], &str); 14] = [
     (&["--cut", "1-9@1s+1s"], "there is no member 9, only 1 to 4"),
     (&["--cut", "1-1@1s+1s"], "between a member and itself"),
     (&["--drop", "10%"], "the model flow counts on its links"),
+    (&["--model", "lcr", "--drop", "1%"], "the model lcr counts on its links"),
     (&["--drop", "101%"], "0% to 90%"),
     (&["--size", "8"], "9 bytes to 8MiB"),
     (&["--senders", "5"], "5 of 4 members"),
@@ -30,6 +31,13 @@ fn a_mistake_is_answered_with_what_would_be_right_and_nothing_starts() {
     }
     let started = std::fs::read_dir(user.home()).into_iter().flatten().count();
     assert_eq!(started, 0);
+}
+
+#[test]
+fn a_bench_measures_no_naive_members() {
+    let (code, stdout, stderr) = User::new().run(&["bench", "ring", "--model", "naive"]);
+    assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+    assert!(stderr.contains("naive members are in no ring"), "{stderr}");
 }
 
 #[test]

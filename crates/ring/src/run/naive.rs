@@ -36,6 +36,8 @@ pub struct NaiveMember {
     tally: Tally,
     /// Numbers that this member sent.
     sent: u64,
+    /// The last of them, and its index.
+    latest: Option<(u64, f64)>,
     /// Numbers that were there when the last turn began.
     before: u64,
 }
@@ -70,6 +72,7 @@ impl NaiveMember {
             index: 0,
             tally: Tally::default(),
             sent: 0,
+            latest: None,
             before: 0,
         }
     }
@@ -102,6 +105,12 @@ impl NaiveMember {
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// The last number that this member sent, and its index.
+    #[must_use]
+    pub fn latest(&self) -> Option<(u64, f64)> {
+        self.latest
     }
 
     fn first(&self) -> AgentId {
@@ -166,7 +175,11 @@ impl NaiveMember {
         }
         self.sent += 1;
         let Plan { seed, size, .. } = self.plan;
-        let bytes = Command::data(seed, self.me, self.sent).encode(size);
+        let data = Command::data(seed, self.me, self.sent);
+        if let Command::Data(value) = data {
+            self.latest = Some((index + 1, value));
+        }
+        let bytes = data.encode(size);
         let message = ModelMessage::Number { index: index + 1, bytes: bytes.clone() };
         cx.send_many(&self.others(), &RingMessage::Model { view, message });
         self.came(self.me, index + 1, bytes, cx);

@@ -32,8 +32,7 @@ pub async fn run(arguments: &Arguments, home: &Home) -> anyhow::Result<ExitCode>
     let folder = Folder::of(home, &name);
     let run = match folder.running().await.map_err(super::usage)? {
         Some(run) => {
-            let attr = run.cluster.agents.first().and_then(|agent| agent.attr::<Attr>().ok());
-            if attr != Some(wanted(arguments)) {
+            if run.attr() != Some(wanted(arguments)) {
                 return Err(Usage(format!(
                     "the run of master {at} goes on, with another plan: give the same arguments, \
                      or stop it with `dx down --cluster {name}`"

@@ -16,7 +16,7 @@ pub fn new(arguments: &RingRun, name: &ClusterId) -> anyhow::Result<Run> {
     let members = arguments.members.unwrap_or(MEMBERS);
     check_members(arguments, members)?;
     let attr = applied(arguments, Attr::default());
-    if attr.drop > 0.0 && !attr.model.survives_losses() {
+    if attr.drop > 0.0 && !attr.model.allows_losses() {
         let model = attr.model.name();
         return Err(Usage(format!(
             "--drop: the model {model} counts on its links, and sends nothing again: leave it out"
@@ -41,8 +41,7 @@ pub fn check_same(arguments: &RingRun, run: &Run) -> Result<(), Usage> {
             run.cluster.name
         )))
     };
-    let attr = run.cluster.agents.first().and_then(|agent| agent.attr::<Attr>().ok());
-    let attr = attr.unwrap_or_default();
+    let attr = run.attr().unwrap_or_default();
     let members = run.cluster.nodes.len();
     if arguments.members.is_some_and(|wanted| usize::from(wanted) != members) {
         return other("members");

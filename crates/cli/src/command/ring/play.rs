@@ -13,6 +13,7 @@ use crate::command::signals;
 use crate::command::up::screen::Screen;
 use crate::exit::{self, Usage};
 use crate::home::Home;
+use crate::kinds::ring_member::Model;
 use crate::ring::{Folder, Outcome, Run, Trouble, Verdict, Watch};
 
 /// A run that is to begin, or to go on.
@@ -31,6 +32,7 @@ impl Play<'_> {
     pub async fn run(self) -> anyhow::Result<ExitCode> {
         let Self { home, run, trouble, folder, is_temporary, json } = self;
         let name = run.cluster.name.clone();
+        let model = run.attr().unwrap_or_default().model;
         let prepared = Up::prepare(run.cluster.clone(), home, &[]).await;
         let up = prepared.map_err(|error| match error {
             UpError::Running { .. } | UpError::Differs { .. } | UpError::NoneHere(_) => {
@@ -50,8 +52,11 @@ impl Play<'_> {
             tokio::select! {
                 biased;
                 by_ctrl_c = signals::told_to_stop() => interrupted.set(Some(by_ctrl_c)),
-                () = watch.results(trouble, accidents) => {
-                    told.set(Some(tell(&watch.outcome(), json)));
+                late = watch.results(trouble, accidents) => {
+                    for kill in late {
+                        note(&format!("--kill {kill} was not carried out: the run was over before"));
+                    }
+                    told.set(Some(tell(&watch.outcome(), model, json)));
                     known.notify_one();
                 }
             }
@@ -70,7 +75,7 @@ impl Play<'_> {
             })
             .await?;
         let outcome = watch.outcome();
-        told.take().unwrap_or_else(|| tell(&outcome, json))?;
+        told.take().unwrap_or_else(|| tell(&outcome, model, json))?;
         let is_over = ended == up::Outcome::Stopped && outcome.verdict() != Verdict::Gone;
         if is_temporary && is_over {
             folder.remove()?;
@@ -94,7 +99,7 @@ fn show(screen: &mut Screen, event: &Event<'_>) {
     }
 }
 
-fn tell(outcome: &Outcome, json: bool) -> io::Result<()> {
+fn tell(outcome: &Outcome, model: Model, json: bool) -> io::Result<()> {
     let verdict = outcome.verdict();
     if json {
         writeln!(io::stdout(), "{}", outcome.to_json())?;
@@ -102,6 +107,9 @@ fn tell(outcome: &Outcome, json: bool) -> io::Result<()> {
         io::stdout().write_all(outcome.lines().as_bytes())?;
     }
     note(verdict.words());
+    if !model.guarantees_agreement() {
+        note(&format!("the model {} does not guarantee that members agree", model.name()));
+    }
     Ok(())
 }
 

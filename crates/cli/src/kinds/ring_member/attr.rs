@@ -38,8 +38,8 @@ pub struct Attr {
     pub size: usize,
     /// So many members send, those with the lowest ids; without it, all do.
     pub senders: Option<usize>,
-    /// The share of messages between members that is lost on purpose, from 0 to 1. Only models
-    /// that send again allow it.
+    /// The share of messages between members that is lost on purpose, from 0 to 0.9. `confirmed`
+    /// sends again, and `naive` disagrees; the others do not allow it.
     #[schemars(range(min = 0.0, max = 0.9))]
     pub drop: f64,
     /// Between which members nothing gets through, and when.
@@ -49,7 +49,8 @@ pub struct Attr {
 }
 
 /// A time in which nothing gets through between two members. What they say to each other arrives
-/// after it, as over a link that is back.
+/// after it, as over a link that is back, unless it is more than a mailbox takes: then it is lost,
+/// and who was to hear it is told so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cut {
@@ -80,6 +81,8 @@ pub enum Model {
     Lcr,
     /// A token, a receipt for each message, and approval: slow, and sends again what gets lost.
     Confirmed,
+    /// A token, and nothing else: whatever goes wrong, members disagree. To compare with.
+    Naive,
 }
 
 impl Model {
@@ -90,13 +93,14 @@ impl Model {
             Self::Flow => "flow",
             Self::Lcr => "lcr",
             Self::Confirmed => "confirmed",
+            Self::Naive => "naive",
         }
     }
 
-    /// The model, of whose messages this share is lost; which, a seed says.
+    /// The model of a ring, of whose messages this share is lost; which, a seed says.
     ///
     /// # Errors
-    /// If it does not send again what gets lost.
+    /// If it does not send again what gets lost, or is in no ring.
     pub fn make(self, (share, seed): (f64, u64)) -> Result<Box<dyn RingModel>, AttrError> {
         let wrong = |error: LossError| AttrError::new("drop", error.to_string());
         Ok(match self {
@@ -105,13 +109,23 @@ impl Model {
             Self::Confirmed => {
                 Box::new(Lossy::new(Confirmed::default(), share, seed).map_err(wrong)?)
             }
+            Self::Naive => {
+                let why = "naive members are in no ring: take flow, lcr or confirmed";
+                return Err(AttrError::new("model", why));
+            }
         })
     }
 
-    /// Whether it sends again what gets lost.
+    /// Whether members agree, whatever goes wrong.
     #[must_use]
-    pub fn survives_losses(self) -> bool {
-        self == Self::Confirmed
+    pub fn guarantees_agreement(self) -> bool {
+        self != Self::Naive
+    }
+
+    /// Whether messages of it may be lost on purpose: it sends them again, or is to be caught.
+    #[must_use]
+    pub fn allows_losses(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Naive)
     }
 }
 
@@ -143,7 +157,7 @@ impl Attr {
 
     /// Whether `spec`, which has these attributes, can be a member.
     pub(super) fn check(&self, spec: &AgentSpec, directory: &Directory) -> Result<(), AttrError> {
-        if self.drop != 0.0 && !self.model.survives_losses() {
+        if self.drop != 0.0 && !self.model.allows_losses() {
             let model = self.model.name();
             let why = format!("the model {model} counts on its links, and sends nothing again");
             return Err(AttrError::new("drop", why));

@@ -9,7 +9,8 @@ use dx_ring::run::{Stage, Tally};
 use dx_ring::{Standstill, View};
 use serde::{Deserialize, Serialize};
 
-use super::seat::{Seat, stage_name};
+use super::part::Part;
+use super::stages;
 
 /// How long a member waits with its answer: until the run is there, or cannot get there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,12 +78,12 @@ pub struct Result {
 }
 
 impl Until {
-    pub(super) fn is_met(self, seat: &Seat) -> bool {
+    pub(super) fn is_met(self, part: &Part) -> bool {
         match self {
             Self::Now => true,
-            Self::Send => seat.stage() >= Stage::Send,
+            Self::Send => part.stage() >= Stage::Send,
             // Its result may need more time than STOP leaves.
-            Self::Stop => seat.result().is_some(),
+            Self::Stop => part.result().is_some(),
         }
     }
 }
@@ -118,12 +119,8 @@ impl Question {
 }
 
 impl Report {
-    pub(super) fn new(
-        me: AgentId,
-        seat: &Seat,
-        view: Option<&View>,
-        standstill: Standstill,
-    ) -> Self {
+    pub(super) fn new(me: AgentId, part: &Part, standstill: Standstill) -> Self {
+        let view = part.view();
         let state = match standstill {
             Standstill::None => State::Working,
             Standstill::Changing => State::Changing,
@@ -132,13 +129,13 @@ impl Report {
         };
         Self {
             member: me.0,
-            stage: stage_name(seat.stage()).to_owned(),
+            stage: stages::name(part.stage()).to_owned(),
             state,
             view: view.map_or(0, |view| view.id.number),
             members: view.into_iter().flat_map(View::members).map(|id| id.0).collect(),
-            delivered: seat.tally().count,
-            longest_gap_us: u64::try_from(seat.longest_gap().as_micros()).unwrap_or(u64::MAX),
-            result: seat.result().map(Result::from),
+            delivered: part.tally().count,
+            longest_gap_us: u64::try_from(part.longest_gap().as_micros()).unwrap_or(u64::MAX),
+            result: part.result().map(Result::from),
         }
     }
 }

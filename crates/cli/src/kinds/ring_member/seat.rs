@@ -7,7 +7,7 @@ use dx_agents::Instant;
 use dx_ring::run::{Command, Plan, Runner, Stage, Tally};
 use dx_ring::{Delivery, Replica, Ring, View};
 
-use super::Result;
+use super::stages;
 use crate::console::say;
 
 /// See the module.
@@ -45,28 +45,11 @@ impl Seat {
         self.longest
     }
 
-    /// Does something, and says so if another stage has begun.
+    /// Does something, and says what has come of it.
     fn watched(&mut self, ring: &mut Ring<'_>, act: impl FnOnce(&mut Runner, &mut Ring<'_>)) {
-        let before = (self.stage(), self.result().is_some());
+        let before = (self.stage(), self.result());
         act(&mut self.runner, ring);
-        let me = ring.me().0;
-        if before.0 != self.stage() {
-            say(ring.context(), format!("member {me}: {}", stage_name(self.stage())));
-        }
-        if let Some(result) = self.result().filter(|_| !before.1) {
-            let result = Result::from(result);
-            say(ring.context(), format!("member {me}  {result}"));
-        }
-    }
-}
-
-/// The stage as people call it.
-pub fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Start => "START",
-        Stage::Send => "SEND",
-        Stage::Grace => "GRACE",
-        Stage::Stop => "STOP",
+        stages::tell(before, (self.stage(), self.result()), ring.context());
     }
 }
 
@@ -97,7 +80,8 @@ impl Replica for Seat {
     fn view(&mut self, seq: u64, view: &View, ring: &mut Ring<'_>) {
         let members: Vec<String> = view.members().map(|id| id.0.to_string()).collect();
         let (me, number, by) = (ring.me().0, view.id.number, view.id.coordinator.0);
-        let line = format!("member {me}: view {number} of {by}: members {}", members.join(" "));
+        let members = members.join(" ");
+        let line = format!("member {me}: view {number} (by member {by}): members {members}");
         say(ring.context(), line);
         self.watched(ring, |runner, ring| runner.view(seq, view, ring));
     }
