@@ -20,5 +20,7 @@ mod recorder;
 mod rounds;
 #[path = "simulated/runs.rs"]
 mod runs;
+#[path = "simulated/small.rs"]
+mod small;
 #[path = "simulated/throughput.rs"]
 mod throughput;
