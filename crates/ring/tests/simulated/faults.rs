@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use dx_agents::NodeId;
-use dx_ring::core::Standstill;
+use dx_agents::{AgentId, NodeId};
+use dx_ring::core::{Core, Standstill};
+use dx_ring::view::{Standing, View};
 use dx_ring::{Member, RingModel};
 use dx_sim::{Choices, Delay, Failure, FaultKind, FaultPlan, SEED_VARIABLE, Sim, SimConfig};
 
@@ -46,7 +47,38 @@ fn make(seed: u64, load: Load, model: fn() -> Box<dyn RingModel>) -> (Sim, Share
         None => Ok(()),
         Some(wrong) => Err(wrong.clone()),
     });
+    sim.always("whoever gives up has to", move |sim| {
+        let Some(id) = first_lost(sim) else { return Ok(()) };
+        let remember = remembering(sim);
+        if remember > count as usize / 2 {
+            return Err(format!("{id} gives up, though {remember} of {count} remember"));
+        }
+        Ok(())
+    });
     (sim, oracle)
+}
+
+/// Who says that the ring has lost its memory, if somebody does.
+fn first_lost(sim: &Sim) -> Option<AgentId> {
+    let now = sim.now();
+    let mut members = sim.agents_of::<Member<Recorder>>();
+    let lost = members
+        .find(|(_, it)| it.core().is_some_and(|core| core.standstill(now) == Standstill::Lost));
+    lost.map(|(id, _)| id)
+}
+
+/// How many members live the life in which they counted: in which they were in a view that took
+/// effect, or a view that they installed says so. It is what they hear themselves, not what others
+/// know of them.
+fn remembering(sim: &Sim) -> usize {
+    let counted = |(id, member): &(AgentId, &Member<Recorder>)| {
+        let Some((_, life)) = member.replica().who() else { return false };
+        let is_mine = |view: &View| view.seat(*id).filter(|seat| seat.life == life).copied();
+        let installed = member.core().and_then(Core::view).and_then(is_mine);
+        installed.is_some_and(|seat| seat.standing == Standing::Voter)
+            || member.replica().views.iter().any(|view| is_mine(view).is_some())
+    };
+    sim.agents_of::<Member<Recorder>>().filter(counted).count()
 }
 
 /// Whether all members are in one view, and have delivered all that any of them broadcast.

@@ -100,6 +100,11 @@ impl World {
             && self.members.iter().all(is_done)
     }
 
+    /// `who` never hears of anybody again, nor anybody of it.
+    pub fn cut_off_for_good(&mut self, who: AgentId) {
+        self.cut_off = Some((who, u64::MAX));
+    }
+
     pub fn broadcast(&mut self, id: AgentId) {
         let member = self.members.get_mut(&id).expect("it is configured");
         if member.dead_until.is_some() {
@@ -167,9 +172,7 @@ impl World {
             let Some((turn, _)) = letters.front().filter(|_| is_open(from) && is_open(to)) else {
                 continue;
             };
-            let is_later = open
-                .iter()
-                .any(|(_, it)| (it.0, it.1) == (from, to) && it.2 < way.2);
+            let is_later = open.iter().any(|(_, it)| (it.0, it.1) == (from, to) && it.2 < way.2);
             if !is_later {
                 open.push((*turn, *way));
             }
