@@ -21,17 +21,23 @@ pub fn in_order<T: Send>(
     work: impl Fn(u64) -> T + Sync,
     mut take: impl FnMut(u64, T) -> ControlFlow<()>,
 ) {
-    let next = AtomicU64::new(numbers.start);
+    // Counted from the first, since threads count on past the end, which may be the largest number.
+    let next = AtomicU64::new(0);
+    let count = numbers.end.saturating_sub(numbers.start);
     let is_over = AtomicBool::new(false);
     let (sender, results) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..threads.max(1) {
             let sender = sender.clone();
-            let (next, is_over, work) = (&next, &is_over, &work);
+            let (next, is_over, work, numbers) = (&next, &is_over, &work, &numbers);
             scope.spawn(move || {
                 while !is_over.load(Ordering::Relaxed) {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= numbers.end || sender.send((number, work(number))).is_err() {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    if at >= count {
+                        return;
+                    }
+                    let number = numbers.start + at;
+                    if sender.send((number, work(number))).is_err() {
                         return;
                     }
                 }
@@ -56,6 +62,17 @@ pub fn in_order<T: Send>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_largest_numbers_are_the_last() {
+        let mut taken = Vec::new();
+        let take = |number, ()| {
+            taken.push(number);
+            ControlFlow::Continue(())
+        };
+        in_order(u64::MAX - 2..u64::MAX, 4, |_| (), take);
+        assert_eq!(taken, [u64::MAX - 2, u64::MAX - 1]);
+    }
 
     #[test]
     fn results_come_in_order_up_to_the_last_wanted_on_any_number_of_threads() {
