@@ -9,7 +9,7 @@
 //! ```
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -106,11 +106,19 @@ impl Kept {
     pub fn write_to(&self, path: &Path) -> io::Result<()> {
         // Whole or not at all: an older one of the same seed may be all that somebody has.
         let new = path.with_extension("tape.new");
+        let written = self.write_anew(&new).and_then(|()| std::fs::rename(&new, path));
+        if written.is_err() {
+            // Where there is no room, what is of no use takes none.
+            drop(std::fs::remove_file(&new));
+        }
+        written
+    }
+
+    fn write_anew(&self, path: &Path) -> io::Result<()> {
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
         file.write_all(self.to_string().as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&new, path)
+        file.sync_all()
     }
 
     /// Reads a file.
@@ -119,10 +127,12 @@ impl Kept {
     /// If it cannot be read, or is something else.
     pub fn read(path: &Path) -> Result<Self, KeptError> {
         let failed = |source| KeptError::Read { path: path.to_owned(), source };
-        if std::fs::metadata(path).map_err(failed)?.len() > MAX_BYTES {
+        let mut text = String::new();
+        let file = std::fs::File::open(path).map_err(failed)?;
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(failed)?;
+        if text.len() as u64 > MAX_BYTES {
             return Err(failed(io::Error::other("it is too large to be a tape")));
         }
-        let text = std::fs::read_to_string(path).map_err(failed)?;
         let tape = TapeFile::from_str(&text);
         let tape = tape.map_err(|source| KeptError::Tape { path: path.to_owned(), source })?;
         let setup: Setup = part(&text, path, SETUP)?;

@@ -63,11 +63,6 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
     }
     let seen = seen(&kept.failure, failure.as_ref());
     let drawing = failure.as_ref().and_then(|failure| sim.explain(failure));
-    if let Some(path) = &arguments.svg {
-        let drawing = drawing.as_ref().context("there is nothing to draw: it does not fail")?;
-        let written = std::fs::write(path, drawing.svg());
-        written.with_context(|| format!("failed to write {}", path.display()))?;
-    }
     let text = if arguments.json {
         let value = json!({
             "seed": kept.failure.seed,
@@ -81,11 +76,16 @@ pub fn run(arguments: &SimReplay, program: &Program) -> anyhow::Result<ExitCode>
         });
         format!("{value}\n")
     } else {
-        let drawing = drawing.filter(|_| !arguments.trace);
+        let drawing = drawing.as_ref().filter(|_| !arguments.trace);
         let drawing = drawing.map(|drawing| format!("\n{drawing}\n")).unwrap_or_default();
         verdict(&kept, seen, failure.as_ref(), sim.choices().misfits()) + &drawing
     };
     io::stdout().write_all(text.as_bytes())?;
+    if let Some(path) = &arguments.svg {
+        let drawing = drawing.as_ref().context("there is nothing to draw: it does not fail")?;
+        let written = std::fs::write(path, drawing.svg());
+        written.with_context(|| format!("failed to write {}", path.display()))?;
+    }
     Ok(if seen == Seen::Fine { exit::OK } else { exit::FAILED })
 }
 

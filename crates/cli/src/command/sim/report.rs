@@ -153,7 +153,8 @@ impl Screen {
                 failure.text
             );
             if let Some((_, path)) = kept.iter().find(|(seed, _)| *seed == failure.seed) {
-                let _ = writeln!(text, "  to see it again: dx sim replay {}", quoted(path));
+                let _ =
+                    writeln!(text, "  to see it again: {} sim replay {}", program(), quoted(path));
             }
         }
         let failed = report.failures.len() as u64;
@@ -225,6 +226,13 @@ pub fn seconds(duration: Duration) -> String {
         ..7200.0 => format!("{} min", digits(seconds / 60.0)),
         _ => format!("{} h", digits(seconds / 3600.0)),
     }
+}
+
+/// This program as a shell takes it: who embeds dx has another one, and dx does not know its kinds.
+fn program() -> String {
+    let first = std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    let is_dx = first.file_name().is_none_or(|name| name == "dx");
+    if is_dx { "dx".to_owned() } else { quoted(&first) }
 }
 
 /// A path as a shell takes it.
