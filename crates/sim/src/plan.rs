@@ -192,11 +192,12 @@ impl Sim {
         self.act_at(from, Act::Slot { turn, number: 0 });
     }
 
-    /// Nothing goes wrong any more: all is mended, and all nodes are up or about to be.
+    /// Nothing goes wrong any more: all is mended, and all nodes are up or about to be. Messages take
+    /// as long as they are configured to.
     pub fn heal(&mut self) {
         self.plan = None;
         self.storm.turn += 1;
-        self.config.network.delay = crate::config::Network::default().delay;
+        self.config.network.delay = self.calm;
         self.config.network.loss = 0.0;
         self.config.network.pipes = Pipes::default();
         self.mend_all();

@@ -25,6 +25,7 @@ use crate::choices::Choices;
 use crate::config::SimConfig;
 use crate::control::Which;
 use crate::coverage::Coverage;
+use crate::delay::Delay;
 use crate::disk::Damage;
 use crate::failure::Failure;
 use crate::network::Links;
@@ -73,6 +74,8 @@ pub struct Sim {
     pub(crate) plan: Option<FaultPlan>,
     pub(crate) storm: Storm,
     pub(crate) faults_until: u64,
+    /// How long messages take while nothing is wrong.
+    pub(crate) calm: Delay,
     pub(crate) faults: [u64; FaultKind::ALL.len()],
     /// Nodes that crash on purpose and when, after that, they come back.
     pub(crate) revive_at: BTreeMap<u32, Duration>,
@@ -141,6 +144,7 @@ impl Sim {
         choices: Choices,
     ) -> Result<Self, NewSimError> {
         let coverage = Coverage::of_run(config.seed);
+        let calm = config.network.delay;
         let mut sim = Self {
             config,
             directory: Arc::new(directory),
@@ -167,6 +171,7 @@ impl Sim {
             plan: None,
             storm: Storm::default(),
             faults_until: 0,
+            calm,
             faults: [0; FaultKind::ALL.len()],
             revive_at: BTreeMap::new(),
             liars: Liars::default(),

@@ -1,5 +1,5 @@
 use dx_agents::{AgentId, AskError, Down, NodeId, RefusedBecause};
-use dx_sim::{Heard, SimConfig};
+use dx_sim::{Delay, Heard, SimConfig};
 
 use crate::kinds::{SECOND, Word, diaries, diary, world};
 
@@ -23,6 +23,21 @@ fn a_port_asks_and_hears_the_answer() {
     let Some(Heard::Reply(heard, Ok(answer))) = sim.heard(port) else { panic!("no answer") };
     assert_eq!((heard, answer.open::<Word>().unwrap()), (ask, Word::Question(42)));
     assert!(sim.heard(port).is_none(), "it is answered once");
+}
+
+#[test]
+fn when_all_is_mended_messages_take_as_long_as_they_are_configured_to() {
+    let mut config = SimConfig::seeded(1);
+    config.network.delay = Delay::Fixed(SECOND);
+    let mut sim = world(config, diaries(&[1]));
+    sim.torment(SECOND, 1).unwrap();
+    sim.run_for(60 * SECOND).unwrap();
+    let port = sim.port();
+    sim.ask(port, AgentId(1), Word::Question(41), 60 * SECOND);
+    sim.run_for(2 * SECOND).unwrap();
+    assert!(sim.heard(port).is_none(), "it takes a second there, and one back");
+    sim.run_for(SECOND).unwrap();
+    assert!(matches!(sim.heard(port), Some(Heard::Reply(_, Ok(_)))));
 }
 
 #[test]
