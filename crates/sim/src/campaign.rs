@@ -94,6 +94,9 @@ where
 {
     /// Tries these seeds on this thread, or the one of the environment's [`SEED_VARIABLE`], up to
     /// the first that fails.
+    ///
+    /// # Panics
+    /// If that variable is there and has no seed in it.
     pub fn explore(&self, seeds: Range<u64>) -> Report {
         let (mut report, how) = (Report::default(), Campaign::default());
         for seed in chosen(seeds) {
@@ -119,8 +122,14 @@ where
     ) -> (Sim, Option<Failure>) {
         let mut sim = (self.make)(seed, choices);
         sim.limit_events(events);
-        let failure = (self.play)(&mut sim).err();
+        let failure = self.played(&mut sim);
         (sim, failure)
+    }
+
+    /// How the play fails: also by something that it has done last, which no event came after.
+    pub(crate) fn played(&self, sim: &mut Sim) -> Option<Failure> {
+        let failure = (self.play)(sim).err();
+        failure.or_else(|| sim.failure.take().map(|failure| *failure))
     }
 
     /// The run of a failure's tape again.
@@ -190,6 +199,9 @@ where
     /// Tries these seeds, or the one of the environment's [`SEED_VARIABLE`], on several threads.
     /// The report is that of trying one after the other. `progress` sees it after each seed, and
     /// may end the campaign.
+    ///
+    /// # Panics
+    /// If that variable is there and has no seed in it.
     pub fn campaign(
         &self,
         seeds: Range<u64>,
@@ -209,7 +221,12 @@ where
     }
 }
 
+/// A misspelt seed is no reason to try all the others in its place.
 fn chosen(seeds: Range<u64>) -> Range<u64> {
-    let chosen = std::env::var(SEED_VARIABLE).ok().and_then(|text| text.parse().ok());
-    chosen.map_or(seeds, |seed: u64| seed..seed.saturating_add(1))
+    let Some(text) = std::env::var_os(SEED_VARIABLE) else { return seeds };
+    let seed = text.to_str().and_then(|text| text.parse().ok()).filter(|seed| *seed < u64::MAX);
+    let seed: u64 = seed.unwrap_or_else(|| {
+        panic!("{SEED_VARIABLE} is {}, which is no seed: a number is one", text.display())
+    });
+    seed..seed + 1
 }

@@ -30,6 +30,9 @@ pub struct Failure {
 /// The rule that a run ends within the events that it may take.
 pub const OUT_OF_EVENTS: &str = "the run ends within its events";
 
+/// The rule that agents do not panic, unless they [may](crate::Sim::allow_panics).
+pub const PANIC: &str = "no agent panics";
+
 /// The rule that what is done in a world does not panic.
 const NO_PANIC: &str = "the scenario does not panic";
 
@@ -78,7 +81,7 @@ impl fmt::Display for Failure {
             let size = tape.size();
             write!(f, " (its tape has {} events and {} choices)", size.events, size.choices)?;
         }
-        write!(f, "\nto have it drawn: `Scenario::explain`, or `Scenario::must_hold` for a file")
+        Ok(())
     }
 }
 

@@ -51,10 +51,11 @@
 //!         !answered || sim.agent(AgentId(1)).is_some_and(|it: &Counter| it.total == 1)
 //!     })
 //! };
-//! Scenario { make, play }.explore(0..20).expect_none();
+//! Scenario { make, play }.must_hold(0..20); // in a test: panics with a diagram of what failed
 //! ```
 //!
-//! [`Scenario::campaign`] tries seeds on many threads, [`Scenario::shrink`] makes a failure smaller,
+//! A run fails where an agent panics, unless it [may](Sim::allow_panics): what agents assert is judged
+//! as well. [`Scenario::campaign`] tries seeds on many threads, [`Scenario::shrink`] makes a failure smaller,
 //! [`Scenario::search`] and [`Order::Priorities`] look for orders that break it.
 //! What failed is drawn as a sequence diagram by [`Scenario::explain`], and made a test by
 //! [`explain::test_source`]. The tutorial is docs/tutorial-simulator.md of the repository.
@@ -110,7 +111,7 @@ pub use coverage::Coverage;
 pub use delay::Delay;
 pub use disk::Damage;
 pub use explain::Explanation;
-pub use failure::{Failure, OUT_OF_EVENTS, SEED_VARIABLE};
+pub use failure::{Failure, OUT_OF_EVENTS, PANIC, SEED_VARIABLE};
 pub use network::{CreditWait, PipeTally, Pipes, Tally};
 pub use node::CrashPoint;
 pub use plan::{FaultKind, FaultPlan};

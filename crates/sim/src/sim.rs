@@ -71,6 +71,7 @@ pub struct Sim {
     pub(crate) damage: Damage,
     /// The first agent that panicked, and with what.
     pub(crate) panicked: Option<(AgentId, String)>,
+    pub(crate) may_panic: bool,
     pub(crate) plan: Option<FaultPlan>,
     pub(crate) storm: Storm,
     pub(crate) faults_until: u64,
@@ -168,6 +169,7 @@ impl Sim {
             failure: None,
             damage: Damage::default(),
             panicked: None,
+            may_panic: false,
             plan: None,
             storm: Storm::default(),
             faults_until: 0,
@@ -245,6 +247,12 @@ impl Sim {
     ) {
         let (name, holds) = (name.into(), Box::new(holds));
         self.checks.push(Check { name, holds, has_held: false, has_failed: false });
+    }
+
+    /// Agents may panic: then they end, or start anew as their options say. Without this a run fails
+    /// with [`PANIC`](crate::PANIC) where one does, so that what agents assert is judged too.
+    pub fn allow_panics(&mut self) {
+        self.may_panic = true;
     }
 
     /// Events that the run may take in all, from its beginning. One that takes more fails with

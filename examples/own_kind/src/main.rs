@@ -1,6 +1,8 @@
-//! `dx` with one more kind of agents. All of `dx` is there; `up` starts nodes that know the kind:
+//! `dx` with one more kind of agents. All of `dx` is there; `up` starts nodes that know the kind, and
+//! `sim run` breaks their world in many ways and demands what the kind promises:
 //!
 //!     cargo run -- up counter.toml
+//!     cargo run -- sim run counter.toml
 
 use std::process::ExitCode;
 
@@ -34,5 +36,10 @@ impl Agent for Counter {
 }
 
 fn main() -> ExitCode {
-    dx::Program::new().kind("counter", |attr, _me, _directory| Ok(Counter { attr, count: 0 })).run()
+    dx::Program::new()
+        .kind("counter", |attr, _me, _directory| Ok(Counter { attr, count: 0 }))
+        .progress("when all is mended, counters count again", |sim| {
+            sim.agents_of::<Counter>().map(|(id, counter)| (id, counter.count)).collect()
+        })
+        .run()
 }

@@ -19,7 +19,7 @@ const UNEXPECTED: [Reason; 4] =
     [Reason::WrongType, Reason::Malformed, Reason::Unsendable, Reason::Forged];
 
 /// The rule that agents do not panic.
-pub const NO_PANIC: &str = "no agent panics";
+pub const NO_PANIC: &str = dx_sim::PANIC;
 
 /// The rule about what cannot be read.
 pub const READABLE: &str = "every message can be read by whom it reaches";
@@ -37,6 +37,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 impl World {
     /// Has a new world look at what must always hold.
     pub(super) fn judged(&self, sim: &mut Sim) {
+        // Judged here, where agents are called what people call them.
+        sim.allow_panics();
         sim.always(NO_PANIC, |sim| match sim.panicked() {
             None => Ok(()),
             Some((who, text)) => Err(format!("agent {}: {text}", crate::console::called(who))),

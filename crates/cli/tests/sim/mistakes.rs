@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use crate::command::{LOCAL, kept, run, text};
+use crate::command::{LOCAL, dx, kept, run, text};
 
 #[test]
 fn what_cannot_begin_has_code_2_and_says_what_would() {
@@ -33,6 +33,14 @@ fn what_cannot_begin_has_code_2_and_says_what_would() {
         assert!(stderr.contains(told), "{arguments:?}: {stderr}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
+}
+
+#[test]
+fn the_variable_that_chooses_a_seed_for_tests_chooses_none_in_silence() {
+    let home = TempDir::new().unwrap();
+    let output = dx(home.path(), &["sim", "run", LOCAL]).env("DX_SIM_SEED", "17").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("`--from SEED --seeds 1`"), "{}", text(&output.stderr));
 }
 
 #[test]
@@ -65,4 +73,18 @@ fn what_failed_is_told_even_if_it_cannot_be_kept() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("seed 0: `the run ends within its events`"));
     assert!(text(&output.stderr).contains("failed to keep what failed in"));
+}
+
+#[test]
+fn of_a_file_that_cannot_be_kept_nothing_stays_behind() {
+    let home = TempDir::new().unwrap();
+    let folder = home.path().join("kept");
+    // In the place of the file there is something that no file can take.
+    fs::create_dir_all(folder.join("local-seed-0.tape/in-the-way")).unwrap();
+    let keep = folder.to_str().unwrap();
+    let output =
+        run(home.path(), &["sim", "run", LOCAL, "--seeds", "1", "--events", "150", "--keep", keep]);
+    assert!(text(&output.stderr).contains("failed to keep what failed in"));
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, ["local-seed-0.tape"]);
 }

@@ -51,7 +51,7 @@ where
             sim.keep_trace();
             sim.limit_events(MOST_EVENTS);
             // How it ends is part of what is compared.
-            let failed = (self.play)(&mut sim).is_err();
+            let failed = self.played(&mut sim).is_some();
             (sim.trace().kept().to_vec(), failed)
         };
         let (one, two) = (trace(Choices::seeded(seed)), trace(Choices::seeded(seed).recording()));

@@ -56,9 +56,10 @@ impl Report {
     ///
     /// # Panics
     /// If a seed failed.
+    #[track_caller]
     pub fn expect_none(&self) {
         if let Some(failure) = self.first() {
-            panic!("{failure}");
+            panic!("{failure}\nto have it drawn: `Scenario::must_hold`, or `Scenario::explain`");
         }
     }
 

@@ -20,7 +20,7 @@ where
         };
         let mut sim = (self.make)(failure.seed, choices);
         sim.keep_story();
-        let failure = (self.play)(&mut sim).err()?;
+        let failure = self.played(&mut sim)?;
         sim.explain(&failure)
     }
 }

@@ -75,7 +75,9 @@ impl Sim {
     /// The first agent that panicked in a step, and with what.
     #[must_use]
     pub fn panicked(&self) -> Option<(AgentId, &str)> {
-        self.panicked.as_ref().map(|(who, text)| (*who, text.as_str()))
+        let (who, text) = self.panicked.as_ref()?;
+        self.tell_look(*who);
+        Some((*who, text))
     }
 
     /// Which life of a node this is, or was the last; it grows with each start. `None` if it has

@@ -6,7 +6,7 @@ use dx_agents::event::Event;
 use dx_agents::{AskError, Instant};
 
 use super::Sim;
-use crate::failure::{Failure, OUT_OF_EVENTS};
+use crate::failure::{Failure, OUT_OF_EVENTS, PANIC};
 use crate::node::Standing;
 use crate::schedule::Due;
 
@@ -24,7 +24,11 @@ impl Sim {
         self.now = self.now.max(at);
         self.watch.last = self.now;
         self.happen(due);
-        if !self.checks.is_empty() {
+        if self.panicked.is_some() && !self.may_panic {
+            self.fail_of_panic();
+        }
+        // What the diagram begins with is what was looked at last.
+        if self.failure.is_none() && !self.checks.is_empty() {
             self.check();
         }
         if !self.hopes.is_empty() {
@@ -169,6 +173,14 @@ impl Sim {
         self.checks = checks;
         if let Some((name, text)) = failed {
             self.fail(&name, text);
+        }
+    }
+
+    #[cold]
+    fn fail_of_panic(&mut self) {
+        self.told(|story, _| story.look_away());
+        if let Some(text) = self.panicked().map(|(who, text)| format!("{who}: {text}")) {
+            self.fail(PANIC, text);
         }
     }
 

@@ -33,9 +33,10 @@ impl Sim {
         self.coverage.reachable(name);
     }
 
-    /// This place should not be reached in any run.
+    /// This place must not be reached in any run: this one has failed.
     pub fn unreachable(&mut self, name: &'static str) {
         self.coverage.unreachable(name);
+        self.fail(name, "it was reached".to_owned());
     }
 
     /// Makes a point known, so that it is missed if no run reaches it.

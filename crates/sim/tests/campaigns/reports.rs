@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use dx_sim::coverage::{Kind, Standing};
-use dx_sim::{Campaign, Choices, FaultKind, OUT_OF_EVENTS, Report, Scenario, Sim};
+use dx_sim::{Campaign, Choices, Failure, FaultKind, OUT_OF_EVENTS, Report, Scenario, Sim};
 
 use crate::dice::{LOW, Player, low, make};
 
@@ -104,6 +104,32 @@ fn what_panics_in_a_scenario_is_the_failure_of_its_seed() {
     let texts: Vec<_> = report.failures.iter().map(|it| (it.seed, it.text.as_str())).collect();
     assert_eq!(texts, [(7, "made some choices"), (8, "made some choices")]);
     assert_ne!(report.failures[0].what, LOW);
+}
+
+#[test]
+fn who_sees_a_panicking_scenario_is_told_its_seed() {
+    let play = |_: &mut Sim| -> Result<(), Failure> { panic!("no world is good enough") };
+    let told = std::panic::catch_unwind(|| Scenario { make, play }.must_hold(7..9)).unwrap_err();
+    let told = told.downcast::<String>().unwrap();
+    assert!(told.contains("seed 7: no world is good enough"), "{told}");
+}
+
+#[test]
+fn what_must_not_be_reached_fails_its_run_even_at_the_end() {
+    const LATE: &str = "a second has passed";
+    let play = |sim: &mut Sim| {
+        sim.run_for(SECOND)?;
+        sim.unreachable(LATE);
+        Ok(())
+    };
+    let scenario = Scenario { make, play };
+    let report = scenario.explore(0..3);
+    let failure = report.first().unwrap();
+    assert_eq!((failure.what.as_str(), failure.at, failure.seed), (LATE, SECOND, 0));
+    let broken: Vec<_> = report.coverage.standing(Standing::Broken).map(|it| it.name).collect();
+    assert_eq!(broken, [LATE]);
+    assert_eq!(scenario.replay(failure).1.as_ref(), Some(failure));
+    assert_eq!(scenario.explain(failure).unwrap().what, LATE);
 }
 
 #[test]

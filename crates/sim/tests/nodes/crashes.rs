@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dx_agents::{NodeId, RefusedBecause};
-use dx_sim::{CrashPoint, Heard, Machine, Port, Sim, SimConfig};
+use dx_sim::{CrashPoint, Heard, Machine, PANIC, Port, Sim, SimConfig};
 
 use crate::ledger::{LEDGER, Ledger, Page, SECOND, world};
 
@@ -116,6 +116,7 @@ fn a_node_whose_sync_fails_stops() {
 #[test]
 fn an_agent_that_restarts_in_its_life_begins_with_all_that_it_persisted() {
     let mut sim = world(SimConfig::seeded(1), "tidy");
+    sim.allow_panics();
     sim.run_for(SECOND).unwrap();
     let port = sim.port();
     (0..40).for_each(|number| sim.send(port, LEDGER, Page::Write(number)).unwrap());
@@ -130,7 +131,9 @@ fn without_a_disk_persisting_is_the_agents_mistake() {
     let mut sim = world(SimConfig { machine, ..SimConfig::seeded(1) }, "careful");
     let port = sim.port();
     sim.send(port, LEDGER, Page::Write(1)).unwrap();
-    sim.run_for(SECOND).unwrap();
+    let failure = sim.run_for(SECOND).unwrap_err();
+    assert_eq!(failure.what, PANIC);
+    assert!(failure.text.contains("nothing can be persisted"), "{failure}");
     assert!(sim.heard(port).is_none());
 }
 

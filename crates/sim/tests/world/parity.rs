@@ -36,6 +36,7 @@ fn on_threads() -> Ends {
 
 fn in_the_simulator() -> Ends {
     let mut sim = world(SimConfig::seeded(1), diaries(&[1, 1]));
+    sim.allow_panics();
     sim.run_for(SECOND).unwrap();
     let port = sim.port_on(dx_agents::NodeId(1));
     let mut ends = Vec::new();

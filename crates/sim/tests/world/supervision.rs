@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use dx_agents::runtime::Reason;
 use dx_agents::{AgentId, Down, NodeId, Restart};
-use dx_sim::SimConfig;
+use dx_sim::{PANIC, SimConfig};
 
 use crate::kinds::{SECOND, Word, diaries, diary, world};
 
@@ -11,6 +11,7 @@ fn whoever_watches_hears_of_an_end_here_and_elsewhere() {
     for nodes in [&[1, 1][..], &[1, 2]] {
         for (word, why) in [(Word::Stop, Down::Stopped), (Word::Panic, Down::Panicked)] {
             let mut sim = world(SimConfig::seeded(3), diaries(nodes));
+            sim.allow_panics();
             let port = sim.port();
             sim.send(port, AgentId(1), Word::Watch(AgentId(2))).unwrap();
             sim.run_for(SECOND).unwrap();
@@ -20,6 +21,15 @@ fn whoever_watches_hears_of_an_end_here_and_elsewhere() {
             assert!(sim.agent::<crate::kinds::Diary>(AgentId(2)).is_none());
         }
     }
+}
+
+#[test]
+fn where_agents_may_not_panic_the_run_fails_with_what_one_said() {
+    let mut sim = world(SimConfig::seeded(3), diaries(&[1, 2]));
+    let port = sim.port();
+    sim.send(port, AgentId(2), Word::Panic).unwrap();
+    let failure = sim.run_for(SECOND).unwrap_err();
+    assert_eq!((failure.what.as_str(), failure.text.as_str()), (PANIC, "a2: as it was told"));
 }
 
 #[test]
@@ -39,6 +49,7 @@ fn an_agent_that_panics_starts_anew_as_often_as_it_may() {
     let backoff = Duration::from_millis(10);
     agents[1].options.restart = Restart::OnFailure { max: 2, within: 10 * SECOND, backoff };
     let mut sim = world(SimConfig::seeded(3), agents);
+    sim.allow_panics();
     let port = sim.port();
     sim.send(port, AgentId(1), Word::Watch(AgentId(2))).unwrap();
     for restarts in 1..=2 {
@@ -58,6 +69,7 @@ fn what_waited_for_one_that_restarts_is_counted() {
     let mut agents = diaries(&[1, 1]);
     agents[1].options.restart = Restart::Always { backoff: Duration::from_millis(10) };
     let mut sim = world(SimConfig::seeded(3), agents);
+    sim.allow_panics();
     sim.run_for(SECOND).unwrap();
     let port = sim.port_on(NodeId(1));
     sim.send(port, AgentId(2), Word::Panic).unwrap();

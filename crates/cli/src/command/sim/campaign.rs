@@ -1,5 +1,6 @@
 //! `dx sim run`.
 
+use std::io::{self, Write as _};
 use std::num::NonZero;
 use std::ops::{ControlFlow, Range};
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use dx_sim::campaign::{Campaign, Report, Scenario};
-use dx_sim::{Choices, Failure, Sim};
+use dx_sim::{Choices, Failure, SEED_VARIABLE, Sim};
 use tokio::sync::oneshot;
 
 use super::report::{Course, Outcome, Screen, UNDETERMINED};
@@ -28,6 +29,13 @@ pub fn run(arguments: &SimRun, program: &Program) -> anyhow::Result<ExitCode> {
     if arguments.config.files.is_empty() {
         let example = "`dx sim run configs/local.toml`";
         return Err(Usage(format!("which cluster? Name its file, as in {example}")).into());
+    }
+    if std::env::var_os(SEED_VARIABLE).is_some() {
+        let instead = "for one seed say `--from SEED --seeds 1`";
+        return Err(Usage(format!(
+            "{SEED_VARIABLE} is set, which is for tests: unset it; {instead}"
+        ))
+        .into());
     }
     let Some(last) = arguments.from.checked_add(arguments.seeds) else {
         return Err(Usage(format!("seeds end at {}: begin with a smaller one", u64::MAX)).into());
@@ -125,6 +133,9 @@ fn tried(
             _ = signals::told_to_stop() => stop.store(true, Ordering::Relaxed),
             ended = &mut trying => return ended.map(Some),
         }
+        let told = "dx: ending with the seeds that are under way; Ctrl-C again ends at once";
+        // If nobody hears it, it ends all the same.
+        drop(writeln!(io::stderr(), "{told}"));
         tokio::select! {
             ended = &mut trying => ended.map(Some),
             _ = signals::told_to_stop() => Ok(None),
