@@ -97,5 +97,9 @@ fn difference(one: &[Happened], two: &[Happened]) -> String {
     let say = |events: &[Happened]| {
         events.get(at).map_or_else(|| "nothing more".to_owned(), ToString::to_string)
     };
-    format!("event {at} is\n{}\nand then\n{}", say(one), say(two))
+    format!("event {at} is\n{}\nand then\n{}\n{LIKELY}", say(one), say(two))
 }
+
+/// What it has been, where it was found.
+const LIKELY: &str = "something asks the real clock, other random numbers than the context's, the \
+    order of a `HashMap`, or what all runs share";

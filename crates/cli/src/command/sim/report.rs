@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dx_sim::Failure;
 use dx_sim::campaign::{Campaign, Report};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -143,19 +144,8 @@ impl Screen {
         let named = if named.is_empty() { "none".to_owned() } else { named.join(", ") };
         let _ = writeln!(text, "faults: {named}\n\n{}\n", report.coverage);
         for failure in &report.failures {
-            let _ = writeln!(
-                text,
-                "seed {}: `{}` does not hold at {}, event {}: {}",
-                failure.seed,
-                failure.what,
-                seconds(failure.at),
-                failure.events,
-                failure.text
-            );
-            if let Some((_, path)) = kept.iter().find(|(seed, _)| *seed == failure.seed) {
-                let _ =
-                    writeln!(text, "  to see it again: {} sim replay {}", program(), quoted(path));
-            }
+            let file = kept.iter().find(|(seed, _)| *seed == failure.seed);
+            text.push_str(&told(failure, file.map(|(_, path)| path.as_path())));
         }
         let failed = report.failures.len() as u64;
         let _ = match course.outcome() {
@@ -210,6 +200,33 @@ impl Screen {
     }
 }
 
+/// A failure, and how to see it again.
+fn told(failure: &Failure, file: Option<&Path>) -> String {
+    let Failure { seed, what, text, at, events, .. } = failure;
+    let again = format!("--from {seed} --seeds 1");
+    match file {
+        Some(path) => format!(
+            "seed {seed}: `{what}` does not hold at {}, event {events}: {text}\n  to see it again: {} sim replay {}\n",
+            seconds(*at),
+            program(),
+            quoted(path)
+        ),
+        // It is about two runs.
+        None if what == UNDETERMINED => {
+            format!(
+                "seed {seed}: `{what}` does not hold: {text}\n  to see it again: {again} --twice\n"
+            )
+        }
+        None => {
+            let panics = failure.tape.is_none();
+            let how = if panics { ", with RUST_BACKTRACE=1 for where it panics" } else { "" };
+            format!(
+                "seed {seed}: `{what}` does not hold: {text}\n  to see it again: {again}{how}\n"
+            )
+        }
+    }
+}
+
 fn plural(count: u64, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
@@ -236,7 +253,7 @@ fn program() -> String {
 }
 
 /// A path as a shell takes it.
-fn quoted(path: &std::path::Path) -> String {
+fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
     if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
