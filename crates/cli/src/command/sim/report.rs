@@ -202,29 +202,17 @@ impl Screen {
 
 /// A failure, and how to see it again.
 fn told(failure: &Failure, file: Option<&Path>) -> String {
-    let Failure { seed, what, text, at, events, .. } = failure;
-    let again = format!("--from {seed} --seeds 1");
-    match file {
-        Some(path) => format!(
-            "seed {seed}: `{what}` does not hold at {}, event {events}: {text}\n  to see it again: {} sim replay {}\n",
-            seconds(*at),
-            program(),
-            quoted(path)
-        ),
-        // It is about two runs.
-        None if what == UNDETERMINED => {
-            format!(
-                "seed {seed}: `{what}` does not hold: {text}\n  to see it again: {again} --twice\n"
-            )
-        }
-        None => {
-            let panics = failure.tape.is_none();
-            let how = if panics { ", with RUST_BACKTRACE=1 for where it panics" } else { "" };
-            format!(
-                "seed {seed}: `{what}` does not hold: {text}\n  to see it again: {again}{how}\n"
-            )
-        }
-    }
+    let Failure { seed, what, text, at, events, tape, .. } = failure;
+    let again = match file {
+        Some(path) => format!("{} sim replay {}", program(), quoted(path)),
+        None if what == UNDETERMINED => format!("--from {seed} --seeds 1 --twice"),
+        None if tape.is_some() => format!("--from {seed} --seeds 1"),
+        None => format!("--from {seed} --seeds 1, and RUST_BACKTRACE=1 says where it panics"),
+    };
+    // What panics, and what differs, has no event to be found by.
+    let at = tape.as_ref().map(|_| format!(" at {}, event {events}", seconds(*at)));
+    let at = at.unwrap_or_default();
+    format!("seed {seed}: `{what}` does not hold{at}: {text}\n  to see it again: {again}\n")
 }
 
 fn plural(count: u64, what: &str) -> String {
