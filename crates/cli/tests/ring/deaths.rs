@@ -48,18 +48,20 @@ fn a_member_that_is_killed_comes_back_and_all_have_what_all_sent() {
 
 #[test]
 fn a_majority_goes_on_without_a_member_that_is_not_started_again() {
-    let user = User::new();
-    let mut run = start(&user, &["--members", "3", "--no-restart"]);
-    wait_until_sent(&mut run, 3, 50);
-    signal_to(pid(&user, "r", 3), Signal::KILL);
-    let (status, lines) = run.end();
-    assert_eq!(status.code(), Some(0), "{lines:#?}");
-    let results = results(&stdout(&lines));
-    assert_eq!(results[&3], "killed");
-    let result = agreed(&results);
-    let told = recomputed(&lines, count(result), SIZE, Some(3));
-    assert_eq!(result, shown(&told));
-    assert!((3000..4500).contains(&count(result)), "{result}");
+    for model in ["flow", "lcr"] {
+        let user = User::new();
+        let mut run = start(&user, &["--members", "3", "--no-restart", "--model", model]);
+        wait_until_sent(&mut run, 3, 50);
+        signal_to(pid(&user, "r", 3), Signal::KILL);
+        let (status, lines) = run.end();
+        assert_eq!(status.code(), Some(0), "{lines:#?}");
+        let results = results(&stdout(&lines));
+        assert_eq!(results[&3], "killed");
+        let result = agreed(&results);
+        let told = recomputed(&lines, count(result), SIZE, Some(3));
+        assert_eq!(result, shown(&told));
+        assert!((3000..4500).contains(&count(result)), "{result}");
+    }
 }
 
 #[test]

@@ -78,14 +78,3 @@ fn naive_members_that_lose_messages_disagree_and_it_is_said_that_they_may() {
     assert!(results.values().collect::<BTreeSet<_>>().len() > 1, "{results:#?}");
     assert!(stderr.contains("members disagree") && stderr.contains(NO_GUARANTEE), "{stderr}");
 }
-
-#[test]
-fn a_ring_of_the_textbook_goes_on_without_a_member_that_is_killed() {
-    let run = ["ring", "run", "--model", "lcr", "--members", "3", "--no-restart"];
-    let accident = ["--kill", "3@200ms", "--send-for", "2s"];
-    let (code, stdout, stderr) = User::new().run(&[&run[..], &accident].concat());
-    assert_eq!(code, 0, "{stderr}");
-    let results = results(&stdout);
-    assert_eq!(results[&3], "killed");
-    assert!(count(agreed(&results)) > 0);
-}

@@ -35,7 +35,7 @@ pub fn shown(tally: &Tally) -> String {
 }
 
 /// The result, from what senders said of their own: `member 2: sent 17 3fe...`. What one that was
-/// killed could not say, it sent: numbers follow from the seed.
+/// killed, or too slow and left out for a while, could not say, it sent: numbers follow from the seed.
 pub fn recomputed(lines: &[String], count: u64, size: usize, killed: Option<u64>) -> Tally {
     let mut places = BTreeMap::new();
     for line in lines {
@@ -44,10 +44,11 @@ pub fn recomputed(lines: &[String], count: u64, size: usize, killed: Option<u64>
             assert!(before.is_none_or(|before| before == sent), "two messages at {place}");
         }
     }
+    let silent = killed.or_else(|| lines.iter().find_map(|line| left_out(line)));
     let (mut tally, mut numbers) = (Tally::default(), BTreeMap::<u64, u64>::new());
     for place in 1..=count {
         let said = places.get(&place).copied();
-        let origin = said.map(|(origin, _)| origin).or(killed).expect("somebody sent it");
+        let origin = said.map(|(origin, _)| origin).or(silent).expect("somebody sent it");
         let number = numbers.entry(origin).or_default();
         *number += 1;
         let data = Command::data(0, AgentId(origin), *number);
@@ -58,6 +59,12 @@ pub fn recomputed(lines: &[String], count: u64, size: usize, killed: Option<u64>
         tally.add(AgentId(origin), value, &data.encode(size));
     }
     tally
+}
+
+/// Who got the state from others, and so did not see itself what it had sent before.
+fn left_out(line: &str) -> Option<u64> {
+    let (_, rest) = line.split_once("| member ")?;
+    rest.split_once(": has caught up")?.0.parse().ok()
 }
 
 /// The place, the sender and the number's bits.
