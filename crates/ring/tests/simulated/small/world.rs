@@ -66,7 +66,9 @@ impl World {
             may_crash: true,
             oracle: Oracle::default(),
         };
-        MEMBERS.into_iter().for_each(|id| world.tell(id, Core::start));
+        for id in MEMBERS {
+            world.tell(id, Core::start);
+        }
         world
     }
 
