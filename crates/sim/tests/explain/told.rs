@@ -43,7 +43,7 @@ fn a_long_run_is_cut_to_its_end_and_says_by_how_much() {
     assert!(explanation.earlier > 100);
     let text = explanation.to_string();
     assert!(text.contains(&format!("left out: {} earlier events", explanation.earlier)));
-    assert!(text.contains("Copy(50): not handled until then"), "{text}");
+    assert!(text.contains("Copy(50) and 1 more: not handled until"), "{text}");
 }
 
 #[test]
