@@ -22,7 +22,13 @@ fn agreed_of(model: &str, members: u64, each: u64, more: &[&str]) -> (String, St
     let result = agreed(&results).to_owned();
     assert_eq!(count(&result), members * each);
     let lines: Vec<String> = stderr.lines().map(str::to_owned).collect();
-    assert_eq!(result, shown(&recomputed(&lines, members * each, 64, None)));
+    if model == "naive" {
+        assert_eq!(result, in_turn(members, each));
+    }
+    // A naive member alone begins as its node starts, when nothing of it is shown yet.
+    if (model, members) != ("naive", 1) {
+        assert_eq!(result, shown(&recomputed(&lines, members * each, 64, None)));
+    }
     (result, stderr)
 }
 

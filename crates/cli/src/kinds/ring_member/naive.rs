@@ -72,6 +72,10 @@ impl Naive {
             say(cx, format!("member {me}: sent {place} {:016x}", value.to_bits()));
         }
         stages::tell(before, (self.stage(), self.result()), cx);
+        if before.1.is_none() && self.result().is_some() {
+            let me = cx.me().0;
+            say(cx, format!("member {me}: the model naive does not guarantee that members agree"));
+        }
     }
 }
 
@@ -79,8 +83,6 @@ impl Agent for Naive {
     type Message = RingMessage;
 
     fn start(&mut self, cx: &mut Context) {
-        let me = cx.me().0;
-        say(cx, format!("member {me}: the model naive does not guarantee that members agree"));
         self.watched(cx, NaiveMember::start);
     }
 
