@@ -206,9 +206,9 @@ impl Core {
         let late = now.since(self.ticked).saturating_sub(every);
         if late > every {
             // This process stood still: that is nobody's silence.
-            self.detector.discount(late);
-            self.since = self.since + late;
-            self.trouble = self.trouble.map(|since| since + late);
+            self.detector.discount(late, now);
+            self.since = (self.since + late).min(now);
+            self.trouble = self.trouble.map(|since| (since + late).min(now));
         }
         self.ticked = now;
         self.ticks += 1;

@@ -58,10 +58,43 @@ impl Detector {
         }
     }
 
-    /// This process stood still for so long.
-    pub fn discount(&mut self, stall: Duration) {
+    /// This process stood still for so long. Whoever was heard meanwhile was not heard later than
+    /// now: else ticks that are late again and again would excuse a silence for ever.
+    pub fn discount(&mut self, stall: Duration, now: Instant) {
         for peer in self.peers.values_mut() {
-            peer.heard = peer.heard.map(|heard| heard + stall);
+            peer.heard = peer.heard.map(|heard| (heard + stall).min(now));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(400);
+
+    fn at(ms: u64) -> Instant {
+        Instant(0) + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_stall_of_this_process_is_nobodys_silence() {
+        let mut detector = Detector::new(PATIENCE);
+        detector.heard(AgentId(2), at(0));
+        detector.discount(Duration::from_secs(9), at(9_000));
+        assert!(!detector.suspects(AgentId(2), at(9_400)));
+        assert!(detector.suspects(AgentId(2), at(9_401)));
+    }
+
+    #[test]
+    fn late_ticks_excuse_no_silence_that_is_still_to_come() {
+        let mut detector = Detector::new(PATIENCE);
+        // Heard while the tick was late: it was not this process that stood still for all of it.
+        for second in 1..10 {
+            detector.heard(AgentId(2), at(1_000 * second));
+            detector.discount(Duration::from_secs(1), at(1_000 * second));
+        }
+        assert!(!detector.suspects(AgentId(2), at(9_400)));
+        assert!(detector.suspects(AgentId(2), at(9_401)));
     }
 }
