@@ -181,6 +181,14 @@ pub enum Down {
     Unknown,
 }
 
+impl Down {
+    /// Whether this is the end: nothing follows it.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Stopped | Self::Panicked | Self::Unknown)
+    }
+}
+
 /// Sends that came back. Several to one receiver, refused before the agent could hear of the
 /// first, are told as one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,4 +5,5 @@ pub mod course;
 pub mod credit;
 pub mod outbox;
 pub mod parcel;
+pub mod watches;
 pub mod wire;

@@ -20,6 +20,7 @@ use crate::message::Body;
 use crate::remote::asks::Asks;
 use crate::remote::outbox::Waiting;
 use crate::remote::parcel;
+use crate::remote::watches::Watches;
 use crate::runtime::Reason;
 use crate::runtime::shared::{Letter, Remote, Shared};
 use crate::spec::{MailboxBounds, WhenFull};
@@ -29,13 +30,11 @@ pub struct Links {
     agents: Weak<Shared>,
     nodes: RwLock<FxHashMap<NodeId, Arc<Link>>>,
     asks: Mutex<Asks>,
-    watches: Mutex<Watches>,
+    /// Who wants to be told of the end of which agent, by that agent's node.
+    watches: Mutex<BTreeMap<NodeId, Watches>>,
     /// Told when something that waited has left.
     progress: Arc<Notify>,
 }
-
-/// Who wants to be told of the end of which agent, by that agent's node.
-pub type Watches = BTreeMap<NodeId, BTreeMap<AgentId, BTreeSet<AgentId>>>;
 
 thread_local! {
     /// Where frames are put together, so that a small message costs no allocation.
@@ -95,22 +94,15 @@ impl Links {
 
     /// Who is to be told that an agent of another node is down. After its end there is nothing
     /// more to tell.
-    pub fn watchers(&self, node: NodeId, who: AgentId, why: Down) -> Vec<AgentId> {
-        let mut watches = self.watches();
-        let Some(watched) = watches.get_mut(&node) else { return Vec::new() };
-        let watchers = if is_final(why) {
-            watched.remove(&who).unwrap_or_default()
-        } else {
-            watched.get(&who).cloned().unwrap_or_default()
-        };
-        watchers.into_iter().collect()
+    pub fn watchers(&self, node: NodeId, who: AgentId, why: Down) -> BTreeSet<AgentId> {
+        self.watches().get_mut(&node).map(|watches| watches.down(who, why)).unwrap_or_default()
     }
 
     pub fn asks(&self) -> MutexGuard<'_, Asks> {
         self.asks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn watches(&self) -> MutexGuard<'_, Watches> {
+    pub fn watches(&self) -> MutexGuard<'_, BTreeMap<NodeId, Watches>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -259,19 +251,7 @@ impl Remote for Links {
             return;
         };
         let mut watches = self.watches();
-        let watched = watches.entry(node).or_default();
-        let watchers = watched.entry(who).or_default();
-        let was_on = !watchers.is_empty();
-        if is_on {
-            watchers.insert(me);
-        } else {
-            watchers.remove(&me);
-        }
-        let now_on = !watchers.is_empty();
-        if !now_on {
-            watched.remove(&who);
-        }
-        if was_on != now_on {
+        if watches.entry(node).or_default().set(me, who, is_on) {
             // Under the lock, so that the node hears it in the order in which it was noted. Refused
             // only when far too much waits: then the next session repeats it.
             link.say(&if is_on { Frame::Watch(who) } else { Frame::Unwatch(who) });
@@ -280,16 +260,11 @@ impl Remote for Links {
 
     fn down(&self, node: NodeId, who: AgentId, why: Down) {
         let Some(link) = self.find(node) else { return };
-        if is_final(why) {
+        if why.is_final() {
             link.watched().remove(&who);
         }
         link.say(&Frame::Down(who, why));
     }
-}
-
-/// Whether nothing follows this end.
-fn is_final(why: Down) -> bool {
-    matches!(why, Down::Stopped | Down::Panicked | Down::Unknown)
 }
 
 /// Puts a frame together, in memory that the thread keeps, and passes it on with its weight.

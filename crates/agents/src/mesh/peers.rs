@@ -22,6 +22,7 @@ use crate::mesh::link::Link;
 use crate::mesh::links::Links;
 use crate::mesh::wire::Frame;
 use crate::remote::course::Course;
+use crate::remote::watches::Watches;
 use crate::runtime::shared::Shared;
 
 /// See the module.
@@ -84,7 +85,7 @@ impl Peers {
         {
             // Under the lock: whoever watches no longer is not asked for after that was said.
             let watches = self.links.watches();
-            for &who in watches.get(&link.node).into_iter().flat_map(|watched| watched.keys()) {
+            for who in watches.get(&link.node).into_iter().flat_map(Watches::watched) {
                 link.say(&Frame::Watch(who));
             }
         }
@@ -112,8 +113,7 @@ impl Peers {
     fn tell_watchers(&self, node: NodeId, why: Down) {
         let pairs: Vec<_> = {
             let watches = self.links.watches();
-            let watched = watches.get(&node).into_iter().flatten();
-            watched.flat_map(|(&who, by)| by.iter().map(move |&me| (me, who))).collect()
+            watches.get(&node).into_iter().flat_map(Watches::pairs).collect()
         };
         for (me, who) in pairs {
             self.agents.tell(me, Event::Down(who, why));

@@ -306,7 +306,9 @@ impl Worker {
     #[inline]
     fn step(&mut self, resident: &mut Resident, event: Event) {
         let is_reply = matches!(event, Event::Reply(..));
-        if let Event::Down(who, Down::Stopped | Down::Panicked | Down::Unknown) = &event {
+        if let Event::Down(who, why) = &event
+            && why.is_final()
+        {
             resident.forget(*who);
         }
         match resident.cell.step(event, &mut self.cx) {

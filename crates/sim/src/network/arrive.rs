@@ -296,14 +296,7 @@ impl Sim {
     fn accept_down(&mut self, from: u32, to: u32, who: AgentId, why: Down) {
         let Some((pair, way)) = self.links.find(to, from) else { return };
         let watches = &mut self.links.pairs[pair as usize].ways[way].watches;
-        // Nothing follows these ends.
-        let is_final = matches!(why, Down::Stopped | Down::Panicked | Down::Unknown);
-        let watchers = if is_final {
-            watches.remove(&who).unwrap_or_default()
-        } else {
-            watches.get(&who).cloned().unwrap_or_default()
-        };
-        for watcher in watchers {
+        for watcher in watches.down(who, why) {
             self.tell_on(to, watcher, Event::Down(who, why));
         }
     }

@@ -205,19 +205,7 @@ impl Sim {
         is_on: bool,
     ) {
         let (pair, way) = self.links.make(node, at);
-        let watches = &mut self.links.pairs[pair as usize].ways[way].watches;
-        let watchers = watches.entry(who).or_default();
-        let was_on = !watchers.is_empty();
-        if is_on {
-            watchers.insert(me);
-        } else {
-            watchers.remove(&me);
-        }
-        let now_on = !watchers.is_empty();
-        if !now_on {
-            watches.remove(&who);
-        }
-        if was_on != now_on {
+        if self.links.pairs[pair as usize].ways[way].watches.set(me, who, is_on) {
             self.leave(node, at, Frame::Watch { who, is_on });
         }
     }

@@ -1,9 +1,10 @@
 //! Two nodes: their link, their session, and what each direction carries.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use dx_agents::remote::credit::{Allowance, Quota};
 use dx_agents::remote::outbox::Outbox;
+use dx_agents::remote::watches::Watches;
 use dx_agents::{AgentId, MailboxBounds};
 use rustc_hash::FxHashMap;
 
@@ -56,7 +57,7 @@ pub(crate) struct Way {
     accounts_kept: usize,
     pub round: u64,
     /// Who of the sender's watches whom of the receiver's.
-    pub watches: BTreeMap<AgentId, BTreeSet<AgentId>>,
+    pub watches: Watches,
 
     /// The receiver's: what it has granted.
     pub quotas: FxHashMap<AgentId, Quota>,

@@ -165,7 +165,7 @@ impl Sim {
         }
         for way in 0..2 {
             let direction = &mut self.links.pairs[pair as usize].ways[way];
-            let watched: Vec<AgentId> = direction.watches.keys().copied().collect();
+            let watched: Vec<AgentId> = direction.watches.watched().collect();
             let (round, in_doubt) = direction.probe();
             for who in watched {
                 self.transmit(pair, way, Frame::Watch { who, is_on: true });
@@ -209,8 +209,7 @@ impl Sim {
             return;
         }
         let watches = &link.ways[side].watches;
-        let pairs: Vec<(AgentId, AgentId)> =
-            watches.iter().flat_map(|(who, by)| by.iter().map(move |me| (*me, *who))).collect();
+        let pairs: Vec<(AgentId, AgentId)> = watches.pairs().collect();
         for (me, who) in pairs {
             self.tell_on(node, me, Event::Down(who, why));
         }

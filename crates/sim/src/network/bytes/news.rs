@@ -55,7 +55,7 @@ impl Sim {
     fn begin(&mut self, end: &mut End, side: Side) {
         end.course.begin();
         let direction = &mut self.links.pairs[side.pair as usize].ways[side.at];
-        let watched: Vec<AgentId> = direction.watches.keys().copied().collect();
+        let watched: Vec<AgentId> = direction.watches.watched().collect();
         let (round, in_doubt) = direction.probe();
         for who in watched {
             self.leave(side.node, side.peer, Frame::Watch { who, is_on: true });
