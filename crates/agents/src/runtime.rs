@@ -45,7 +45,7 @@ pub use self::journaling::{JournalError, RETRY_EVERY};
 pub use self::port::{Heard, Port, Received};
 pub use self::recorder::{Recorded, What};
 pub use self::status::{AgentStatus, RuntimeStatus, Stall};
-pub use self::supervise::{Failures, MAX_BACKOFF};
+pub use self::supervise::{Condition, Failures, MAX_BACKOFF};
 pub use self::worker::{SLOW_STEP, TURN};
 
 use self::birth::Birth;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dx_agents::cell::Cell;
-use dx_agents::runtime::Failures;
+use dx_agents::runtime::{Condition, Failures};
 use dx_agents::spawn::Factory;
-use dx_agents::{AgentId, Down, Options};
+use dx_agents::{AgentId, Options};
 
 use crate::mailbox::Mailbox;
 use crate::stage::Stage;
@@ -35,28 +35,6 @@ pub struct Plan {
     pub factory: Factory,
     /// Whether its messages travel as datagrams.
     pub is_datagram: bool,
-}
-
-/// Whether an agent works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// It does.
-    Working,
-    /// It failed and starts anew later.
-    Restarting,
-    /// It has ended, so; only what waits for the journal has still to leave.
-    Lingering(Down),
-}
-
-impl Condition {
-    /// How whoever asked it something hears of it.
-    pub fn down(self) -> Option<Down> {
-        match self {
-            Self::Working => None,
-            Self::Restarting => Some(Down::Restarted),
-            Self::Lingering(why) => Some(why),
-        }
-    }
 }
 
 impl Resident {

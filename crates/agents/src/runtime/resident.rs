@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::cell::Cell;
-use crate::event::Down;
 use crate::id::AgentId;
 use crate::runtime::mailbox::Mailbox;
 use crate::runtime::stage::Stage;
-use crate::runtime::supervise::Failures;
+use crate::runtime::supervise::{Condition, Failures};
 use crate::spawn::Plan;
 
 /// See the module.
@@ -26,28 +25,6 @@ pub struct Resident {
     /// Whose end it wants to hear of, if it is anybody's.
     #[expect(clippy::box_collection, reason = "most agents watch nobody: 8 bytes instead of 24")]
     pub watching: Option<Box<BTreeSet<AgentId>>>,
-}
-
-/// Whether an agent works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Condition {
-    /// It does.
-    Working,
-    /// It failed and starts anew later.
-    Restarting,
-    /// It has ended, so; only what waits for the journal has still to leave.
-    Lingering(Down),
-}
-
-impl Condition {
-    /// How whoever asked it something hears of it.
-    pub fn down(self) -> Option<Down> {
-        match self {
-            Self::Working => None,
-            Self::Restarting => Some(Down::Restarted),
-            Self::Lingering(why) => Some(why),
-        }
-    }
 }
 
 impl Resident {

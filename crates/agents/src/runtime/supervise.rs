@@ -1,10 +1,11 @@
-//! Whether an agent that failed starts anew, and when.
+//! Whether an agent works; if it failed, whether it starts anew, and when.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use dx_transport::time::Instant;
 
+use crate::event::Down;
 use crate::spec::Restart;
 
 /// The longest wait before a restart, however often the agent failed.
@@ -32,6 +33,29 @@ impl Failures {
                 let doubled = backoff.saturating_mul(1 << failures.min(16));
                 Some(doubled.min(MAX_BACKOFF))
             }
+        }
+    }
+}
+
+/// Whether an agent works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It does.
+    Working,
+    /// It failed and starts anew later.
+    Restarting,
+    /// It has ended, so; only what waits for the journal has still to leave.
+    Lingering(Down),
+}
+
+impl Condition {
+    /// How whoever asked it something hears of it.
+    #[must_use]
+    pub fn down(self) -> Option<Down> {
+        match self {
+            Self::Working => None,
+            Self::Restarting => Some(Down::Restarted),
+            Self::Lingering(why) => Some(why),
         }
     }
 }

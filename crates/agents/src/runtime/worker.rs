@@ -23,9 +23,10 @@ use crate::runtime::alarms::{Alarm, Alarms};
 use crate::runtime::dead_letters::Reason;
 use crate::runtime::mailbox::{Home, Taken, Weighed};
 use crate::runtime::recorder::{Recorder, What};
-use crate::runtime::resident::{Condition, Resident};
+use crate::runtime::resident::Resident;
 use crate::runtime::routes::RouteCache;
 use crate::runtime::shared::Shared;
+use crate::runtime::supervise::Condition;
 use crate::runtime::worker_handle::{Arrival, Ending, Incoming, WorkerHandle};
 
 /// Messages that an agent handles in one turn, at most, before it is the next one's.

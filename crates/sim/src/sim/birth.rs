@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use dx_agents::cell::Cell;
 use dx_agents::registry::MakeError;
-use dx_agents::runtime::Failures;
+use dx_agents::runtime::{Condition, Failures};
 use dx_agents::spawn::Factory;
 use dx_agents::{AgentId, NodeId, Recovered, Spawn};
 
 use super::{CLIENTS, Seat, Sim};
 use crate::mailbox::Mailbox;
 use crate::node::Node;
-use crate::resident::{Condition, Plan, Resident};
+use crate::resident::{Plan, Resident};
 use crate::stage::Stage;
 
 /// A world cannot be made.

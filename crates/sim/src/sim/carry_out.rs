@@ -95,7 +95,7 @@ impl Sim {
             Effect::Offload { job, source, work } => self.offload(slot, job, source, work),
             Effect::Persist(entry) => self.persist(place, me, entry),
             Effect::Monitor { who } => {
-                if resident.condition == crate::resident::Condition::Working {
+                if resident.condition == dx_agents::runtime::Condition::Working {
                     resident.watching.insert(who);
                     self.watch(place, me, who, true);
                 }

@@ -3,14 +3,13 @@
 use dx_agents::event::{Envelope, Event};
 use dx_agents::id::ReplyTo;
 use dx_agents::message::{Body, MAX_MESSAGE};
-use dx_agents::runtime::Reason;
+use dx_agents::runtime::{Condition, Reason};
 use dx_agents::{AgentId, Answer, AskError, AskId, Down, Lane, Refusal, RefusedBecause, WhenFull};
 
 use super::{Place, Seat, Sim};
 use crate::mailbox::{Letter, Pushed};
 use crate::network::Frame;
 use crate::port::Heard;
-use crate::resident::Condition;
 use crate::stage::Output;
 use crate::trace::{Happened, Measured, What, fold};
 

@@ -5,12 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use dx_agents::event::Event;
-use dx_agents::runtime::Reason;
+use dx_agents::runtime::{Condition, Reason};
 use dx_agents::{AskError, Down, Instant, Recovered, Restart};
 
 use super::Sim;
 use crate::mailbox::Letter;
-use crate::resident::Condition;
 use crate::schedule::Due;
 use crate::trace::{Happened, What};
 

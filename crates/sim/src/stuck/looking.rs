@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use dx_agents::runtime::Condition;
 use dx_agents::{AgentId, AskId};
 
 use super::{Hindrance, MANY, Party, Question, Stuck, Verdict, Wait};
 use crate::node::Standing;
 use crate::progress::{Livelock, Starvation};
-use crate::resident::{Condition, Resident};
+use crate::resident::Resident;
 use crate::schedule::Due;
 use crate::sim::Sim;
 use crate::waits::{Reason, Waits};
