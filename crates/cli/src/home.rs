@@ -31,7 +31,7 @@ use dx_transport::id::ClusterId;
 
 pub use certificate::{Certificate, CertificateError, Fingerprint};
 pub use cluster::{Cluster, ClusterError};
-pub use folder::FolderError;
+pub use folder::{FolderError, lock as lock_folder};
 pub use incarnation::IncarnationError;
 pub use lock::{LockError, NodeLock};
 pub use name::{InvalidName, NodeName};

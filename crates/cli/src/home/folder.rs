@@ -154,6 +154,9 @@ pub fn names(path: &Path) -> Result<Vec<String>, FolderError> {
 
 /// Locks the folder against other processes that would make something in it, until dropped.
 /// It is held for as long as a key takes to make, so others wait.
+///
+/// # Errors
+/// If the folder cannot be opened or locked.
 pub fn lock(path: &Path) -> Result<File, FolderError> {
     let folder = File::open(path).map_err(FolderError::of("lock", path))?;
     let lock = || rustix::fs::flock(&folder, FlockOperation::LockExclusive);

@@ -5,6 +5,9 @@
 //!   127.0.0.1:10502         held by the slave that waits there
 //!   127.0.0.1:10502.member  what its master made of it
 //! ```
+//!
+//! Who looks takes the locks of those who are gone, which one that comes must not find taken: the
+//! folder itself is locked by whoever looks, comes or goes, while it does.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
@@ -17,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cluster::up::changes_of;
 use crate::config::Cluster;
-use crate::home::{Home, LockError, NodeLock};
+use crate::home::{FolderError, Home, LockError, NodeLock, lock_folder};
 
 /// What a slave is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,9 +42,9 @@ pub enum SlaveError {
         /// Its process, if that is known.
         pid: Option<u32>,
     },
-    /// Its file could not be locked.
+    /// The folder or a file in it could not be locked.
     #[error(transparent)]
-    Lock(LockError),
+    Folder(#[from] FolderError),
     /// A file could not be used.
     #[error("failed to use {}: {reason}", .path.display())]
     File {
@@ -61,7 +64,7 @@ pub struct Slaves(PathBuf);
 pub struct Waiting {
     assignment: PathBuf,
     lock: PathBuf,
-    folder: PathBuf,
+    slaves: Slaves,
     held: Option<NodeLock>,
 }
 
@@ -83,13 +86,14 @@ impl Slaves {
     /// If another does.
     pub fn enter(&self, at: SocketAddr) -> Result<Waiting, SlaveError> {
         let (lock, assignment) = (self.lock(at), self.assignment(at));
+        let _alone = lock_folder(&self.0)?;
         let held = NodeLock::take(&lock).map_err(|error| match error {
             LockError::Held(pid) => SlaveError::Taken { at, pid },
-            error @ LockError::Folder(_) => SlaveError::Lock(error),
+            LockError::Folder(error) => error.into(),
         })?;
         // What the one before was told is not for this one.
         forget(&assignment)?;
-        Ok(Waiting { assignment, lock, folder: self.0.clone(), held: Some(held) })
+        Ok(Waiting { assignment, lock, slaves: self.clone(), held: Some(held) })
     }
 
     /// Those who wait, in the order of their addresses. Ready again whenever that changes.
@@ -99,6 +103,7 @@ impl Slaves {
     pub fn waiting(&self) -> Result<Vec<SocketAddr>, SlaveError> {
         let failed = |reason| SlaveError::File { path: self.0.clone(), reason };
         let mut waiting = Vec::new();
+        let _alone = lock_folder(&self.0)?;
         for entry in fs::read_dir(&self.0).map_err(failed)? {
             let name = entry.map_err(failed)?.file_name();
             let Some(at) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -106,7 +111,7 @@ impl Slaves {
                 Err(LockError::Held(_)) => waiting.push(at),
                 // Its slave is gone; the file is removed while the lock is held.
                 Ok(_lock) => forget(&self.lock(at))?,
-                Err(error) => return Err(SlaveError::Lock(error)),
+                Err(LockError::Folder(error)) => return Err(error.into()),
             }
         }
         waiting.sort_unstable();
@@ -166,7 +171,7 @@ impl Waiting {
     /// If what it says cannot be read.
     pub async fn assignment(&self) -> Result<Assignment, SlaveError> {
         let failed = |reason| SlaveError::File { path: self.assignment.clone(), reason };
-        let mut changes = changes_of(&self.folder).map_err(failed)?;
+        let mut changes = changes_of(&self.slaves.0).map_err(failed)?;
         loop {
             match fs::read(&self.assignment) {
                 Ok(bytes) => {
@@ -184,6 +189,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
+        let _alone = lock_folder(&self.slaves.0);
         // What cannot be removed is known to be stale, since nobody holds it.
         let _ = fs::remove_file(&self.assignment);
         let _ = fs::remove_file(&self.lock);
@@ -197,5 +203,41 @@ fn forget(path: &std::path::Path) -> Result<(), SlaveError> {
             Err(SlaveError::File { path: path.to_owned(), reason })
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    use super::*;
+
+    const TIMES: usize = 500;
+
+    #[test]
+    fn who_looks_is_in_nobodys_way_and_misses_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let slaves = Slaves::of(&Home::at(folder.path())).unwrap();
+        let at: SocketAddr = "127.0.0.1:10502".parse().unwrap();
+        let over = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    slaves.waiting().unwrap();
+                }
+            });
+            let comes_and_goes = || -> Result<(), SlaveError> {
+                for _ in 0..TIMES {
+                    let waiting = slaves.enter(at)?;
+                    assert_eq!(slaves.waiting()?, [at]);
+                    drop(waiting);
+                }
+                Ok(())
+            };
+            let went = comes_and_goes();
+            over.store(true, Ordering::Relaxed);
+            went.unwrap();
+        });
     }
 }
