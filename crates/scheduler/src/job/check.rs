@@ -1,0 +1,92 @@
+//! What is wrong with a job, before anybody takes it.
+
+use std::ops::RangeInclusive;
+
+use serde::{Deserialize, Serialize};
+
+use super::{JobSpec, MAX_TASKS};
+
+/// What is wrong with a job, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("`{key}`: {what}")]
+pub struct Problem {
+    /// The key, with dots between its parts, as `retry.max_attempts` or `commands.0.exec`.
+    pub key: String,
+    /// What is wrong, and what would be right.
+    pub what: String,
+}
+
+impl Problem {
+    fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { key: key.into(), what: what.into() }
+    }
+}
+
+impl JobSpec {
+    /// Everything that is wrong with it; nothing, if it can be taken.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        if self.commands.is_empty() {
+            problems.push(Problem::new("commands", "there is nothing to run: give a command"));
+        }
+        for (at, command) in self.commands.iter().enumerate() {
+            let key = format!("commands.{at}.exec");
+            match command.exec.first() {
+                None => problems.push(Problem::new(key, "it is empty: name a program")),
+                Some(program) if program.is_empty() => {
+                    problems.push(Problem::new(key, "the program has no name"));
+                }
+                Some(_) if command.exec.iter().any(|it| it.contains('\0')) => {
+                    problems.push(Problem::new(key, "an argument has a zero byte"));
+                }
+                Some(_) => {}
+            }
+        }
+        for (name, value) in &self.environment {
+            if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+                let what = "a name is not empty and has no `=`; neither it nor a value has zeros";
+                problems.push(Problem::new(format!("environment.{name}"), what));
+            }
+        }
+        if self.retry.max_attempts == 0 {
+            problems
+                .push(Problem::new("retry.max_attempts", "the first attempt counts: at least 1"));
+        }
+        if let Err(what) = self.indices() {
+            problems.push(Problem::new("array", what));
+        }
+        problems
+    }
+
+    /// The indices of its tasks: ascending, no two ranges touch.
+    ///
+    /// # Errors
+    /// What is wrong with `array`.
+    pub fn indices(&self) -> Result<Vec<RangeInclusive<u32>>, String> {
+        let Some(array) = &self.array else { return Ok(vec![0..=0]) };
+        let mut ranges = Vec::new();
+        for part in array.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            match (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
+                (Ok(first), Ok(last)) if first <= last => ranges.push(first..=last),
+                _ => return Err(format!("`{part}` is no range: write `0-99` or `1,4,7-9`")),
+            }
+        }
+        ranges.sort_by_key(|range| *range.start());
+        let mut merged: Vec<RangeInclusive<u32>> = Vec::new();
+        for range in ranges {
+            match merged.last_mut() {
+                Some(last) if u64::from(*range.start()) <= u64::from(*last.end()) + 1 => {
+                    *last = *last.start()..=*last.end().max(range.end());
+                }
+                _ => merged.push(range),
+            }
+        }
+        let count: u64 = merged.iter().map(|it| u64::from(it.end() - it.start()) + 1).sum();
+        if count > u64::from(MAX_TASKS) {
+            return Err(format!("it has {count} tasks; at most {MAX_TASKS} are taken"));
+        }
+        Ok(merged)
+    }
+}

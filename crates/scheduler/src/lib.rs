@@ -1,0 +1,43 @@
+//! A job service: jobs that run and tell the truth.
+//!
+//! ```text
+//! client ---- Asked/Answered ----> Controller      which task runs where: a pure core, journaled
+//!                                    |  ToRunner / ToController
+//!                                  Runner          what of it starts now: one agent per node
+//!                                    |  Call / Told
+//!                                  Processor       runs it: the shim, one small process per node
+//! ```
+//!
+//! What it is not: a way around a dead machine's last words. An attempt whose node is silent past
+//! its lease is *lost*: nobody knows how it ended, and nobody says so.
+//!
+//! *Invariant:* an attempt that has ended never changes. *Invariant:* of a task, one attempt runs at
+//! a time: the next is numbered when the one before is known to have ended, or its lease is over.
+//! *Invariant:* what was answered or dispatched is in the journal.
+
+pub mod client;
+pub mod end;
+pub mod id;
+pub mod job;
+pub mod message;
+pub mod processor;
+
+use dx_agents::{AgentId, NodeId};
+
+/// The agent that is the controller of a node with this role.
+#[must_use]
+pub fn controller_of(node: NodeId) -> AgentId {
+    AgentId::dynamic(node, 3)
+}
+
+/// The agent that is the runner of a node with this role.
+#[must_use]
+pub fn runner_of(node: NodeId) -> AgentId {
+    AgentId::dynamic(node, 4)
+}
+
+/// The agent, or port, that speaks for the processor of a runner's node.
+#[must_use]
+pub fn processor_of(node: NodeId) -> AgentId {
+    AgentId::dynamic(node, 5)
+}
