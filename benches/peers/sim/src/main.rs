@@ -2,6 +2,7 @@
 //! nodes, in turns, in one table.
 
 mod dx;
+mod near;
 mod stateright;
 mod turmoil;
 
@@ -13,9 +14,10 @@ use anyhow::ensure;
 /// A simulator: lets a ball be passed so often, and checks that it was.
 type Play = fn(passes: u64) -> anyhow::Result<()>;
 
-const PLAYERS: [(&str, &str, Play); 3] = [
+const PLAYERS: [(&str, &str, Play); 4] = [
     ("dx-sim", "virtual time, sessions, delays drawn, hashed trace", dx::play),
     ("turmoil 0.7.2", "virtual time in ticks of 1 ms, TCP on tokio", turmoil::play),
+    ("near-async 0.38.0", "virtual time, a fixed delay", near::play),
     ("stateright 0.31.0", "no time: one step of an actor and its state, hashed", stateright::play),
 ];
 
