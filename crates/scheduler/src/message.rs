@@ -56,6 +56,9 @@ pub enum ToController {
 /// A node that offers itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Join {
+    /// Which of this runner's. It heeds nothing before its latest is answered: an assignment that
+    /// was under way while it gave the same attempt back must not run.
+    pub number: u64,
     /// Its shim.
     pub shim: ShimId,
     /// What it offers, as JSON of [`Resources`](crate::job::Resources).
@@ -99,6 +102,8 @@ pub enum ToRunner {
     Welcome {
         /// The term.
         term: Term,
+        /// [`Join::number`] of what it answers.
+        join: u64,
         /// The life.
         shim: ShimId,
         /// How long a lease is, in nanoseconds.

@@ -56,6 +56,12 @@ pub enum Call {
         /// The controller's life; a lower one than known is ignored.
         term: Term,
     },
+    /// The controller gave this life up: kill everything, keep what is not forgotten, and begin
+    /// another life. To another life it says nothing.
+    Abandon {
+        /// [`ShimId::incarnation`] of the life.
+        shim: u64,
+    },
     /// Kill everything, keep what is not forgotten, and end.
     Stop,
 }
@@ -87,8 +93,8 @@ pub struct KillRun {
 pub enum Told {
     /// How it is. Also when it begins another life.
     Hello(Hello),
-    /// The shim's clock, several times in a lease: the runner passes it on and brings back the
-    /// renewal.
+    /// The shim's clock, after each [`Told::Hello`] and several times in a lease: the runner passes
+    /// it on and brings back the renewal.
     Beat {
         /// Nanoseconds of `CLOCK_BOOTTIME`.
         clock: u64,
@@ -134,8 +140,8 @@ pub enum Told {
 pub struct Hello {
     /// Its life.
     pub shim: ShimId,
-    /// What runs.
-    pub running: Vec<AttemptId>,
+    /// What runs, or is about to.
+    pub running: Vec<Running>,
     /// What has ended and is kept.
     pub ended: Vec<AttemptId>,
     /// Whether all that a task started is found and killed for certain, or as far as it can be
@@ -148,6 +154,17 @@ pub struct Hello {
     pub overran: Vec<AttemptId>,
     /// The machine: processors in thousandths, bytes of memory, GPUs.
     pub machine: Machine,
+}
+
+/// An attempt that runs, with what it takes: a runner that has just begun knows only this of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Which.
+    pub attempt: AttemptId,
+    /// What it takes, as JSON of [`Resources`](crate::job::Resources): those of its job.
+    pub resources: Arc<str>,
+    /// See [`Run::gpus`].
+    pub gpus: Vec<u32>,
 }
 
 /// How certainly a task's whole tree is killed.
