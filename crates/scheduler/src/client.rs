@@ -117,6 +117,8 @@ pub struct JobQuery {
     pub labels: Vec<String>,
     /// Only of this name.
     pub name: Option<String>,
+    /// Only those that changed beyond this version: that of an earlier answer.
+    pub since: Option<u64>,
 }
 
 /// Which tasks of a job, and how many.
