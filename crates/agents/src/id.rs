@@ -18,8 +18,8 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct AgentId(pub u64);
 
-/// Counts below it are never given to agents that a node spawns: they are for ports that others
-/// must find without being told of them, such as those of a program's own services.
+/// Counts below it are never given to agents that a node spawns: they are for ports and agents that
+/// others must find without being told of them, such as those of a program's own services.
 pub const WELL_KNOWN: u32 = 256;
 
 impl AgentId {
@@ -34,6 +34,13 @@ impl AgentId {
     pub fn spawned_by(self) -> Option<NodeId> {
         let node = (self.0 >> 32) as u32;
         (node != 0).then_some(NodeId(node))
+    }
+
+    /// Whether it is the same agent in every life of its node, and so can be given what it
+    /// persisted in an earlier one: it is from the cluster file, or well known.
+    #[must_use]
+    pub fn is_lasting(self) -> bool {
+        self.spawned_by().is_none() || (self.0 as u32) < WELL_KNOWN
     }
 }
 
@@ -65,4 +72,17 @@ pub struct ReplyTo {
     pub agent: AgentId,
     /// Which of its questions.
     pub ask: AskId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_know_by_its_number_lasts_and_what_is_spawned_does_not() {
+        let node = NodeId(7);
+        let lasting = [AgentId(7), AgentId::dynamic(node, 3), AgentId::dynamic(node, 255)];
+        assert!(lasting.into_iter().all(AgentId::is_lasting));
+        assert!(!AgentId::dynamic(node, WELL_KNOWN).is_lasting());
+    }
 }

@@ -63,7 +63,7 @@ impl Journaling {
         let options = Options { segment_bytes, ..Options::new(log_id) };
         let (mut journal, found) = Journal::open(Arc::new(disk.clone()), options)?;
         let Found { agents, .. } = found;
-        let is_lasting = |agent: u64| AgentId(agent).spawned_by().is_none();
+        let is_lasting = |agent: u64| AgentId(agent).is_lasting();
         // Of agents that were spawned at run time nobody needs it any more.
         for agent in agents.keys().filter(|agent| !is_lasting(**agent)) {
             // If it does not fit now it is given up at the next start.
@@ -114,7 +114,7 @@ impl Journaling {
     /// more. True if a commit is to be started.
     pub fn leave(&mut self, agent: AgentId) -> bool {
         self.agents.remove(&agent);
-        if agent.spawned_by().is_none() {
+        if agent.is_lasting() {
             return false;
         }
         self.waiting.push_back((agent, Entry::Forget));

@@ -95,7 +95,7 @@ impl Journaling {
         let mut logs = FxHashMap::default();
         for (agent, log) in recovered.agents {
             let id = AgentId(agent);
-            if id.spawned_by().is_some() {
+            if !id.is_lasting() {
                 // If it does not fit now it is given up at the next start.
                 drop(journal.append(agent, Entry::Forget));
             } else {
@@ -160,7 +160,7 @@ impl Journaling {
     pub fn leave(&self, mailbox: &Arc<Mailbox>) {
         let mut state = self.lock();
         state.agents.remove(&mailbox.id);
-        if mailbox.id.spawned_by().is_some() {
+        if !mailbox.id.is_lasting() {
             state.waiting.push_back((Arc::clone(mailbox), Entry::Forget));
             self.submit_waiting(&mut state);
         }
