@@ -14,6 +14,7 @@ pub mod agents;
 pub mod child;
 pub mod course;
 pub mod cpu;
+pub mod effort;
 pub mod end;
 pub mod floor;
 pub mod header;

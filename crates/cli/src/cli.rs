@@ -13,6 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use dx_transport::id::{ClusterId, NodeId};
 
+use crate::bench::effort::Effort;
 use crate::bench::transport::{Options, ScenarioName, TransportName};
 use crate::bench::{self, agents, ring as ring_bench};
 use crate::home::NodeName;
@@ -247,6 +248,12 @@ pub struct Output {
     pub plot: Option<PathBuf>,
 }
 
+impl Output {
+    fn effort(&self) -> Effort {
+        Effort { quick: self.quick, duration: self.duration }
+    }
+}
+
 /// The longest `--duration`: an hour per measurement is a mistake of units.
 const MAX_DURATION_SECONDS: f64 = 3600.0;
 
@@ -271,8 +278,7 @@ impl From<TransportBench> for Options {
             floor: arguments.floor,
             nodes: arguments.nodes,
             in_process: arguments.in_process,
-            quick: arguments.output.quick,
-            duration: arguments.output.duration,
+            effort: arguments.output.effort(),
             laboratory: None,
         }
     }
@@ -287,19 +293,14 @@ impl From<AgentsBench> for agents::Options {
             transports: all_if_empty(&arguments.transport),
             folder: arguments.folder,
             in_process: arguments.in_process,
-            quick: arguments.output.quick,
-            duration: arguments.output.duration,
+            effort: arguments.output.effort(),
         }
     }
 }
 
 impl From<SimBench> for bench::sim::Options {
     fn from(arguments: SimBench) -> Self {
-        Self {
-            scenarios: all_if_empty(&arguments.scenario),
-            quick: arguments.output.quick,
-            duration: arguments.output.duration,
-        }
+        Self { scenarios: all_if_empty(&arguments.scenario), effort: arguments.output.effort() }
     }
 }
 
@@ -325,8 +326,7 @@ impl From<RingBench> for ring_bench::Options {
                 &[64, 8 << 10],
                 &[64, 1 << 10, 8 << 10, 64 << 10, 1 << 20],
             ),
-            quick,
-            duration: arguments.output.duration,
+            effort: arguments.output.effort(),
             laboratory: None,
         }
     }

@@ -95,11 +95,11 @@ impl Journaling {
         let mut logs = FxHashMap::default();
         for (agent, log) in recovered.agents {
             let id = AgentId(agent);
-            if !id.is_lasting() {
+            if id.is_lasting() {
+                logs.insert(id, log);
+            } else {
                 // If it does not fit now it is given up at the next start.
                 drop(journal.append(agent, Entry::Forget));
-            } else {
-                logs.insert(id, log);
             }
         }
         let journaling = Arc::new(Self {

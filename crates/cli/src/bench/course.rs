@@ -1,7 +1,6 @@
 //! The course of a run, the same for every bench: until it is done, or Ctrl-C comes.
 
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::Context;
 
@@ -9,12 +8,6 @@ use crate::bench::header::Header;
 use crate::bench::output::Output;
 use crate::bench::plot::Chart;
 use crate::bench::report::Entry;
-
-/// Time per measurement without `--quick` and `--duration`.
-pub const DEFAULT_DURATION: Duration = Duration::from_secs(1);
-
-/// How often each measurement is repeated, in turn with its floor; the median is reported.
-pub const ROUNDS: usize = 3;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,7 +20,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::bench::course::{self, DEFAULT_DURATION, Outcome};
+use crate::bench::course::{self, Outcome};
+use crate::bench::effort::Effort;
 use crate::bench::header::Header;
 use crate::bench::human;
 use crate::bench::laboratory::Laboratory;
@@ -58,10 +59,8 @@ pub struct Options {
     pub members: Vec<u16>,
     /// Sizes of messages, in order.
     pub sizes: Vec<usize>,
-    /// Everything briefly, and less of it.
-    pub quick: bool,
-    /// Time per measurement, if not the default.
-    pub duration: Option<Duration>,
+    /// How long; a quick run also measures less.
+    pub effort: Effort,
     /// What makes hosts.
     pub laboratory: Option<Laboratory>,
 }
@@ -73,12 +72,11 @@ impl Options {
     /// How long each measurement takes.
     #[must_use]
     pub fn time(&self) -> Duration {
-        if self.quick { QUICK_DURATION } else { self.duration.unwrap_or(DEFAULT_DURATION) }
+        self.effort.time(QUICK_DURATION)
     }
 
     fn describe(&self) -> BTreeMap<&'static str, String> {
-        let duration = if self.quick { "quick".to_owned() } else { format!("{:?}", self.time()) };
-        BTreeMap::from([("duration", duration)])
+        BTreeMap::from([("duration", self.effort.describe())])
     }
 }
 

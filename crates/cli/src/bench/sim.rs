@@ -19,7 +19,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use self::run::Run;
-use crate::bench::course::{self, DEFAULT_DURATION, Outcome, ROUNDS};
+use crate::bench::course::{self, Outcome};
+use crate::bench::effort::Effort;
 use crate::bench::header::Header;
 use crate::bench::output::Output;
 
@@ -42,31 +43,25 @@ pub enum ScenarioName {
 pub struct Options {
     /// The scenarios, in order.
     pub scenarios: Vec<ScenarioName>,
-    /// Everything once and briefly.
-    pub quick: bool,
-    /// Time per measurement, if not the default.
-    pub duration: Option<Duration>,
+    /// How often and how long.
+    pub effort: Effort,
 }
 
 /// Time per measurement of a quick run.
 const QUICK_DURATION: Duration = Duration::from_millis(100);
 
 impl Options {
-    /// How often to repeat each measurement.
-    #[must_use]
-    pub fn rounds(&self) -> usize {
-        if self.quick { 1 } else { ROUNDS }
-    }
-
     /// How long each measurement takes, about.
     #[must_use]
     pub fn time(&self) -> Duration {
-        if self.quick { QUICK_DURATION } else { self.duration.unwrap_or(DEFAULT_DURATION) }
+        self.effort.time(QUICK_DURATION)
     }
 
     fn describe(&self) -> BTreeMap<&'static str, String> {
-        let duration = if self.quick { "quick".to_owned() } else { format!("{:?}", self.time()) };
-        BTreeMap::from([("duration", duration), ("rounds", self.rounds().to_string())])
+        BTreeMap::from([
+            ("duration", self.effort.describe()),
+            ("rounds", self.effort.rounds().to_string()),
+        ])
     }
 }
 

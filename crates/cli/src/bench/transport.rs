@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::bench::course::{self, DEFAULT_DURATION, Outcome, ROUNDS};
+use crate::bench::course::{self, Outcome};
+use crate::bench::effort::Effort;
 use crate::bench::header::Header;
 use crate::bench::laboratory::Laboratory;
 use crate::bench::output::Output;
@@ -62,10 +63,8 @@ pub struct Options {
     pub nodes: Option<u32>,
     /// Measure in this process what otherwise has one of its own.
     pub in_process: bool,
-    /// Everything once and briefly.
-    pub quick: bool,
-    /// Time per measurement, if not the default.
-    pub duration: Option<Duration>,
+    /// How often and how long.
+    pub effort: Effort,
     /// What makes networks with delay and loss, if anything does.
     pub laboratory: Option<Laboratory>,
 }
@@ -77,34 +76,23 @@ const QUICK_WARMUP: f64 = 0.2;
 const WARMUP: Duration = Duration::from_millis(200);
 
 impl Options {
-    /// How often to repeat each measurement.
-    #[must_use]
-    pub fn rounds(&self) -> usize {
-        if self.quick { 1 } else { ROUNDS }
-    }
-
     /// The window of each of `measurements` that `scenario` makes.
     #[must_use]
     pub fn window(&self, scenario: ScenarioName, measurements: usize) -> Window {
-        if self.quick {
+        if self.effort.quick {
             let measurements = u32::try_from(measurements.max(1)).unwrap_or(u32::MAX);
             let whole = scenario.quick_share() / measurements;
             let measure = whole.mul_f64(1.0 - QUICK_WARMUP);
             return Window { warmup: whole.saturating_sub(measure), measure };
         }
-        let measure = self.duration.unwrap_or(DEFAULT_DURATION);
+        let measure = self.effort.time(Duration::ZERO);
         Window { warmup: WARMUP.min(measure), measure }
     }
 
     fn describe(&self) -> BTreeMap<&'static str, String> {
-        let window = if self.quick {
-            "quick".to_owned()
-        } else {
-            format!("{:?}", self.duration.unwrap_or(DEFAULT_DURATION))
-        };
         BTreeMap::from([
-            ("duration", window),
-            ("rounds", self.rounds().to_string()),
+            ("duration", self.effort.describe()),
+            ("rounds", self.effort.rounds().to_string()),
             ("floor", self.floor.to_string()),
         ])
     }

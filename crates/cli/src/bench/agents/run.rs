@@ -113,7 +113,7 @@ impl Run<'_> {
         mut floor: Option<impl AsyncFnMut() -> anyhow::Result<Option<f64>>>,
     ) -> anyhow::Result<Medians> {
         let (mut values, mut floors) = (Vec::new(), Vec::new());
-        for _ in 0..self.options.rounds() {
+        for _ in 0..self.options.effort.rounds() {
             values.extend(value().await?);
             if let Some(floor) = &mut floor {
                 floors.extend(floor().await?);

@@ -137,7 +137,8 @@ impl Agent for Idle {
 
 /// Measures it, in processes of its own.
 pub(super) async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
-    let count = run.options.agents.unwrap_or(if run.options.quick { QUICK_AGENTS } else { AGENTS });
+    let count =
+        run.options.agents.unwrap_or(if run.options.effort.quick { QUICK_AGENTS } else { AGENTS });
     let params = Params::new().with("agents", Param::Count(count.into()));
     run.begin(&params);
     match rounds(run, count).await {
@@ -164,7 +165,7 @@ async fn rounds(run: &Run<'_>, count: u32) -> anyhow::Result<Vec<Values>> {
         ]);
     }
     let mut rounds = Vec::new();
-    for _ in 0..run.options.rounds() {
+    for _ in 0..run.options.effort.rounds() {
         let what = ["bench", BENCH, "--in-process", "--scenario", "spawn", "--json", "-"];
         let how = ["--agents", &count.to_string()];
         rounds.push(child::measure(&[&what[..], &how].concat()).await?);

@@ -33,7 +33,8 @@ const METRICS: [(&str, Unit); 4] = [
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
     let window = run.options.window(run.name, transports.len() * 2);
-    let count = run.options.nodes.unwrap_or(if run.options.quick { QUICK_NODES } else { NODES });
+    let count =
+        run.options.nodes.unwrap_or(if run.options.effort.quick { QUICK_NODES } else { NODES });
     for transport in transports {
         run.output.progress.begin(format!("all-to-all, {transport}, {count} nodes"));
         let params = Params::new()

@@ -38,12 +38,12 @@ const QUICK_SAMPLES: u32 = 1_000;
 /// Runs it over every transport.
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
-    let samples = if run.options.quick { QUICK_SAMPLES } else { SAMPLES };
+    let samples = if run.options.effort.quick { QUICK_SAMPLES } else { SAMPLES };
     let enough = Duration::from_secs(1) * samples / RATE;
     // Only what happens beside bulk is worth that time in a quick run.
     let window = run.options.window(run.name, transports.len());
     let saturated = Window { measure: window.measure.max(enough), ..window };
-    let idle = if run.options.quick { window } else { saturated };
+    let idle = if run.options.effort.quick { window } else { saturated };
     for transport in transports {
         run.output.progress.begin(format!("control, {transport}"));
         if let Err(error) = over(run, transport, idle, saturated).await {

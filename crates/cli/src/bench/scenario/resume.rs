@@ -36,10 +36,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Runs it over every transport.
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
-    let limit = if run.options.quick {
+    let limit = if run.options.effort.quick {
         run.options.window(run.name, transports.len()).measure
     } else {
         run.options
+            .effort
             .duration
             .map_or(LIMIT, |duration| LIMIT.mul_f64(duration.as_secs_f64().min(1.0)))
     };

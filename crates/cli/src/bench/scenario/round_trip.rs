@@ -20,7 +20,7 @@ const SAMPLES: u32 = 10_000;
 /// Runs it over every transport.
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
-    let per_load = if run.options.floor { 2 } else { 1 } * run.options.rounds();
+    let per_load = if run.options.floor { 2 } else { 1 } * run.options.effort.rounds();
     let window = run.options.window(run.name, transports.len() * LOADS.len() * per_load);
     for transport in transports {
         if let Err(error) = over(run, transport, window).await {
@@ -37,7 +37,7 @@ async fn over(run: &mut Run<'_>, transport: TransportName, window: Window) -> an
         run.output.progress.begin(format!("round-trip, {transport}, {}", name(load)));
         let window = long_enough(run, load, window);
         let (mut own, mut floors) = (Distribution::new(), None::<Distribution>);
-        for _ in 0..run.options.rounds() {
+        for _ in 0..run.options.effort.rounds() {
             own.merge(&subject.round_trips(load, window).await?);
             if let Some(floor) = &mut floor {
                 let round = floor.round_trips(load, window).await?;
@@ -52,8 +52,8 @@ async fn over(run: &mut Run<'_>, transport: TransportName, window: Window) -> an
 
 /// A low rate takes longer to give enough samples; only a quick run does without.
 fn long_enough(run: &Run<'_>, load: Load, window: Window) -> Window {
-    let (Load::PerSecond(rate), false) = (load, run.options.quick) else { return window };
-    let rounds = u32::try_from(run.options.rounds()).unwrap_or(u32::MAX);
+    let (Load::PerSecond(rate), false) = (load, run.options.effort.quick) else { return window };
+    let rounds = u32::try_from(run.options.effort.rounds()).unwrap_or(u32::MAX);
     let per_round = f64::from(SAMPLES / rounds + 1) / f64::from(rate);
     Window { measure: window.measure.max(Duration::from_secs_f64(per_round)), ..window }
 }

@@ -37,7 +37,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let mut transports = run.options.transports.clone();
     transports.retain(|transport| *transport != TransportName::Memory);
     let mut window = run.options.window(run.name, transports.len() * 2);
-    if !run.options.quick {
+    if !run.options.effort.quick {
         window.measure *= LONGER;
     }
     for transport in transports {

@@ -21,7 +21,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let transports = run.options.transports.clone();
     let per_transport =
         if run.options.floor { 2 * SIZES.len() + UNTOUCHED_SIZES.len() } else { SIZES.len() };
-    let measurements = transports.len() * per_transport * run.options.rounds();
+    let measurements = transports.len() * per_transport * run.options.effort.rounds();
     let window = run.options.window(run.name, measurements);
     for transport in transports {
         let params = Params::new().with("transport", transport.name().into());
@@ -41,7 +41,7 @@ async fn over(run: &mut Run<'_>, transport: TransportName, window: Window) -> an
     for size in SIZES {
         run.output.progress.begin(format!("throughput, {transport}, {size} B"));
         let (mut flows, mut floors) = (Vec::new(), Vec::new());
-        for _ in 0..run.options.rounds() {
+        for _ in 0..run.options.effort.rounds() {
             flows.push(subject.one_way(size, window).await?);
             if let Some(floor) = &mut floor {
                 floors.push(floor.one_way(size, window).await?);
@@ -63,7 +63,7 @@ async fn untouched(
     for size in UNTOUCHED_SIZES {
         run.output.progress.begin(format!("throughput, {transport} floor, {size} B"));
         let mut flows = Vec::new();
-        for _ in 0..run.options.rounds() {
+        for _ in 0..run.options.effort.rounds() {
             flows.push(floor.one_way(size, window).await?);
         }
         report(run, &format!("raw {transport}, untuned"), size, &flows, &[])?;

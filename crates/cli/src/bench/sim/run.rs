@@ -48,7 +48,7 @@ impl Run<'_> {
         floor: Option<Measure>,
     ) -> anyhow::Result<()> {
         self.begin(&params);
-        let (rounds, time) = (self.options.rounds(), self.options.time());
+        let (rounds, time) = (self.options.effort.rounds(), self.options.time());
         // On a thread of its own, since it computes: so Ctrl-C is heard meanwhile.
         let measured = tokio::task::spawn_blocking(move || {
             let (mut values, mut floors) = (Vec::new(), Vec::new());
