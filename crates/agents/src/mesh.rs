@@ -133,12 +133,27 @@ impl Node {
     /// # Errors
     /// See [`StartNodeError`].
     pub fn start(config: NodeConfig, registry: &Registry) -> Result<Self, StartNodeError> {
+        let (node, ()) = Self::start_with(config, registry, |_runtime| ())?;
+        Ok(node)
+    }
+
+    /// The same; `prepare` is called before the agents are there. Ports that it makes hear what
+    /// agents say in their first steps.
+    ///
+    /// # Errors
+    /// See [`StartNodeError`].
+    pub fn start_with<T>(
+        config: NodeConfig,
+        registry: &Registry,
+        prepare: impl FnOnce(&Runtime) -> T,
+    ) -> Result<(Self, T), StartNodeError> {
         let io = IoThread::start(config.mesh.lanes(lanes()))?;
         let (node, incarnation) = (io.mesh.node(), io.mesh.incarnation());
         let runtime = RuntimeConfig { node, incarnation, ..config.runtime };
         let runtime = Runtime::start(runtime)?;
         let worker = runtime.io_worker();
         let agents = Arc::clone(runtime.shared());
+        let prepared = prepare(&runtime);
         let links = Links::new(&agents);
         let news = Arc::new(News::default());
         let (running, ended) = oneshot::channel();
@@ -169,7 +184,7 @@ impl Node {
             peers,
             ended: Some(running),
         });
-        Ok(started)
+        Ok((started, prepared))
     }
 
     /// The node.

@@ -1,11 +1,12 @@
 //! Messages, questions and monitors across nodes.
 
 use bytes::Bytes;
-use dx_agents::runtime::Heard;
-use dx_agents::{AgentId, AskError, Down, RefusedBecause};
+use dx_agents::mesh::Node;
+use dx_agents::runtime::{Heard, Runtime};
+use dx_agents::{Agent, AgentId, AskError, Context, Down, NodeId, RefusedBecause, Registry};
 
 use crate::kinds::{Say, number};
-use crate::nodes::{ALL, HANG, heard, pair, said, spec};
+use crate::nodes::{ALL, HANG, config, heard, pair, said, spec};
 
 const ECHO: AgentId = AgentId(20);
 
@@ -56,4 +57,27 @@ fn a_megabyte_of_awkward_bytes_arrives_as_it_was() {
         let answer = port.ask_blocking(ECHO, said.clone(), HANG).unwrap();
         assert!(answer.open::<Say>().unwrap() == said, "{transport}");
     }
+}
+
+/// Says something in its first step.
+struct Herald(AgentId);
+
+impl Agent for Herald {
+    type Message = Say;
+
+    fn start(&mut self, cx: &mut Context) {
+        cx.send(self.0, number(7));
+    }
+
+    fn message(&mut self, _from: AgentId, _message: Say, _cx: &mut Context) {}
+}
+
+#[test]
+fn a_port_that_is_there_before_the_agents_hears_their_first_words() {
+    let listener = AgentId::dynamic(NodeId(1), 9);
+    let kinds = Registry::new().kind("herald", move |_, _| Ok(Herald(listener)));
+    let config = config("memory", 1, 1, &[spec(10, "herald")]);
+    let listen = |runtime: &Runtime| runtime.port_as(listener).unwrap();
+    let (_node, port) = Node::start_with(config, &kinds, listen).unwrap();
+    assert_eq!(said(&port), (AgentId(10), number(7)));
 }

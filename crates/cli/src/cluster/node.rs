@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use dx_agents::mesh::{self, NodeConfig, StopReport};
-use dx_agents::runtime::{Port, RuntimeConfig};
+use dx_agents::runtime::{self as agents, Port, RuntimeConfig};
 use dx_agents::{Directory, NodeId, Registry};
 use dx_transport::mesh::MeshConfig;
 use tokio::runtime::{Builder, Runtime};
@@ -88,11 +88,13 @@ impl Node {
             let _within = runtime.enter();
             Socket::bind(&running.node.control_socket())?
         };
-        let mesh = mesh::Node::start(node_config(cluster, spec, &running), registry)
+        let ports = |runtime: &agents::Runtime| {
+            let own = |id| runtime.port_as(id).expect("the id is kept free for it");
+            (own(console::console(id)), Service::new(own(service::service(id)), runtime.port()))
+        };
+        let config = node_config(cluster, spec, &running);
+        let (mesh, (console, service)) = mesh::Node::start_with(config, registry, ports)
             .map_err(|error| failure::of_mesh(error, cluster, home, &runtime))?;
-        let own = |id| mesh.runtime().port_as(id).expect("the id is kept free for it");
-        let console = own(console::console(id));
-        let service = Service::new(own(service::service(id)), mesh.runtime().port());
         let about = About::this_process(
             cluster.name.clone(),
             running.node.name().clone(),
