@@ -21,6 +21,7 @@ pub mod id;
 pub mod job;
 pub mod message;
 pub mod processor;
+pub mod runner;
 
 use dx_agents::{AgentId, NodeId};
 

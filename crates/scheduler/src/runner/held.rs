@@ -1,0 +1,130 @@
+//! The attempts that a runner holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::end::Finish;
+use crate::id::{AttemptId, JobId};
+use crate::job::Resources;
+
+/// An attempt that is held.
+pub struct Held {
+    pub stage: Stage,
+    /// What it needs.
+    pub need: Arc<Resources>,
+    /// The GPUs that it was given.
+    pub gpus: Vec<u32>,
+    /// Somebody wants its end; and at once.
+    pub kill: Option<bool>,
+    /// The controller does not have it: it is ended and forgotten, and not spoken of.
+    pub is_doomed: bool,
+}
+
+/// How far it is.
+#[derive(Clone, Debug)]
+pub enum Stage {
+    /// It waits for room, at this place.
+    Queued(u64),
+    /// The shim has it, or is about to.
+    Given,
+    /// Its process runs.
+    Running,
+    /// Nothing of it is left. The shim says how, if it has not yet.
+    Ended(Option<Box<Finish>>),
+}
+
+impl Held {
+    /// Whether it takes room.
+    pub fn has_room(&self) -> bool {
+        matches!(self.stage, Stage::Given | Stage::Running)
+    }
+}
+
+/// All of them, and the order of those that wait.
+#[derive(Default)]
+pub struct Holdings {
+    all: BTreeMap<AttemptId, Held>,
+    queue: BTreeMap<u64, AttemptId>,
+    next: u64,
+}
+
+impl Holdings {
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (AttemptId, &Held)> {
+        self.all.iter().map(|(attempt, held)| (*attempt, held))
+    }
+
+    pub fn contains(&self, attempt: AttemptId) -> bool {
+        self.all.contains_key(&attempt)
+    }
+
+    pub fn get(&self, attempt: AttemptId) -> Option<&Held> {
+        self.all.get(&attempt)
+    }
+
+    pub fn get_mut(&mut self, attempt: AttemptId) -> Option<&mut Held> {
+        self.all.get_mut(&attempt)
+    }
+
+    /// Whether anything of a job is held.
+    pub fn has_any_of(&self, job: JobId) -> bool {
+        let first = job.task(0).attempt(0);
+        self.all.range(first..).next().is_some_and(|(attempt, _)| attempt.task.job == job)
+    }
+
+    /// Holds an attempt that is not held yet: `stage` says how, and `Queued` that it is the last.
+    pub fn add(&mut self, attempt: AttemptId, need: Arc<Resources>, stage: Stage) {
+        let stage = match stage {
+            Stage::Queued(_) => {
+                self.next += 1;
+                self.queue.insert(self.next, attempt);
+                Stage::Queued(self.next)
+            }
+            stage => stage,
+        };
+        let held = Held { stage, need, gpus: Vec::new(), kill: None, is_doomed: false };
+        self.all.insert(attempt, held);
+    }
+
+    pub fn remove(&mut self, attempt: AttemptId) -> Option<Held> {
+        let held = self.all.remove(&attempt)?;
+        self.unqueue(&held.stage);
+        Some(held)
+    }
+
+    /// It is at another stage now. Gives back the one before.
+    pub fn set(&mut self, attempt: AttemptId, stage: Stage) -> Option<Stage> {
+        let before = std::mem::replace(&mut self.all.get_mut(&attempt)?.stage, stage);
+        self.unqueue(&before);
+        Some(before)
+    }
+
+    /// The first that waits.
+    pub fn first(&self) -> Option<(AttemptId, &Held)> {
+        let (_, attempt) = self.queue.first_key_value()?;
+        Some((*attempt, &self.all[attempt]))
+    }
+
+    /// All that wait are let go: which, in their order.
+    pub fn let_queue_go(&mut self) -> Vec<AttemptId> {
+        let queue: Vec<AttemptId> = std::mem::take(&mut self.queue).into_values().collect();
+        for attempt in &queue {
+            self.all.remove(attempt);
+        }
+        queue
+    }
+
+    pub fn clear(&mut self) {
+        self.all.clear();
+        self.queue.clear();
+    }
+
+    fn unqueue(&mut self, stage: &Stage) {
+        if let Stage::Queued(place) = stage {
+            self.queue.remove(place);
+        }
+    }
+}

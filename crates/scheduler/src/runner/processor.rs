@@ -1,0 +1,168 @@
+//! What a runner knows of its processor, and hears from it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use dx_agents::Context;
+
+use crate::end::{End, Finish};
+use crate::id::{AttemptId, ShimId};
+use crate::job::Resources;
+use crate::message::{ControllerMessage, Report, ToController};
+use crate::processor::{Call, Certainty, Hello, KillRun, Running, Told};
+
+use super::Runner;
+use super::held::Stage;
+
+/// A shim, in one of its lives.
+pub struct Shim {
+    pub id: ShimId,
+    pub kill: Certainty,
+    pub memory: bool,
+    pub overran: Vec<AttemptId>,
+    /// Its last beat.
+    clock: Option<u64>,
+    /// Whether it has a lease, as far as this runner knows: before, it would run nothing.
+    pub is_leased: bool,
+}
+
+impl Runner {
+    pub(super) fn say_hello(&mut self, cx: &mut Context) {
+        cx.send(self.config.processor, Call::Hello);
+    }
+
+    pub(super) fn tell_shim(&mut self, call: Call, cx: &mut Context) {
+        cx.send(self.config.processor, call);
+    }
+
+    pub(super) fn processor_says(&mut self, told: Told, cx: &mut Context) {
+        match told {
+            Told::Hello(hello) => self.greeted(hello, cx),
+            Told::Beat { clock } => {
+                if let Some(shim) = &mut self.shim {
+                    shim.clock = Some(clock);
+                }
+                self.pass_beat_on(cx);
+            }
+            Told::Started { attempt, .. } => {
+                let is_given = |stage: &Stage| matches!(stage, Stage::Given);
+                let held = self.held.get(attempt);
+                let Some(held) = held.filter(|held| is_given(&held.stage)) else { return };
+                if !held.is_doomed {
+                    self.reports.add(Report::Started(attempt));
+                }
+                self.held.set(attempt, Stage::Running);
+            }
+            Told::Progress { attempt, progress } => {
+                if self.held.get(attempt).is_some_and(|held| !held.is_doomed) {
+                    self.reports.add(Report::Progress(attempt, progress));
+                }
+            }
+            Told::Ended { attempt, finish } => self.has_ended(attempt, finish, cx),
+            Told::Log(part) => self.has_read(part, cx),
+            Told::Usage(usage) => {
+                if let Some(shim) = self.shim.as_ref().filter(|_| self.is_welcome()) {
+                    let message = ToController::Usage { shim: shim.id, usage };
+                    cx.send(self.config.controller, ControllerMessage::Runner(message));
+                }
+            }
+            // That a call did not arrive is put right at the hello that follows its loss; the other
+            // is only for those who ask for it.
+            Told::Unknown(_) | Told::List { .. } => {}
+        }
+    }
+
+    pub(super) fn pass_beat_on(&mut self, cx: &mut Context) {
+        let Some(shim) = self.shim.as_ref().filter(|_| self.is_welcome()) else { return };
+        let Some(clock) = shim.clock else { return };
+        let beat = ToController::Beat { shim: shim.id, clock };
+        cx.send(self.config.controller, ControllerMessage::Runner(beat));
+    }
+
+    /// The shim's own word on what it has. What this runner has of it follows.
+    fn greeted(&mut self, hello: Hello, cx: &mut Context) {
+        let before = self.shim.as_ref().map(|shim| (shim.id, shim.is_leased));
+        let is_leased = before == Some((hello.shim, true));
+        if before.is_some_and(|(id, _)| id != hello.shim) {
+            self.leave_life(cx);
+        }
+        self.room.resize(self.config.offer.of(hello.machine));
+        self.shim = Some(Shim {
+            id: hello.shim,
+            kill: hello.kill,
+            memory: hello.memory,
+            overran: hello.overran,
+            clock: None,
+            is_leased,
+        });
+        self.compare(&hello.running, &hello.ended, cx);
+        self.read_again(cx);
+        self.retry.hello = false;
+        self.join(cx);
+    }
+
+    /// The shim has begun another life. What of the one before had not started goes back; what had
+    /// is over, and the shim knows of it what there is to know.
+    fn leave_life(&mut self, cx: &mut Context) {
+        for attempt in self.held.let_queue_go() {
+            self.reports.add(Report::Returned(attempt));
+        }
+        self.send_reports(cx);
+        self.held.clear();
+        self.room.clear();
+        self.given = 0;
+    }
+
+    /// What both have of this life is made the same.
+    fn compare(&mut self, running: &[Running], ended: &[AttemptId], cx: &mut Context) {
+        for Running { attempt, resources, gpus } in running {
+            if self.held.contains(*attempt) {
+                continue;
+            }
+            let need: Resources = serde_json::from_str(resources).unwrap_or_default();
+            self.room.occupy(&need, gpus);
+            self.given += 1;
+            self.held.add(*attempt, Arc::new(need), Stage::Running);
+            if let Some(held) = self.held.get_mut(*attempt) {
+                held.gpus.clone_from(gpus);
+            }
+        }
+        for attempt in ended {
+            if !self.held.contains(*attempt) {
+                self.held.add(*attempt, Arc::default(), Stage::Ended(None));
+            }
+        }
+        let known = running.iter().map(|it| it.attempt).chain(ended.iter().copied());
+        let known: BTreeSet<AttemptId> = known.collect();
+        let (mut missed, mut kills, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        for (attempt, held) in self.held.iter().filter(|(_, held)| held.has_room()) {
+            match (&held.stage, held.kill) {
+                (_, Some(now)) if known.contains(&attempt) => kills.push(KillRun { attempt, now }),
+                _ if known.contains(&attempt) => {}
+                (Stage::Given, None) => missed.push(attempt),
+                // It was to be ended before it came to the shim.
+                (Stage::Given, Some(_)) => gone.push((attempt, End::Cancelled)),
+                _ => gone.push((attempt, End::Lost)),
+            }
+        }
+        for (attempt, end) in gone {
+            self.tally.vanished += u64::from(end == End::Lost);
+            self.end_here(attempt, end);
+        }
+        self.give(&missed, cx);
+        if !kills.is_empty() {
+            self.tell_shim(Call::Kill(kills), cx);
+        }
+    }
+
+    /// Nothing of an attempt is left. Said again after each hello.
+    fn has_ended(&mut self, attempt: AttemptId, finish: Finish, cx: &mut Context) {
+        let held = self.held.get(attempt);
+        let is_news = held.is_some_and(|held| !matches!(held.stage, Stage::Ended(Some(_))));
+        if !is_news {
+            self.tally.needless += 1;
+        } else if self.end(attempt, finish) {
+            self.tell_shim(Call::Forget(vec![attempt]), cx);
+        }
+    }
+}
