@@ -44,6 +44,7 @@ use self::room::Room;
 use self::work::Jobs;
 
 pub use self::offer::Offer;
+pub use self::reads::MAX_READS;
 
 /// What a runner is told at its start.
 #[derive(Clone, Debug)]

@@ -1,0 +1,11 @@
+//! The runner by hand: what it hears, and what it says to whom.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+#[path = "runner/desk.rs"]
+mod desk;
+#[path = "runner/joining.rs"]
+mod joining;
+#[path = "runner/reading.rs"]
+mod reading;
+#[path = "runner/working.rs"]
+mod working;

@@ -1,0 +1,198 @@
+//! How it comes to be counted with, and comes back.
+
+use dx_agents::{Down, Lane, NodeId};
+use dx_scheduler::controller_of;
+use dx_scheduler::end::End;
+use dx_scheduler::id::Term;
+use dx_scheduler::job::{Cpus, Resources, Size};
+use dx_scheduler::message::{Report, RunnerMessage, ToRunner};
+use dx_scheduler::processor::{Call, Hello, KillRun, Told};
+use dx_scheduler::processor_of;
+use dx_scheduler::runner::{Offer, RunnerConfig};
+
+use super::desk::{Desk, LEASE, NODE, TERM, attempt, attempts, cpus, finish, hello, life, running};
+
+#[test]
+fn it_greets_its_shim_and_joins_with_what_the_shim_has() {
+    let offer = Offer {
+        reserved_cpus: Cpus(500),
+        memory: Some(Size(64)),
+        custom: [("licence".to_owned(), 2)].into(),
+        ..Offer::default()
+    };
+    let config = RunnerConfig { offer, ..RunnerConfig::new(NODE, NodeId(1)) };
+    let (mut desk, said) = Desk::with(config);
+    assert_eq!(said.calls, [Call::Hello]);
+    assert!(said.joins.is_empty(), "it knows nothing yet");
+    let ended = vec![attempt(5)];
+    let said = desk.hello(Hello { running: vec![running(4, &[])], ended, ..hello(1) });
+    let [join] = &said.joins[..] else { panic!("{said:?}") };
+    assert_eq!((join.shim, &join.holds[..]), (life(1), &attempts(4..6)[..]));
+    let capacity: Resources = serde_json::from_str(&join.capacity).unwrap();
+    assert_eq!((capacity.cpus, capacity.memory, capacity.gpus), (Cpus(1500), Size(64), 2));
+    assert_eq!(capacity.custom["licence"], 2);
+}
+
+/// Between two joins it may have given back what is assigned here: it would run twice.
+#[test]
+fn what_crossed_a_join_is_not_heeded() {
+    let mut desk = Desk::working(cpus(2));
+    let first = desk.joined;
+    let said = desk.ctrl(ToRunner::Who { term: TERM });
+    assert_eq!(said.joins.len(), 1);
+    assert!(desk.joined > first);
+    let said = desk.assign(r#"{ "cpus": 1 }"#, 0..1);
+    assert!(said.is_silent(), "{said:?}");
+    let keep = Vec::new();
+    desk.ctrl(ToRunner::Welcome { term: TERM, join: first, shim: life(1), lease: LEASE, keep });
+    assert!(!desk.runner().is_welcome());
+    desk.welcome(&[]);
+    assert_eq!(desk.assign(r#"{ "cpus": 1 }"#, 0..1).started(), [attempt(0)]);
+    assert!(desk.runner().tally().stale >= 2);
+}
+
+#[test]
+fn of_another_term_or_life_nothing_is_heeded() {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign("{}", 0..1);
+    let before = desk.runner().tally().stale;
+    let kill = vec![KillRun { attempt: attempt(0), now: true }];
+    for (term, shim) in [(Term(2), life(1)), (Term(4), life(1)), (TERM, life(2)), (TERM, life(0))] {
+        let said = desk.ctrl(ToRunner::Kill { term, shim, attempts: kill.clone() });
+        assert!(said.is_silent(), "{said:?}");
+    }
+    assert_eq!(desk.runner().tally().stale, before + 4);
+    assert!(desk.ctrl(ToRunner::Who { term: Term(2) }).joins.is_empty(), "it is over");
+}
+
+#[test]
+fn strangers_give_no_orders() {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign("{}", 0..1);
+    let shim = life(1);
+    let attempts = vec![KillRun { attempt: attempt(0), now: true }];
+    let kill = ToRunner::Kill { term: TERM, shim, attempts };
+    assert!(desk.stranger(RunnerMessage::Controller(kill)).is_silent());
+    let ended = Told::Ended { attempt: attempt(0), finish: finish(End::Succeeded) };
+    assert!(desk.stranger(RunnerMessage::Processor(ended)).is_silent());
+    assert_eq!(desk.runner().tally().foreign, 2);
+}
+
+#[test]
+fn a_beat_comes_back_as_a_renewal_and_one_that_came_too_early_is_not_lost() {
+    let mut desk = Desk::new();
+    desk.hello(hello(1));
+    assert!(desk.told(Told::Beat { clock: 5 }).beats.is_empty(), "nobody knows this life yet");
+    assert_eq!(desk.welcome(&[]).beats, [5]);
+    assert_eq!(desk.told(Told::Beat { clock: 9 }).beats, [9]);
+    let said = desk.ctrl(ToRunner::Granted { term: TERM, shim: life(1), clock: 9 });
+    assert_eq!(said.calls, [Call::Renew { clock: 9, lease: LEASE, term: TERM }]);
+    let said = desk.ctrl(ToRunner::Granted { term: TERM, shim: life(2), clock: 11 });
+    assert!(said.is_silent(), "that is not this life's");
+}
+
+#[test]
+fn after_each_end_of_the_session_it_joins_anew_and_says_all_again() {
+    let controller = controller_of(NodeId(1));
+    for why in [Down::SessionLost, Down::Restarted] {
+        let mut desk = Desk::working(cpus(2));
+        desk.assign("{}", 0..4);
+        desk.told(Told::Started { attempt: attempt(0), pid: 1 });
+        desk.ends(1);
+        assert!(desk.down(controller, Down::NoConnection).is_silent(), "nothing is lost yet");
+        let said = desk.down(controller, why);
+        assert_eq!(said.joins[0].holds, attempts(0..4));
+        assert!(desk.ends(2).reports.is_empty(), "nobody would heed it");
+        let reports = desk.welcome(&attempts(0..4)).reports;
+        let reports: Vec<Report> = reports.into_iter().map(|(_, report)| report).collect();
+        let ended = |index| Report::Ended(attempt(index), finish(End::Succeeded));
+        // What it may start meanwhile comes after.
+        assert_eq!(reports[..3], [Report::Started(attempt(0)), ended(1), ended(2)]);
+    }
+}
+
+#[test]
+fn who_cannot_hear_is_told_when_it_can() {
+    let controller = controller_of(NodeId(1));
+    let mut desk = Desk::working(cpus(2));
+    assert!(desk.refused(controller, Lane::Urgent).is_silent(), "another beat follows");
+    assert!(desk.runner().is_welcome());
+    assert!(desk.refused(controller, Lane::Normal).is_silent());
+    assert!(desk.assign("{}", 0..1).is_silent(), "what it said may be missing there");
+    let said = desk.event(dx_agents::event::Event::Writable(controller));
+    assert_eq!(said.joins.len(), 1);
+    let mut said = desk.down(controller, Down::Unknown);
+    assert!(said.is_silent());
+    desk.pass_time(&mut said);
+    assert_eq!(said.joins.len(), 1, "perhaps it is there now");
+    desk.refused(processor_of(NODE), Lane::Normal);
+    let said = desk.event(dx_agents::event::Event::Writable(processor_of(NODE)));
+    assert_eq!(said.calls, [Call::Hello]);
+}
+
+#[test]
+fn what_the_controller_does_not_keep_is_ended_and_forgotten_without_a_word() {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign("{}", 0..4);
+    desk.ends(1);
+    desk.ctrl(ToRunner::Who { term: TERM });
+    let said = desk.welcome(&[attempt(2)]);
+    let now = KillRun { attempt: attempt(0), now: true };
+    assert!(said.calls.contains(&Call::Kill(vec![now])), "{said:?}");
+    assert!(said.calls.contains(&Call::Forget(vec![attempt(1), attempt(3)])), "{said:?}");
+    assert_eq!(said.ended(), []);
+    let said = desk.ctrl(ToRunner::Who { term: TERM });
+    assert_eq!(said.joins[0].holds, [attempt(2)]);
+    desk.welcome(&[attempt(2)]);
+    let said = desk.ends(0);
+    assert_eq!(said.calls, [Call::Forget(vec![attempt(0)])]);
+    assert!(said.reports.is_empty());
+}
+
+#[test]
+fn another_life_gives_back_what_had_not_started_and_begins_with_what_it_has() {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign("{}", 0..4);
+    let said = desk.hello(Hello { ended: vec![attempt(0)], ..hello(2) });
+    assert_eq!(said.returned(), attempts(2..4));
+    assert!(said.reports.iter().all(|(shim, _)| *shim == life(1)), "it is said of that life");
+    assert_eq!((said.joins[0].shim, &said.joins[0].holds[..]), (life(2), &[attempt(0)][..]));
+}
+
+#[test]
+fn a_life_that_was_given_up_begins_nothing_and_is_abandoned() {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign("{}", 0..4);
+    assert!(desk.ctrl(ToRunner::Fenced { term: TERM, shim: life(0) }).is_silent());
+    let said = desk.ctrl(ToRunner::Fenced { term: TERM, shim: life(1) });
+    assert_eq!(said.calls, [Call::Abandon { shim: life(1).incarnation }]);
+    let said = desk.ends(0);
+    assert!(said.is_silent(), "{said:?}");
+    let said = desk.hello(hello(2));
+    assert!(said.returned().is_empty());
+    assert!(said.joins[0].holds.is_empty());
+}
+
+#[test]
+fn a_runner_that_begins_anew_gives_no_gpu_twice() {
+    let mut desk = Desk::new();
+    let machine = cpus(3);
+    desk.hello(Hello { running: vec![running(0, &[0])], machine, ..hello(1) });
+    desk.welcome(&[attempt(0)]);
+    desk.ctrl(ToRunner::Granted { term: TERM, shim: life(1), clock: 5 });
+    let said = desk.assign(r#"{ "cpus": 1, "gpus": 1 }"#, 1..4);
+    assert_eq!(said.runs(), [(attempt(1), vec![1])], "the third has a processor, but no GPU");
+    assert_eq!(desk.ends(0).runs(), [(attempt(2), vec![0])]);
+}
+
+#[test]
+fn what_was_given_and_did_not_arrive_is_given_again_unless_its_end_was_wanted() {
+    let mut desk = Desk::working(cpus(3));
+    desk.assign("{}", 0..3);
+    let attempts = vec![KillRun { attempt: attempt(1), now: false }];
+    desk.ctrl(ToRunner::Kill { term: TERM, shim: life(1), attempts });
+    let machine = cpus(3);
+    let said = desk.hello(Hello { running: vec![running(2, &[])], machine, ..hello(1) });
+    assert_eq!(said.started(), [attempt(0)]);
+    assert_eq!(desk.welcome(&super::desk::attempts(0..3)).ended(), [(attempt(1), End::Cancelled)]);
+}
