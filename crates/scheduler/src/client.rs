@@ -8,6 +8,8 @@
 mod selection;
 mod view;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use dx_agents::{Message, NodeId};
 use schemars::JsonSchema;
@@ -25,6 +27,9 @@ pub use view::{
 
 /// The most jobs, tasks or nodes on a page.
 pub const MAX_PAGE: u32 = 1_000;
+
+/// How long [`Request::Watch`] waits at most for a change: ask with a longer time than this.
+pub const WATCH_FOR: Duration = Duration::from_secs(20);
 
 /// What is asked of a controller.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,8 +58,8 @@ pub enum Request {
     Explain(TaskId),
     /// Whether a job is still to run, and if not, why it left the queue.
     Valid(JobId),
-    /// Waits until something changed beyond `since` in what is watched, or the time of the ask is
-    /// nearly up. Answered by [`Answer::Changed`].
+    /// Waits until something changed beyond `since` in what is watched, or for [`WATCH_FOR`].
+    /// Answered by [`Answer::Changed`].
     Watch {
         /// One job, or everything.
         job: Option<JobId>,

@@ -16,6 +16,8 @@
 //! *Invariant:* what was answered or dispatched is in the journal.
 
 pub mod client;
+pub mod controller;
+pub mod core;
 pub mod end;
 pub mod id;
 pub mod job;

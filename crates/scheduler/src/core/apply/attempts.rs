@@ -1,0 +1,192 @@
+//! What attempts go through.
+
+use std::sync::Arc;
+
+use crate::core::effect::{Effect, Effects};
+use crate::core::event::{EndOf, How, Loss, Then};
+use crate::core::job::Note;
+use crate::core::packed::Packed;
+use crate::core::state::State;
+use crate::end::{End, Fault, Finish, TaskState};
+use crate::id::{AttemptId, ShimId};
+use crate::message::Assigned;
+
+impl State {
+    pub(super) fn assigned(&mut self, at: u64, shim: ShimId, runs: &[Assigned], out: &mut Effects) {
+        for run in runs {
+            let job = self.jobs.get_mut(&run.job).expect("the job is there");
+            let last = run.first + (run.count - 1);
+            let attempt = Packed::new(run.number, shim.node, shim.incarnation, at);
+            job.open_attempts(run.first, last, attempt);
+            let need = Arc::new(job.need.clone());
+            let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
+            for attempt in each(run) {
+                node.give(attempt, &need);
+            }
+            self.refresh(run.job, out);
+        }
+        out.tell.push(Effect::Assign(shim, runs.to_vec()));
+        out.nodes = true;
+    }
+
+    pub(super) fn moved(
+        &mut self,
+        at: u64,
+        is_running: bool,
+        runs: &[Assigned],
+        out: &mut Effects,
+    ) {
+        let state = if is_running { TaskState::Running } else { TaskState::Starting };
+        for run in runs {
+            let job = self.jobs.get_mut(&run.job).expect("the job is there");
+            if is_running {
+                job.started = job.started.or(Some(at));
+            }
+            for attempt in each(run) {
+                let index = attempt.task.index;
+                job.set_row_state(index, state);
+                let row = job.row_mut(index).expect("it has an attempt");
+                row.hold = false;
+                if is_running {
+                    row.last.started = at;
+                }
+                let node = row.last.life().node;
+                self.nodes.get_mut(&node).expect("the node has joined").begin(attempt);
+            }
+            out.touched.insert(run.job);
+        }
+    }
+
+    pub(super) fn attempts_ended(&mut self, at: u64, ends: &[EndOf], out: &mut Effects) {
+        let mut before = None;
+        for end in ends {
+            self.attempt_ended(at, end, out);
+            let job = end.attempt.task.job;
+            if before.is_some_and(|before| before != job) {
+                self.refresh(before.expect("it is some"), out);
+            }
+            before = Some(job);
+        }
+        if let Some(job) = before {
+            self.refresh(job, out);
+        }
+        out.nodes = true;
+    }
+
+    fn attempt_ended(&mut self, at: u64, it: &EndOf, out: &mut Effects) {
+        let AttemptId { task, number } = it.attempt;
+        let job = self.jobs.get_mut(&task.job).expect("the job is there");
+        let row = job.row_mut(task.index).expect("it has an attempt");
+        let (end, finish, note) = told(&it.how, it.then);
+        row.last.finish(at, end, finish);
+        let (shim, started) = (row.last.life(), row.last.started);
+        let was_doomed = row.doom.take().is_some();
+        (row.doom_now, row.hold) = (false, false);
+        let is_node_fault = is_fault_of_node(&it.how);
+        if is_node_fault {
+            row.faults = row.faults.saturating_add(1);
+        } else {
+            row.counted = row.counted.saturating_add(1);
+        }
+        job.doomed -= u64::from(was_doomed);
+        if started != 0 {
+            job.started = Some(job.started.map_or(started, |before| before.min(started)));
+        }
+        if let Some(note) = note {
+            job.notes.insert((task.index, number), note);
+        }
+        match it.then {
+            Then::Over(state) => {
+                job.set_row_state(task.index, state);
+                self.unended -= 1;
+            }
+            Then::Again(due) if due <= at => job.set_row_state(task.index, TaskState::Queued),
+            Then::Again(due) => {
+                job.set_row_state(task.index, TaskState::Backoff);
+                job.due.set(task.index, due);
+            }
+        }
+        let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
+        node.take(it.attempt);
+        match (is_node_fault, &it.how) {
+            (true, How::Told(_)) => node.faults = node.faults.saturating_add(1),
+            (false, _) => (node.faults, node.rounds) = (0, 0),
+            (true, How::Lost(_)) => {}
+        }
+        if finish.is_some() {
+            out.recorded(shim, it.attempt);
+        }
+    }
+
+    pub(super) fn returned(&mut self, runs: &[Assigned], then: TaskState, out: &mut Effects) {
+        for run in runs {
+            let job = self.jobs.get_mut(&run.job).expect("the job is there");
+            for attempt in each(run) {
+                let index = attempt.task.index;
+                let row = job.row_mut(index).expect("it has an attempt");
+                row.last.give_back();
+                let (was_doomed, shim) = (row.doom.take().is_some(), row.last.life());
+                (row.doom_now, row.hold) = (false, false);
+                job.doomed -= u64::from(was_doomed);
+                job.set_row_state(index, then);
+                self.unended -= u64::from(then.is_ended());
+                self.nodes.get_mut(&shim.node).expect("the node has joined").take(attempt);
+            }
+            self.refresh(run.job, out);
+        }
+        out.nodes = true;
+    }
+
+    pub(super) fn overran(&mut self, attempts: &[AttemptId], out: &mut Effects) {
+        for attempt in attempts {
+            let Some(job) = self.jobs.get_mut(&attempt.task.job) else { continue };
+            let note = job.notes.entry((attempt.task.index, attempt.number)).or_default();
+            note.text = Some(OVERRAN.to_owned());
+            out.touched.insert(attempt.task.job);
+        }
+    }
+}
+
+/// What is said of an attempt that may have overlapped.
+const OVERRAN: &str = "its machine was stopped past the end of its lease: it may have run while \
+                       the next attempt did";
+
+/// The attempts of a run.
+pub fn each(run: &Assigned) -> impl Iterator<Item = AttemptId> + use<> {
+    let Assigned { job, first, count, number } = *run;
+    (first..=first + (count - 1)).map(move |index| job.task(index).attempt(number))
+}
+
+/// Whether an end is the fault of the node.
+pub fn is_fault_of_node(how: &How) -> bool {
+    match how {
+        How::Lost(_) => true,
+        How::Told(finish) => {
+            let fault = finish.not_started.as_ref().map(|it| it.fault);
+            finish.end == End::Lost || fault == Some(Fault::Node)
+        }
+    }
+}
+
+/// What is kept of how an attempt ended.
+fn told(how: &How, then: Then) -> (End, Option<&Finish>, Option<Note>) {
+    match how {
+        How::Lost(loss) => {
+            let text = match loss {
+                Loss::Silence => "its node was silent until the end of its lease",
+                Loss::Forgotten => "its shim died, and with it what it ran",
+            };
+            (End::Lost, None, Some(Note { text: Some(text.to_owned()), not_started: None }))
+        }
+        How::Told(finish) => {
+            // The shim was told to end it, and does not know that its time was over.
+            let is_late = finish.end == End::Cancelled && then == Then::Over(TaskState::TimedOut);
+            let end = if is_late { End::TimedOut } else { finish.end };
+            let text = is_late.then(|| "the job's deadline passed".to_owned());
+            let not_started = finish.not_started.clone();
+            let note =
+                (text.is_some() || not_started.is_some()).then_some(Note { text, not_started });
+            (end, Some(finish), note)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What follows from what happened, for others to hear when it is durable.
+
+use std::collections::BTreeSet;
+
+use dx_agents::NodeId;
+
+use crate::id::{AttemptId, JobId, ShimId};
+use crate::message::Assigned;
+use crate::processor::KillRun;
+
+/// What is to be told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Work, to a node.
+    Assign(ShimId, Vec<Assigned>),
+    /// Ends of attempts are known for good.
+    Recorded(ShimId, Vec<AttemptId>),
+    /// Attempts are to be killed.
+    Kill(ShimId, Vec<KillRun>),
+    /// Attempts are to come back if they have not started.
+    Retract(ShimId, Vec<AttemptId>),
+    /// Logs may go.
+    DropLogs(NodeId, Vec<AttemptId>),
+}
+
+/// All that follows from a step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Effects {
+    /// To be told, in this order.
+    pub tell: Vec<Effect>,
+    /// Jobs that look otherwise than before.
+    pub touched: BTreeSet<JobId>,
+    /// Jobs that are gone.
+    pub removed: BTreeSet<JobId>,
+    /// Whether a node looks otherwise than before.
+    pub nodes: bool,
+}

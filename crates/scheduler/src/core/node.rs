@@ -1,0 +1,175 @@
+//! A node as the journal knows it: the life of its shim, and what it was given.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dx_agents::NodeId;
+
+use super::amounts::Amounts;
+use crate::id::{AttemptId, ShimId};
+use crate::job::Resources;
+use crate::processor::Certainty;
+
+/// A node.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Node {
+    /// The life of its shim that is counted with; none if it never joined, or was given up.
+    pub shim: Option<u64>,
+    /// The highest life that was given up, or that another came after.
+    pub gone: u64,
+    /// What it offers, as it said it, and as amounts.
+    pub offer: Option<Offer>,
+    pub capacity: Amounts,
+    /// Why it takes no more work, if somebody said so.
+    pub drained: Option<Drained>,
+    pub quarantine: Option<Quarantine>,
+    /// Faults that were its own, one after the other.
+    pub faults: u32,
+    /// How often it was quarantined without anything good in between.
+    pub rounds: u32,
+    /// What it was given that has not ended.
+    pub open: BTreeMap<AttemptId, Hold>,
+    /// What of that is beyond its capacity, in the order in which it was given.
+    pub ahead: BTreeMap<u64, AttemptId>,
+    /// What the others use.
+    pub used: Amounts,
+    /// The number of the next thing that it is given.
+    pub next: u64,
+}
+
+/// What a node offers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Offer {
+    /// As JSON.
+    pub capacity: Arc<str>,
+    pub kill: Certainty,
+    pub memory: bool,
+}
+
+/// That somebody drained a node.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Drained {
+    pub at: u64,
+    pub reason: Option<String>,
+}
+
+/// That a node takes no work for a while.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Quarantine {
+    pub until: u64,
+    pub reason: String,
+}
+
+/// An attempt on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// When it was given, among all.
+    pub at: u64,
+    /// Whether it counts as used; else it waits on the node until something there ends.
+    pub is_charged: bool,
+    /// What it needs.
+    pub need: Arc<Amounts>,
+}
+
+impl Node {
+    /// The life that is counted with.
+    pub fn life(&self, node: NodeId) -> Option<ShimId> {
+        self.shim.map(|incarnation| ShimId { node, incarnation })
+    }
+
+    /// Whether a quarantine is on.
+    pub fn is_quarantined(&self, at: u64) -> bool {
+        self.quarantine.as_ref().is_some_and(|it| at < it.until)
+    }
+
+    /// What it offers, for people.
+    pub fn resources(&self) -> Resources {
+        (&self.capacity).into()
+    }
+
+    /// The first thing that waits on it: what ends there is for this.
+    pub fn first_ahead(&self) -> Option<&Hold> {
+        let (_, attempt) = self.ahead.first_key_value()?;
+        self.open.get(attempt)
+    }
+
+    /// It is given an attempt, which counts as used if it fits beside what waits on it first.
+    pub fn give(&mut self, attempt: AttemptId, need: &Arc<Amounts>) {
+        let at = self.next;
+        self.next += 1;
+        let is_charged = self.has_room_for(need);
+        if is_charged {
+            self.used.add(need);
+        } else {
+            self.ahead.insert(at, attempt);
+        }
+        self.open.insert(attempt, Hold { at, is_charged, need: Arc::clone(need) });
+    }
+
+    /// Whether something fits beside what runs, and what waits first.
+    pub fn has_room_for(&self, need: &Amounts) -> bool {
+        match self.first_ahead() {
+            None => self.used.leaves_room_for(need, &self.capacity),
+            Some(first) => {
+                let mut used = self.used.clone();
+                used.add(&first.need);
+                used.leaves_room_for(need, &self.capacity)
+            }
+        }
+    }
+
+    /// An attempt is not on it any more: what waits may begin.
+    pub fn take(&mut self, attempt: AttemptId) {
+        let Some(hold) = self.open.remove(&attempt) else { return };
+        if hold.is_charged {
+            self.used.sub(&hold.need);
+        } else {
+            self.ahead.remove(&hold.at);
+        }
+        self.promote();
+    }
+
+    /// What was thought to wait has begun.
+    pub fn begin(&mut self, attempt: AttemptId) {
+        let Some(hold) = self.open.get_mut(&attempt) else { return };
+        if !hold.is_charged {
+            hold.is_charged = true;
+            self.ahead.remove(&hold.at);
+            let need = Arc::clone(&hold.need);
+            self.used.add(&need);
+        }
+    }
+
+    /// What waits begins, in its order, as far as there is room.
+    fn promote(&mut self) {
+        while let Some((&at, &attempt)) = self.ahead.first_key_value() {
+            let hold = self.open.get_mut(&attempt).expect("what waits is open");
+            if !self.used.leaves_room_for(&hold.need, &self.capacity) {
+                return;
+            }
+            hold.is_charged = true;
+            self.used.add(&hold.need);
+            self.ahead.remove(&at);
+        }
+    }
+
+    /// Its capacity changed: what counts as used is counted anew, in the order of giving.
+    pub fn recount(&mut self, capacity: Amounts) {
+        self.capacity = capacity;
+        self.used = Amounts::default();
+        self.ahead.clear();
+        let mut order: Vec<(u64, AttemptId)> =
+            self.open.iter().map(|(attempt, hold)| (hold.at, *attempt)).collect();
+        order.sort_unstable();
+        for (at, attempt) in order {
+            let hold = self.open.get_mut(&attempt).expect("it was listed");
+            hold.is_charged =
+                self.ahead.is_empty() && self.used.leaves_room_for(&hold.need, &self.capacity);
+            if hold.is_charged {
+                self.used.add(&hold.need);
+            } else {
+                self.ahead.insert(at, attempt);
+            }
+        }
+    }
+}

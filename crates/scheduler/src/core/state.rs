@@ -1,0 +1,55 @@
+//! All that the journal says.
+
+use std::collections::BTreeMap;
+
+use dx_agents::NodeId;
+
+use super::due::Dues;
+use super::job::Job;
+use super::node::Node;
+use super::queue::Queue;
+use super::rows::Row;
+use crate::id::{AttemptId, JobId, TaskId, Term};
+
+/// The state of all jobs and nodes. It follows from the batches of events and nothing else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    /// The controller's life.
+    pub term: Term,
+    /// The time of the last batch.
+    pub at: u64,
+    /// The number of the job that was taken last.
+    pub last_job: u64,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) nodes: BTreeMap<NodeId, Node>,
+    /// Whose ids of requests stand for which job.
+    pub(super) requests: BTreeMap<(String, String), JobId>,
+    /// Tasks of all jobs that have not ended.
+    pub(super) unended: u64,
+    /// Jobs that have ended, by the time of it.
+    pub(super) ended: std::collections::BTreeSet<(u64, JobId)>,
+    /// Bytes of all specifications.
+    pub(super) spec_bytes: u64,
+    pub(super) queue: Queue,
+    pub(super) dues: Dues,
+}
+
+impl State {
+    /// A job.
+    pub(super) fn job(&self, job: JobId) -> Option<&Job> {
+        self.jobs.get(&job)
+    }
+
+    /// A node that ever joined, or was drained.
+    pub(super) fn node(&self, node: NodeId) -> Option<&Node> {
+        self.nodes.get(&node)
+    }
+
+    /// The row of an attempt, if it has not ended.
+    pub(super) fn open_row(&self, attempt: AttemptId) -> Option<(&Job, &Row)> {
+        let TaskId { job, index } = attempt.task;
+        let job = self.jobs.get(&job)?;
+        let row = job.row(index)?;
+        row.is_open(attempt.number).then_some((job, row))
+    }
+}

@@ -1,0 +1,257 @@
+//! What people do to jobs, tasks and nodes that are there.
+
+use std::collections::BTreeMap;
+
+use dx_agents::NodeId;
+
+use super::Core;
+use super::event::{Doom, Event, Ranges};
+use super::job::{Job, count};
+use super::ranges::IndexSet;
+use crate::client::{Part, RequestError, Selection};
+use crate::end::TaskState;
+use crate::id::JobId;
+
+/// Tasks of jobs.
+type Chosen = BTreeMap<JobId, IndexSet>;
+
+impl Core {
+    /// Ends tasks: those without an attempt at once, others when their attempts have ended.
+    pub(super) fn cancel(
+        &mut self,
+        what: &Selection,
+        now: bool,
+        reason: Option<&str>,
+    ) -> Result<u64, RequestError> {
+        let mut changed = 0;
+        for (id, chosen) in self.chosen(what)? {
+            let job = self.state.job(id).expect("it was chosen");
+            let waits =
+                self.state_is(job, &chosen, |state| !state.is_ended() && !state.has_attempt());
+            let runs = self.state_is(job, &chosen, TaskState::has_attempt);
+            let undoomed = |index: &u32| {
+                job.row(*index).is_some_and(|row| row.doom.is_none() || (now && !row.doom_now))
+            };
+            let indices = runs.iter().flat_map(|&(first, last)| first..=last).filter(undoomed);
+            let runs: IndexSet = indices.map(|index| (index, index)).collect();
+            let runs: Ranges = runs.ranges().collect();
+            changed += count(&waits) + count(&runs);
+            let said = match reason {
+                Some(reason) => format!("it was cancelled: {reason}"),
+                None => "it was cancelled".to_owned(),
+            };
+            if !waits.is_empty() {
+                let (state, reason) = (TaskState::Cancelled, Some(said.clone()));
+                self.record(Event::Set { job: id, indices: waits, state, reason });
+            }
+            if !runs.is_empty() {
+                let (why, reason) = (Doom::Cancel, Some(said));
+                self.record(Event::Doomed { job: id, indices: runs, now, why, reason });
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Opens tasks again that have ended.
+    pub(super) fn retry(&mut self, what: &Selection, all: bool) -> Result<u64, RequestError> {
+        let mut changed = 0;
+        for (id, chosen) in self.chosen(what)? {
+            let job = self.state.job(id).expect("it was chosen");
+            let is = |state: TaskState| if all { state.is_ended() } else { state.is_failure() };
+            let indices = self.state_is(job, &chosen, is);
+            let more = count(&indices);
+            let (tasks, most) = (self.state.unended, self.config.most_tasks);
+            if tasks + more > most {
+                return Err(RequestError::Full { tasks, most });
+            }
+            if more > 0 {
+                changed += more;
+                self.record(Event::Reopened { job: id, indices });
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Keeps tasks that have not started from it.
+    pub(super) fn hold(&mut self, what: &Selection) -> Result<u64, RequestError> {
+        let mut changed = 0;
+        for (id, chosen) in self.chosen(what)? {
+            let job = self.state.job(id).expect("it was chosen");
+            let waits = |state| {
+                matches!(state, TaskState::Queued | TaskState::Backoff | TaskState::Waiting)
+            };
+            let waits = self.state_is(job, &chosen, waits);
+            let back = self.assigned_with_hold(job, &chosen, false);
+            changed += count(&waits) + count(&back);
+            if !waits.is_empty() {
+                let (state, reason) = (TaskState::Held, Some("it was held".to_owned()));
+                self.record(Event::Set { job: id, indices: waits, state, reason });
+            }
+            if !back.is_empty() {
+                self.record(Event::HoldWanted { job: id, indices: back, wanted: true });
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Lets tasks run that are held.
+    pub(super) fn release(&mut self, what: &Selection) -> Result<u64, RequestError> {
+        let mut changed = 0;
+        for (id, chosen) in self.chosen(what)? {
+            let job = self.state.job(id).expect("it was chosen");
+            let held = self.state_is(job, &chosen, |state| state == TaskState::Held);
+            let back = self.assigned_with_hold(job, &chosen, true);
+            changed += count(&held) + count(&back);
+            if !held.is_empty() {
+                let (state, reason) = (TaskState::Queued, Some("it was released".to_owned()));
+                self.record(Event::Set { job: id, indices: held, state, reason });
+            }
+            if !back.is_empty() {
+                self.record(Event::HoldWanted { job: id, indices: back, wanted: false });
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Changes the priority of jobs.
+    pub(super) fn prioritise(
+        &mut self,
+        what: &Selection,
+        priority: i32,
+    ) -> Result<u64, RequestError> {
+        let mut changed = 0;
+        for id in self.chosen(what)?.into_keys() {
+            if self.state.job(id).expect("it was chosen").priority != priority {
+                changed += 1;
+                self.record(Event::Prioritised { job: id, priority });
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Removes jobs that have ended; with `force`, others when they have, and ends them.
+    pub(super) fn remove(&mut self, what: &Selection, force: bool) -> Result<u64, RequestError> {
+        let jobs: Vec<JobId> = self.chosen(what)?.into_keys().collect();
+        let runs = |id: &&JobId| !self.state.job(**id).expect("it was chosen").has_ended();
+        if let Some(id) = jobs.iter().find(runs)
+            && !force
+        {
+            return Err(RequestError::NotEnded(*id));
+        }
+        for id in &jobs {
+            if !self.state.job(*id).expect("it was chosen").has_ended() {
+                self.cancel(&Selection::job(*id), true, Some("it is to be removed"))?;
+            }
+            match self.state.job(*id).expect("it was chosen").has_ended() {
+                true => self.record(Event::Removed(*id)),
+                false => self.record(Event::RemovalWanted(*id)),
+            }
+        }
+        Ok(jobs.len() as u64)
+    }
+
+    /// Gives no more work to a node, and takes back what has not started there.
+    pub(super) fn drain(
+        &mut self,
+        node: NodeId,
+        reason: Option<String>,
+    ) -> Result<u64, RequestError> {
+        self.known(node)?;
+        let is_same = self.state.node(node).and_then(|it| it.drained.as_ref());
+        if is_same.is_some_and(|it| it.reason == reason) {
+            return Ok(0);
+        }
+        self.record(Event::Drained { node, reason });
+        Ok(1)
+    }
+
+    /// Gives work to a node again.
+    pub(super) fn undrain(&mut self, node: NodeId) -> Result<u64, RequestError> {
+        self.known(node)?;
+        let is_out = self
+            .state
+            .node(node)
+            .is_some_and(|it| it.drained.is_some() || it.quarantine.is_some() || it.faults > 0);
+        if is_out {
+            self.record(Event::Undrained(node));
+        }
+        Ok(u64::from(is_out))
+    }
+
+    fn known(&self, node: NodeId) -> Result<(), RequestError> {
+        let is_known = self.config.nodes.contains_key(&node);
+        is_known.then_some(()).ok_or(RequestError::NoNode(node))
+    }
+
+    /// What of the chosen tasks is in such a state, and selected by its state.
+    fn state_is(&self, job: &Job, chosen: &IndexSet, is: impl Fn(TaskState) -> bool) -> Ranges {
+        let within = chosen.ranges();
+        within.flat_map(|within| job.select(within, &is)).collect()
+    }
+
+    /// Assigned tasks of the chosen ones that are, or are not, to be held when they come back.
+    fn assigned_with_hold(&self, job: &Job, chosen: &IndexSet, hold: bool) -> Ranges {
+        let assigned = self.state_is(job, chosen, |state| state == TaskState::Assigned);
+        let indices = assigned.iter().flat_map(|&(first, last)| first..=last).filter(|index| {
+            job.row(*index).is_some_and(|row| row.hold == hold && row.doom.is_none())
+        });
+        let indices: IndexSet = indices.map(|index| (index, index)).collect();
+        indices.ranges().collect()
+    }
+
+    /// The tasks that a selection names, of jobs that are there.
+    fn chosen(&self, what: &Selection) -> Result<Chosen, RequestError> {
+        let mut chosen = Chosen::new();
+        for part in &what.parts {
+            self.choose(part, &what.states, &mut chosen)?;
+        }
+        Ok(chosen)
+    }
+
+    fn choose(
+        &self,
+        part: &Part,
+        states: &[TaskState],
+        chosen: &mut Chosen,
+    ) -> Result<(), RequestError> {
+        let all = (0, u32::MAX);
+        let (jobs, within): (Vec<&Job>, _) = match part {
+            Part::Jobs(first, last) if first <= last => {
+                let jobs: Vec<&Job> =
+                    self.state.jobs.range(first..=last).map(|(_, it)| it).collect();
+                if jobs.is_empty() {
+                    return Err(RequestError::NoJob(*first));
+                }
+                (jobs, all)
+            }
+            Part::Jobs(first, _) => return Err(RequestError::NoJob(*first)),
+            Part::Tasks(job, first, last) => {
+                let it = self.state.job(*job).ok_or(RequestError::NoJob(*job))?;
+                if it.select((*first, *last), |_| true).is_empty() {
+                    return Err(RequestError::NoTask(job.task(*first)));
+                }
+                (vec![it], (*first, *last))
+            }
+            Part::Last => {
+                let last = self.state.jobs.values().next_back();
+                (vec![last.ok_or(RequestError::NoJob(JobId(self.state.last_job)))?], all)
+            }
+            Part::Label(name, value) => {
+                let has = |job: &&Job| match (job.spec.labels.get(name), value) {
+                    (Some(_), None) => true,
+                    (Some(has), Some(value)) => has == value,
+                    (None, _) => false,
+                };
+                (self.state.jobs.values().filter(has).collect(), all)
+            }
+        };
+        for job in jobs {
+            let is = |state| states.is_empty() || states.contains(&state);
+            let set = chosen.entry(job.id).or_default();
+            for (first, last) in job.select(within, is) {
+                set.insert(first, last);
+            }
+        }
+        Ok(())
+    }
+}
