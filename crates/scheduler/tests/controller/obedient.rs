@@ -17,7 +17,7 @@ use dx_scheduler::message::{
 };
 use dx_scheduler::processor::Certainty;
 use dx_scheduler::{controller_of, runner_of};
-use dx_sim::{Port, Sim, SimConfig};
+use dx_sim::{Heard, Port, Sim, SimConfig};
 
 pub const HOME: NodeId = NodeId(1);
 const BEAT: TimerKey = TimerKey(0);
@@ -114,7 +114,8 @@ impl Agent for Obedient {
     fn timer(&mut self, key: TimerKey, cx: &mut Context) {
         if key == BEAT {
             cx.set_timer(BEAT, Duration::from_secs(1));
-            return say(cx, ToController::Beat { shim: self.shim, clock: cx.now().0 });
+            let clock = cx.now().0;
+            return say(cx, ToController::Beat { shim: self.shim, clock });
         }
         let attempt = self.timers.remove(&key.0).expect("it was set");
         if let Some(is_over) = self.runs.get_mut(&attempt) {
@@ -159,8 +160,14 @@ pub fn world(seed: u64, runners: u32) -> Sim {
 /// Asks the controller, and waits for its answer.
 pub fn ask(sim: &mut Sim, port: Port, request: &Request) -> Answer {
     let asked = ControllerMessage::Client(Asked::new(request));
-    let within = Duration::from_secs(60);
-    let ask = sim.ask(port, controller_of(HOME), asked, within);
-    let _ = ask;
-    todo_answer(sim, port)
+    sim.ask(port, controller_of(HOME), asked, Duration::from_secs(60));
+    let mut answer = None;
+    sim.run_until("it is answered", Duration::from_secs(61), |sim| {
+        if let Some(Heard::Reply(_, reply)) = sim.heard(port) {
+            answer = Some(reply.expect("it is answered").open::<Answered>().expect("it is JSON"));
+        }
+        answer.is_some()
+    })
+    .expect("it is answered");
+    answer.expect("it was seen").open().expect("it is known")
 }
