@@ -15,6 +15,8 @@
 //! a time: the next is numbered when the one before is known to have ended, or its lease is over.
 //! *Invariant:* what was answered or dispatched is in the journal.
 
+#[cfg(feature = "api")]
+pub mod api;
 pub mod client;
 pub mod controller;
 pub mod core;

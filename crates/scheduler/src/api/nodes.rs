@@ -1,0 +1,118 @@
+//! The nodes that run jobs.
+
+use axum::Json;
+use axum::extract::{Path, Request as HttpRequest, State};
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::input::Body;
+use super::{Api, Failure};
+use crate::client::{Answer, NodeView, Request};
+
+/// All nodes that run jobs.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Nodes {
+    /// In the order of their numbers.
+    pub nodes: Vec<NodeView>,
+}
+
+/// Why a node is drained.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Drain {
+    /// For the record.
+    reason: Option<String>,
+}
+
+/// The nodes that run jobs.
+#[utoipa::path(get, path = "/v1/nodes", tag = "nodes", responses(
+    (status = 200, description = "All of them.", body = ref("#/components/schemas/Nodes"))))]
+pub async fn list(State(api): State<Api>) -> Result<Json<Nodes>, Failure> {
+    Ok(Json(Nodes { nodes: api.nodes().await? }))
+}
+
+/// One node.
+#[utoipa::path(get, path = "/v1/nodes/{name}", tag = "nodes",
+    params(("name" = String, Path, description = "Its name, or its number.")), responses(
+    (status = 200, description = "The node.", body = ref("#/components/schemas/NodeView"))))]
+pub async fn show(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Json<NodeView>, Failure> {
+    api.node(&name).await.map(Json)
+}
+
+/// Take no more work to a node.
+///
+/// What runs there goes on. The body may be left out.
+#[utoipa::path(post, path = "/v1/nodes/{name}/drain", tag = "nodes",
+    params(("name" = String, Path, description = "Its name, or its number.")),
+    request_body = Option<Object>,
+    responses((status = 200, description = "The node as it is then.",
+        body = ref("#/components/schemas/NodeView"))))]
+pub async fn drain(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    request: HttpRequest,
+) -> Result<Json<NodeView>, Failure> {
+    let Drain { reason } = optional(request).await?;
+    let node = api.node(&name).await?.id;
+    api.done(Request::Drain { node, reason }).await?;
+    api.node(&name).await.map(Json)
+}
+
+/// Use a node again.
+///
+/// Also one that is quarantined.
+#[utoipa::path(post, path = "/v1/nodes/{name}/undrain", tag = "nodes",
+    params(("name" = String, Path, description = "Its name, or its number.")), responses(
+    (status = 200, description = "The node as it is then.",
+        body = ref("#/components/schemas/NodeView"))))]
+pub async fn undrain(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+) -> Result<Json<NodeView>, Failure> {
+    let node = api.node(&name).await?.id;
+    api.done(Request::Undrain(node)).await?;
+    api.node(&name).await.map(Json)
+}
+
+impl Api {
+    async fn nodes(&self) -> Result<Vec<NodeView>, Failure> {
+        let nodes = self.ask(Request::Nodes, |answer| match answer {
+            Answer::Nodes(nodes) => Some(nodes),
+            _ => None,
+        });
+        nodes.await
+    }
+
+    /// The node of this name or number.
+    async fn node(&self, name: &str) -> Result<NodeView, Failure> {
+        let nodes = self.nodes().await?;
+        let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
+        let called = |node: &NodeView| node.name == name || node.id.0.to_string() == name;
+        nodes.into_iter().find(called).ok_or_else(|| {
+            let text = format!("no node `{}` runs jobs", name.escape_debug());
+            let failure = Failure::new(StatusCode::NOT_FOUND, "no_such_node", text);
+            failure.hint(format!("those that do: {}", names.join(", ")))
+        })
+    }
+
+    async fn done(&self, request: Request) -> Result<(), Failure> {
+        self.ask(request, |answer| matches!(answer, Answer::Done { .. }).then_some(())).await
+    }
+}
+
+/// The body, or its default where there is none.
+async fn optional<T>(request: HttpRequest) -> Result<T, Failure>
+where
+    T: Default + serde::de::DeserializeOwned,
+{
+    use axum::extract::FromRequest;
+    use axum::http::header::CONTENT_TYPE;
+    if request.headers().contains_key(CONTENT_TYPE) {
+        return Body::from_request(request, &()).await.map(|Body(body)| body);
+    }
+    Ok(T::default())
+}
