@@ -86,7 +86,7 @@ impl Core {
     }
 
     fn join(&mut self, join: Join) {
-        let Join { shim, capacity, kill, memory, holds, overran } = join;
+        let Join { number, shim, capacity, kill, memory, holds, overran } = join;
         if serde_json::from_str::<Resources>(&capacity).is_err() {
             self.live.tally.foreign += 1;
             return;
@@ -116,11 +116,17 @@ impl Core {
         node.told.clear();
         node.retracting.clear();
         self.live.is_changed = true;
-        self.welcome(shim, &open, &holds);
+        self.welcome(shim, number, &open, &holds);
     }
 
     /// What of a node's work goes on, is sent again, or is to end.
-    fn welcome(&mut self, shim: ShimId, open: &[AttemptId], holds: &BTreeSet<AttemptId>) {
+    fn welcome(
+        &mut self,
+        shim: ShimId,
+        join: u64,
+        open: &[AttemptId],
+        holds: &BTreeSet<AttemptId>,
+    ) {
         let term = self.state.term;
         let (keep, missing): (Vec<_>, Vec<_>) = open
             .iter()
@@ -133,7 +139,7 @@ impl Core {
         });
         let kills: Vec<KillRun> = kills.collect();
         let lease = self.config.lease.saturating_mul(1_000_000);
-        self.replies.push((shim.node, ToRunner::Welcome { term, shim, lease, keep }));
+        self.replies.push((shim.node, ToRunner::Welcome { term, join, shim, lease, keep }));
         if !kills.is_empty() {
             self.replies.push((shim.node, ToRunner::Kill { term, shim, attempts: kills }));
         }
