@@ -19,8 +19,11 @@ use crate::rng::Rng;
 use crate::shared::Job;
 use crate::spawn::Spawn;
 
-/// The longest record or snapshot, in bytes: as long as the longest message.
+/// The longest record, in bytes: as long as the longest message.
 pub const MAX_ENTRY: usize = 16 << 20;
+
+/// The longest snapshot, in bytes: the state of a controller that has run some millions of tasks.
+pub const MAX_SNAPSHOT: usize = 128 << 20;
 
 /// The world as one step of an agent sees it, and the buffer of its effects.
 ///
@@ -315,7 +318,7 @@ impl Context {
     /// Puts `state` in the place of all that this agent persisted before.
     ///
     /// # Panics
-    /// As [`persist`](Self::persist).
+    /// If the node has no journal, or the state is longer than [`MAX_SNAPSHOT`].
     pub fn snapshot(&mut self, state: impl Into<Bytes>) {
         self.append(Entry::Snapshot(state.into()));
     }
@@ -363,7 +366,8 @@ impl Context {
             "this node has no journal, so nothing can be persisted: give it a state folder"
         );
         let len = entry.payload().len();
-        assert!(len <= MAX_ENTRY, "an entry of {len} bytes is longer than {MAX_ENTRY}: split it");
+        let max = if matches!(entry, Entry::Snapshot(_)) { MAX_SNAPSHOT } else { MAX_ENTRY };
+        assert!(len <= max, "an entry of {len} bytes is longer than {max}: split it");
         self.special(Effect::Persist(entry));
     }
 

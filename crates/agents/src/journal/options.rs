@@ -13,11 +13,12 @@ pub struct Options {
     /// Bytes after which a new segment begins, reserved ahead where the disk can. 64 MiB: a file
     /// is made every second at most, and no more than that stays unused. 4 KiB to 64 GiB.
     pub segment_bytes: u64,
-    /// The longest record or snapshot. 16 MiB, the longest message, and 64 KiB for what an agent
-    /// puts around it.
+    /// The longest record or snapshot. 128 MiB, the longest snapshot of an agent, and 64 KiB for
+    /// what is put around it.
     pub max_entry: usize,
-    /// Bytes that may wait for the next sync; then appending is refused. 32 MiB: two of the
-    /// longest entries. At least the longest entry and its head; at most 256 MiB.
+    /// Bytes that may wait for the next sync; then appending is refused. 160 MiB: the longest
+    /// snapshot, and two of the longest records. At least the longest entry and its head; at most
+    /// 256 MiB.
     pub max_group: usize,
     /// Bytes of records after which an agent is asked for a snapshot. 16 MiB, a guess: some
     /// hundredths of a second to replay.
@@ -46,8 +47,8 @@ impl Options {
         Self {
             log_id,
             segment_bytes: 64 * MIB as u64,
-            max_entry: 16 * MIB + (64 << 10),
-            max_group: 32 * MIB + (128 << 10),
+            max_entry: 128 * MIB + (64 << 10),
+            max_group: 160 * MIB + (128 << 10),
             agent_bytes: 16 * MIB as u64,
             log_bytes: 256 * MIB as u64,
             carry_bytes: 64 << 10,
