@@ -14,6 +14,7 @@ use crate::client::{Answer, Answered, Asked, Request, RequestError};
 use crate::core::{Config, Core, Outcome};
 use crate::message::{ControllerMessage, RunnerMessage};
 use crate::runner_of;
+use dx_agents::context::MAX_SNAPSHOT;
 use watch::Watches;
 
 /// Something in the core is due.
@@ -225,6 +226,11 @@ impl Agent for Controller {
     }
 
     fn compact(&mut self, cx: &mut Context) {
-        let _ = cx;
+        let snapshot = self.core.state().snapshot();
+        if snapshot.len() > MAX_SNAPSHOT {
+            // The records go on being enough; the journal is longer than it should be.
+            return cx.note("scheduler.snapshot_too_long", snapshot.len() as u64);
+        }
+        cx.snapshot(snapshot);
     }
 }

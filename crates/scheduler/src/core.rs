@@ -33,6 +33,7 @@ mod request;
 mod retry;
 mod rows;
 mod settle;
+mod snapshot;
 mod state;
 mod steer;
 mod submit;
@@ -49,6 +50,7 @@ use crate::message::ToRunner;
 
 pub use event::{Batch, Doom, EndOf, Event, How, Loss, Ranges, Then};
 pub use live::{Live, Tally};
+pub use snapshot::SnapshotError;
 pub use state::State;
 
 use effect::Effects;
@@ -136,6 +138,15 @@ impl Core {
             effects: Effects::default(),
             replies: Vec::new(),
         }
+    }
+
+    /// What an earlier life took a snapshot of.
+    ///
+    /// # Errors
+    /// See [`SnapshotError`].
+    pub fn restore(&mut self, snapshot: &[u8]) -> Result<(), SnapshotError> {
+        self.state = State::restore(snapshot)?;
+        Ok(())
     }
 
     /// What an earlier life journaled, in its order.

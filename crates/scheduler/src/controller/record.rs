@@ -28,9 +28,14 @@ fn decode(record: &[u8]) -> Result<Batch, String> {
 /// Brings a core to where the journal says it was.
 ///
 /// # Panics
-/// If a record is of another version: it was written by a later program, and nobody knows what this
+/// If a snapshot or record is of another version: it was written by a later program, and nobody knows what this
 /// one would make of the rest.
 pub fn recover(core: &mut Core, recovered: &Recovered) {
+    if let Some(snapshot) = &recovered.snapshot
+        && let Err(what) = core.restore(snapshot)
+    {
+        panic!("the controller's snapshot is not understood: {what}");
+    }
     for (at, record) in recovered.records.iter().enumerate() {
         match decode(record) {
             Ok(batch) => core.replay(&batch),

@@ -40,21 +40,21 @@ impl State {
                 self.joined(*shim, capacity, *kill, *memory, out);
             }
             Event::GaveUp(shim) => self.gave_up(*shim, out),
-            Event::Assigned { shim, runs } => self.assigned(at, *shim, runs, out),
-            Event::Moved { is_running, runs } => self.moved(at, *is_running, runs, out),
-            Event::Ended(ends) => self.attempts_ended(at, ends, out),
+            Event::Assigned { shim, runs } => self.assigned(*shim, runs, out),
+            Event::Moved { is_running, runs } => self.moved(*is_running, runs, out),
+            Event::Ended(ends) => self.attempts_ended(ends, out),
             Event::Returned { runs, then } => self.returned(runs, *then, out),
             Event::Overran(attempts) => self.overran(attempts, out),
             Event::Doomed { job, indices, now, why, reason } => {
-                self.doomed(at, *job, (indices, *now, *why), reason.as_deref(), out);
+                self.doomed(*job, (indices, *now, *why), reason.as_deref(), out);
             }
             Event::Set { job, indices, state, reason } => {
-                self.set(at, *job, indices, *state, reason.as_deref(), out);
+                self.set(*job, indices, *state, reason.as_deref(), out);
             }
             Event::HoldWanted { job, indices, wanted } => {
                 self.hold_wanted(*job, indices, *wanted, out);
             }
-            Event::Reopened { job, indices } => self.reopened(at, *job, indices, out),
+            Event::Reopened { job, indices } => self.reopened(*job, indices, out),
             Event::Prioritised { job, priority } => {
                 let it = self.jobs.get_mut(job).expect("the job is there");
                 let all: Ranges = it.indices.ranges().collect();
@@ -66,7 +66,7 @@ impl State {
                 self.jobs.get_mut(job).expect("the job is there").is_unwanted = true;
             }
             Event::Removed(job) => self.removed(*job, out),
-            Event::Drained { node, reason } => self.drained(at, *node, reason.clone(), out),
+            Event::Drained { node, reason } => self.drained(*node, reason.clone(), out),
             Event::Undrained(node) => self.undrained(*node, out),
             Event::Quarantined { node, until, reason } => {
                 self.quarantined(*node, *until, reason, out);
@@ -95,14 +95,13 @@ impl State {
 
     fn set(
         &mut self,
-        at: u64,
         id: JobId,
         indices: &Ranges,
         state: TaskState,
         reason: Option<&str>,
         out: &mut Effects,
     ) {
-        let job = self.jobs.get_mut(&id).expect("the job is there");
+        let (at, job) = (self.at, self.jobs.get_mut(&id).expect("the job is there"));
         for &(first, last) in indices {
             job.set_states(first, last, state);
             if state.is_ended() {
@@ -120,13 +119,12 @@ impl State {
 
     fn doomed(
         &mut self,
-        at: u64,
         id: JobId,
         (indices, now, why): (&Ranges, bool, Doom),
         reason: Option<&str>,
         out: &mut Effects,
     ) {
-        let job = self.jobs.get_mut(&id).expect("the job is there");
+        let (at, job) = (self.at, self.jobs.get_mut(&id).expect("the job is there"));
         for index in indices.iter().flat_map(|&(first, last)| first..=last) {
             let row = job.row_mut(index).expect("it has an attempt");
             let (is_first, shim) = (row.doom.is_none(), row.last.life());
@@ -155,8 +153,8 @@ impl State {
         self.refresh(id, out);
     }
 
-    fn reopened(&mut self, at: u64, id: JobId, indices: &Ranges, out: &mut Effects) {
-        let job = self.jobs.get_mut(&id).expect("the job is there");
+    fn reopened(&mut self, id: JobId, indices: &Ranges, out: &mut Effects) {
+        let (at, job) = (self.at, self.jobs.get_mut(&id).expect("the job is there"));
         for &(first, last) in indices {
             job.set_states(first, last, TaskState::Queued);
             job.reset_budgets(first, last);

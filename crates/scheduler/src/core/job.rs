@@ -233,6 +233,21 @@ impl Job {
         self.rows.each_mut(from, until, &mut to);
     }
 
+    /// Puts back a row that it had; none if it has no such task.
+    pub fn restore_row(&mut self, rank: u32, row: Row) -> Option<()> {
+        let index = self.indices.at(rank)?;
+        self.fresh.remove(index, index);
+        self.doomed += u64::from(row.doom.is_some());
+        self.rows.put(rank, row);
+        Some(())
+    }
+
+    /// Puts its tasks back into the states that they were in.
+    pub fn restore_sets(&mut self, sets: Vec<(TaskState, Ranges)>) {
+        let set = |(state, ranges): (TaskState, Ranges)| (state, ranges.into_iter().collect());
+        self.sets = sets.into_iter().map(set).collect();
+    }
+
     /// All attempts that are remembered of a task, the oldest first.
     pub fn attempts(&self, index: u32) -> impl Iterator<Item = &Packed> {
         let earlier = self.earlier.get(&index).into_iter().flatten();

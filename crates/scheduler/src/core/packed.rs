@@ -15,18 +15,18 @@ pub struct Packed {
     pub assigned: u64,
     pub started: u64,
     pub ended: u64,
-    ran: u64,
-    cpu: u64,
-    max_rss: u64,
-    printed: u64,
-    kept: u64,
+    pub ran: u64,
+    pub cpu: u64,
+    pub max_rss: u64,
+    pub printed: u64,
+    pub kept: u64,
     /// The exit code or signal.
-    code: i32,
-    command: u32,
+    pub code: i32,
+    pub command: u32,
     /// One more than the [`End`]'s place; 0 while it has not ended.
-    end: u8,
+    pub end: u8,
     /// What `code` is, and what the shim said beside.
-    bits: u8,
+    pub bits: u8,
 }
 
 const IS_CODE: u8 = 1;

@@ -31,12 +31,6 @@ impl IndexSet {
         self.len == 0
     }
 
-    /// How many ranges it has.
-    #[must_use]
-    pub fn pieces(&self) -> usize {
-        self.ranges.len()
-    }
-
     /// Whether `index` is in it.
     #[must_use]
     pub fn contains(&self, index: u32) -> bool {
@@ -101,11 +95,6 @@ impl IndexSet {
             .map(move |(&start, &end)| (start.max(first), end.min(last)))
     }
 
-    /// Its indices, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        self.ranges().flat_map(|(first, last)| first..=last)
-    }
-
     fn put(&mut self, first: u32, last: u32) {
         self.ranges.insert(first, last);
         self.len += width(first, last);
@@ -158,7 +147,7 @@ mod tests {
                 model.retain(|it| !(first..=last).contains(it));
             }
             well_formed(&set);
-            assert!(set.iter().eq(model.iter().copied()));
+            assert!(set.ranges().flat_map(|(first, last)| first..=last).eq(model.iter().copied()));
             let (from, to) = (rng.below(70) as u32, rng.below(70) as u32);
             let within = set.within(from, to).flat_map(|(first, last)| first..=last);
             assert!(within.eq(model.iter().copied().filter(|it| (from..=to).contains(it))));

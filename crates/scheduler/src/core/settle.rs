@@ -1,5 +1,7 @@
 //! What is due at the end of a step, whatever it was: leases, times, budgets, work for nodes.
 
+use std::collections::BTreeMap;
+
 use dx_agents::NodeId;
 
 use super::Core;
@@ -184,7 +186,7 @@ impl Core {
 /// Ranges of tasks that wait, by the state in which each ends if it is to: `state`, or as its last
 /// attempt ended.
 fn by_last_end(job: &Job, indices: &Ranges, state: TaskState) -> Vec<(TaskState, Ranges)> {
-    let mut ended: std::collections::BTreeMap<TaskState, IndexSet> = Default::default();
+    let mut ended: BTreeMap<TaskState, IndexSet> = BTreeMap::new();
     let fresh = ended.entry(state).or_default();
     for &(first, last) in indices {
         fresh.insert(first, last);

@@ -26,9 +26,8 @@ impl Core {
         let mut changed = 0;
         for (id, chosen) in self.chosen(what)? {
             let job = self.state.job(id).expect("it was chosen");
-            let waits =
-                self.state_is(job, &chosen, |state| !state.is_ended() && !state.has_attempt());
-            let runs = self.state_is(job, &chosen, TaskState::has_attempt);
+            let waits = state_is(job, &chosen, |state| !state.is_ended() && !state.has_attempt());
+            let runs = state_is(job, &chosen, TaskState::has_attempt);
             let undoomed = |index: &u32| {
                 job.row(*index).is_some_and(|row| row.doom.is_none() || (now && !row.doom_now))
             };
@@ -58,7 +57,7 @@ impl Core {
         for (id, chosen) in self.chosen(what)? {
             let job = self.state.job(id).expect("it was chosen");
             let is = |state: TaskState| if all { state.is_ended() } else { state.is_failure() };
-            let indices = self.state_is(job, &chosen, is);
+            let indices = state_is(job, &chosen, is);
             let more = count(&indices);
             let (tasks, most) = (self.state.unended, self.config.most_tasks);
             if tasks + more > most {
@@ -80,8 +79,8 @@ impl Core {
             let waits = |state| {
                 matches!(state, TaskState::Queued | TaskState::Backoff | TaskState::Waiting)
             };
-            let waits = self.state_is(job, &chosen, waits);
-            let back = self.assigned_with_hold(job, &chosen, false);
+            let waits = state_is(job, &chosen, waits);
+            let back = assigned_with_hold(job, &chosen, false);
             changed += count(&waits) + count(&back);
             if !waits.is_empty() {
                 let (state, reason) = (TaskState::Held, Some("it was held".to_owned()));
@@ -99,8 +98,8 @@ impl Core {
         let mut changed = 0;
         for (id, chosen) in self.chosen(what)? {
             let job = self.state.job(id).expect("it was chosen");
-            let held = self.state_is(job, &chosen, |state| state == TaskState::Held);
-            let back = self.assigned_with_hold(job, &chosen, true);
+            let held = state_is(job, &chosen, |state| state == TaskState::Held);
+            let back = assigned_with_hold(job, &chosen, true);
             changed += count(&held) + count(&back);
             if !held.is_empty() {
                 let (state, reason) = (TaskState::Queued, Some("it was released".to_owned()));
@@ -142,10 +141,8 @@ impl Core {
             if !self.state.job(*id).expect("it was chosen").has_ended() {
                 self.cancel(&Selection::job(*id), true, Some("it is to be removed"))?;
             }
-            match self.state.job(*id).expect("it was chosen").has_ended() {
-                true => self.record(Event::Removed(*id)),
-                false => self.record(Event::RemovalWanted(*id)),
-            }
+            let has_ended = self.state.job(*id).expect("it was chosen").has_ended();
+            self.record(if has_ended { Event::Removed(*id) } else { Event::RemovalWanted(*id) });
         }
         Ok(jobs.len() as u64)
     }
@@ -181,22 +178,6 @@ impl Core {
     fn known(&self, node: NodeId) -> Result<(), RequestError> {
         let is_known = self.config.nodes.contains_key(&node);
         is_known.then_some(()).ok_or(RequestError::NoNode(node))
-    }
-
-    /// What of the chosen tasks is in such a state, and selected by its state.
-    fn state_is(&self, job: &Job, chosen: &IndexSet, is: impl Fn(TaskState) -> bool) -> Ranges {
-        let within = chosen.ranges();
-        within.flat_map(|within| job.select(within, &is)).collect()
-    }
-
-    /// Assigned tasks of the chosen ones that are, or are not, to be held when they come back.
-    fn assigned_with_hold(&self, job: &Job, chosen: &IndexSet, hold: bool) -> Ranges {
-        let assigned = self.state_is(job, chosen, |state| state == TaskState::Assigned);
-        let indices = assigned.iter().flat_map(|&(first, last)| first..=last).filter(|index| {
-            job.row(*index).is_some_and(|row| row.hold == hold && row.doom.is_none())
-        });
-        let indices: IndexSet = indices.map(|index| (index, index)).collect();
-        indices.ranges().collect()
     }
 
     /// The tasks that a selection names, of jobs that are there.
@@ -254,4 +235,21 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// What of the chosen tasks is in such a state, and selected by its state.
+fn state_is(job: &Job, chosen: &IndexSet, is: impl Fn(TaskState) -> bool) -> Ranges {
+    let within = chosen.ranges();
+    within.flat_map(|within| job.select(within, &is)).collect()
+}
+
+/// Assigned tasks of the chosen ones that are, or are not, to be held when they come back.
+fn assigned_with_hold(job: &Job, chosen: &IndexSet, hold: bool) -> Ranges {
+    let assigned = state_is(job, chosen, |state| state == TaskState::Assigned);
+    let indices = assigned
+        .iter()
+        .flat_map(|&(first, last)| first..=last)
+        .filter(|index| job.row(*index).is_some_and(|row| row.hold == hold && row.doom.is_none()));
+    let indices: IndexSet = indices.map(|index| (index, index)).collect();
+    indices.ranges().collect()
 }

@@ -16,7 +16,7 @@ impl Core {
     /// Takes a job, or says why not.
     pub(super) fn submit(
         &mut self,
-        spec: JobSpec,
+        spec: &JobSpec,
         by: String,
         dry_run: bool,
     ) -> Result<Answer, RequestError> {
@@ -24,7 +24,7 @@ impl Core {
         if !problems.is_empty() {
             return Err(RequestError::Invalid(problems));
         }
-        let json = serde_json::to_string(&spec).expect("it has text keys only");
+        let json = serde_json::to_string(spec).expect("it has text keys only");
         if json.len() > MAX_SPEC {
             let what = format!("it has {} bytes as JSON; at most {MAX_SPEC} are taken", json.len());
             return Err(RequestError::Invalid(vec![Problem { key: String::new(), what }]));
@@ -33,7 +33,7 @@ impl Core {
             && let Some(&job) = self.state.requests.get(&(by.clone(), id.clone()))
         {
             let taken = self.state.job(job).expect("an id stands for a job that is there");
-            if *taken.spec != spec {
+            if *taken.spec != *spec {
                 return Err(RequestError::OtherJob { id: id.clone(), job });
             }
             return Ok(Answer::Submitted { job, is_repeat: true, warnings: Vec::new() });
@@ -46,7 +46,7 @@ impl Core {
         if unended.saturating_add(tasks) > most || !has_room {
             return Err(RequestError::Full { tasks: unended, most });
         }
-        let warnings = self.warnings(&spec);
+        let warnings = self.warnings(spec);
         let job = JobId(self.state.last_job + 1);
         if !dry_run {
             self.record(Event::Submitted { job, spec: Arc::from(json), by });

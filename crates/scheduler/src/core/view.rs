@@ -201,9 +201,10 @@ impl Core {
         }
         if !is_here {
             let was_heard = self.live.nodes.get(&id).is_some_and(|live| live.heard.is_some());
-            return match was_heard {
-                true => (NodeState::Silent, Some("the way to it is cut".to_owned())),
-                false => (NodeState::Unknown, None),
+            return if was_heard {
+                (NodeState::Silent, Some("the way to it is cut".to_owned()))
+            } else {
+                (NodeState::Unknown, None)
             };
         }
         match &node.quarantine {

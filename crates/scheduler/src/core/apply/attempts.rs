@@ -12,7 +12,8 @@ use crate::id::{AttemptId, ShimId};
 use crate::message::Assigned;
 
 impl State {
-    pub(super) fn assigned(&mut self, at: u64, shim: ShimId, runs: &[Assigned], out: &mut Effects) {
+    pub(super) fn assigned(&mut self, shim: ShimId, runs: &[Assigned], out: &mut Effects) {
+        let at = self.at;
         for run in runs {
             let job = self.jobs.get_mut(&run.job).expect("the job is there");
             let last = run.first + (run.count - 1);
@@ -29,13 +30,8 @@ impl State {
         out.nodes = true;
     }
 
-    pub(super) fn moved(
-        &mut self,
-        at: u64,
-        is_running: bool,
-        runs: &[Assigned],
-        out: &mut Effects,
-    ) {
+    pub(super) fn moved(&mut self, is_running: bool, runs: &[Assigned], out: &mut Effects) {
+        let at = self.at;
         let state = if is_running { TaskState::Running } else { TaskState::Starting };
         for run in runs {
             let job = self.jobs.get_mut(&run.job).expect("the job is there");
@@ -57,10 +53,10 @@ impl State {
         }
     }
 
-    pub(super) fn attempts_ended(&mut self, at: u64, ends: &[EndOf], out: &mut Effects) {
+    pub(super) fn attempts_ended(&mut self, ends: &[EndOf], out: &mut Effects) {
         let mut before = None;
         for end in ends {
-            self.attempt_ended(at, end, out);
+            self.attempt_ended(end, out);
             let job = end.attempt.task.job;
             if before.is_some_and(|before| before != job) {
                 self.refresh(before.expect("it is some"), out);
@@ -73,7 +69,8 @@ impl State {
         out.nodes = true;
     }
 
-    fn attempt_ended(&mut self, at: u64, it: &EndOf, out: &mut Effects) {
+    fn attempt_ended(&mut self, it: &EndOf, out: &mut Effects) {
+        let at = self.at;
         let AttemptId { task, number } = it.attempt;
         let job = self.jobs.get_mut(&task.job).expect("the job is there");
         let row = job.row_mut(task.index).expect("it has an attempt");

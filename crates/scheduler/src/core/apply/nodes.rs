@@ -46,13 +46,8 @@ impl State {
         out.nodes = true;
     }
 
-    pub(super) fn drained(
-        &mut self,
-        at: u64,
-        node: NodeId,
-        reason: Option<String>,
-        out: &mut Effects,
-    ) {
+    pub(super) fn drained(&mut self, node: NodeId, reason: Option<String>, out: &mut Effects) {
+        let at = self.at;
         self.nodes.entry(node).or_default().drained = Some(Drained { at, reason });
         out.nodes = true;
     }
