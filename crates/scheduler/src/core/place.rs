@@ -51,16 +51,16 @@ enum Ahead {
 }
 
 /// Gives out what waits: to each node its runs. `ready` are the nodes that are here, with the
-/// number of attempts that end there in a tenth of a second.
+/// number of attempts that end there in a tenth of a second; `at` is the time, which may be later than
+/// that of the last event.
 pub fn place(
     state: &State,
     config: &Config,
     ready: &BTreeMap<NodeId, u64>,
+    at: u64,
 ) -> Vec<(ShimId, Vec<Assigned>)> {
-    let mut nodes: Vec<Candidate> = ready
-        .iter()
-        .filter_map(|(id, pace)| candidate(*id, state.node(*id)?, state.at, *pace))
-        .collect();
+    let mut nodes: Vec<Candidate> =
+        ready.iter().filter_map(|(id, pace)| candidate(*id, state.node(*id)?, at, *pace)).collect();
     if nodes.is_empty() {
         return Vec::new();
     }

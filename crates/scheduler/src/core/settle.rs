@@ -169,7 +169,7 @@ impl Core {
         }
         let ready = self.live.nodes.iter().filter(|(_, live)| live.is_here);
         let ready = ready.map(|(id, live)| (*id, live.pace(self.at))).collect();
-        for (shim, runs) in place::place(&self.state, &self.config, &ready) {
+        for (shim, runs) in place::place(&self.state, &self.config, &ready, self.at) {
             self.record(Event::Assigned { shim, runs });
         }
     }
