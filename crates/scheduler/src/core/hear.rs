@@ -143,7 +143,17 @@ impl Core {
         if !kills.is_empty() {
             self.replies.push((shim.node, ToRunner::Kill { term, shim, attempts: kills }));
         }
-        self.assign_again(shim, missing);
+        // What is not to run any more is not sent again, only to be ended there.
+        let (wanted, back): (Vec<_>, Vec<_>) = missing.into_iter().partition(|attempt| {
+            let row = self.state.open_row(*attempt).map(|(_, row)| row);
+            row.is_some_and(|row| once_back(row) == TaskState::Queued)
+        });
+        for attempt in back {
+            let (_, row) = self.state.open_row(attempt).expect("it is open");
+            let then = once_back(row);
+            self.returned(shim.node, attempt, then);
+        }
+        self.assign_again(shim, wanted);
     }
 
     /// Attempts end, and nobody knows how.
@@ -195,13 +205,7 @@ impl Core {
                     self.ended(shim.node, EndOf { attempt, how, then });
                 }
                 Report::Returned(_) => {
-                    let then = match (row.doom, row.hold) {
-                        (Some(super::Doom::Cancel), _) => TaskState::Cancelled,
-                        (Some(super::Doom::Deadline), _) => TaskState::Expired,
-                        (Some(super::Doom::Siblings), _) => TaskState::Aborted,
-                        (None, true) => TaskState::Held,
-                        (None, false) => TaskState::Queued,
-                    };
+                    let then = once_back(row);
                     self.returned(shim.node, attempt, then);
                 }
             }
@@ -253,6 +257,17 @@ impl Core {
     /// An event happens that becomes a part of another one in the batch.
     fn apply_only(&mut self, event: &Event) {
         self.state.apply(self.at, event, &mut self.effects);
+    }
+}
+
+/// What a task is when its attempt comes back before anything of it ran.
+fn once_back(row: &super::rows::Row) -> TaskState {
+    match (row.doom, row.hold) {
+        (Some(super::Doom::Cancel), _) => TaskState::Cancelled,
+        (Some(super::Doom::Deadline), _) => TaskState::Expired,
+        (Some(super::Doom::Siblings), _) => TaskState::Aborted,
+        (None, true) => TaskState::Held,
+        (None, false) => TaskState::Queued,
     }
 }
 
