@@ -149,8 +149,9 @@ pub struct Hello {
     pub kill: Certainty,
     /// Whether `resources.memory` is enforced.
     pub memory: bool,
-    /// Whether, when it was last away for longer than its lease, something ran past the lease's
-    /// end: those attempts, which may have overlapped with others.
+    /// Of what has ended and is kept, what ran past the end of a lease because the shim, or its
+    /// machine, stood still: those attempts may have overlapped with others. It is on the disk with
+    /// their ends, and said as long as they are kept.
     pub overran: Vec<AttemptId>,
     /// The machine: processors in thousandths, bytes of memory, GPUs.
     pub machine: Machine,
