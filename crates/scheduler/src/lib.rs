@@ -23,9 +23,11 @@ pub mod core;
 pub mod end;
 pub mod id;
 pub mod job;
+pub mod link;
 pub mod message;
 pub mod processor;
 pub mod runner;
+pub mod shim;
 
 use dx_agents::{AgentId, NodeId};
 

@@ -1,0 +1,158 @@
+//! The link between a runner and its node's shim: it finds or starts the shim, carries calls to it
+//! and back what it tells, and does so again when the shim or the way to it is gone.
+//!
+//! ```text
+//! Runner -- Call --> Port == Link -- socket --> shim
+//!        <- Told --
+//! ```
+//!
+//! *Invariant:* whoever does not take what is meant for it holds up its own side only: a full runner
+//! the shim's stories, a full shim the runner's calls.
+
+mod start;
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dx_agents::AgentId;
+use dx_agents::runtime::{Heard, Port};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::sleep;
+
+use crate::message::RunnerMessage;
+use crate::processor::{Call, Told};
+use crate::shim::wire::{self, Inbound, WireError};
+
+pub use start::StartError;
+
+/// Bytes of calls that wait for the shim, after which no more are taken from the runner.
+const MAX_OUT: usize = 8 << 20;
+
+/// How long a runner without room is left alone, if it does not say earlier that it has some.
+const NO_ROOM: Duration = Duration::from_millis(20);
+
+/// Between two tries to start a shim: from the first, doubling, to the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
+
+/// What a link must know.
+#[derive(Clone, Debug)]
+pub struct LinkConfig {
+    /// The shim's folder.
+    pub folder: PathBuf,
+    /// The program that is the shim.
+    pub program: PathBuf,
+    /// What makes it the shim of this node in this folder.
+    pub arguments: Vec<OsString>,
+    /// The runner.
+    pub runner: AgentId,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The shim closed it, or is dead.
+    #[error("the shim hung up")]
+    HungUp,
+    /// The way to it is broken.
+    #[error("failed to talk to the shim: {0}")]
+    Io(#[from] io::Error),
+    /// What it says makes no sense.
+    #[error("the shim cannot be understood: {0}")]
+    Wire(#[from] WireError),
+    /// There is none.
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+/// Connects `port` and the shim until it is dropped.
+pub async fn run(port: Port, config: LinkConfig) -> Infallible {
+    port.monitor(config.runner);
+    let mut pause = PAUSES.0;
+    loop {
+        let ended = match start::connect(&config).await {
+            Ok(stream) => {
+                pause = PAUSES.0;
+                relay(&port, config.runner, stream).await
+            }
+            Err(error) => {
+                pause = (pause * 2).min(PAUSES.1);
+                error.into()
+            }
+        };
+        tracing::warn!("the shim in {}: {ended}", config.folder.display());
+        // After a shim's death another is wanted at once; only failure to start one slows down.
+        if matches!(ended, LinkError::Start(_)) {
+            sleep(pause).await;
+        }
+    }
+}
+
+/// Carries everything, both ways, until it cannot.
+async fn relay(port: &Port, runner: AgentId, mut stream: UnixStream) -> LinkError {
+    let (mut from_shim, mut to_shim) = stream.split();
+    let mut inbound = Inbound::greeted_already();
+    let mut out: Vec<u8> = Vec::new();
+    let mut bytes = vec![0; 64 << 10];
+    let mut refused: Option<Told> = None;
+    loop {
+        match deliver(port, runner, &mut inbound, refused.take()) {
+            Ok(left) => refused = left,
+            Err(error) => return error.into(),
+        }
+        tokio::select! {
+            heard = port.recv(), if out.len() < MAX_OUT => hear(heard, runner, &mut out),
+            read = from_shim.read(&mut bytes), if refused.is_none() => match read {
+                Ok(0) => return LinkError::HungUp,
+                Ok(len) => inbound.push(&bytes[..len]),
+                Err(error) => return error.into(),
+            },
+            written = to_shim.write(&out), if !out.is_empty() => match written {
+                Ok(len) => drop(out.drain(..len)),
+                Err(error) => return error.into(),
+            },
+            () = sleep(NO_ROOM), if refused.is_some() => {}
+        }
+    }
+}
+
+/// A call of the runner, or the news that it is another.
+fn hear(heard: Heard, runner: AgentId, out: &mut Vec<u8>) {
+    match heard {
+        Heard::Message(message) if message.from() == runner => match message.open::<Call>() {
+            Ok(call) => wire::put_call(call, out),
+            Err(error) => tracing::warn!("the runner's call cannot be understood: {error}"),
+        },
+        // What the shim told the one before may be lost with it: all that is kept is told again.
+        Heard::Down(who, _) if who == runner => wire::put_call(Call::Hello, out),
+        Heard::Message(_) | Heard::Down(..) | Heard::Refused(_) | Heard::Writable(_) => {}
+    }
+}
+
+/// Gives the runner what the shim told, up to what it has no room for.
+fn deliver(
+    port: &Port,
+    runner: AgentId,
+    inbound: &mut Inbound,
+    refused: Option<Told>,
+) -> Result<Option<Told>, WireError> {
+    let mut next = refused;
+    loop {
+        let told = match next.take() {
+            Some(told) => told,
+            None => match inbound.next()? {
+                Some(told) => told,
+                None => return Ok(None),
+            },
+        };
+        match port.send(runner, RunnerMessage::Processor(told.clone())) {
+            Ok(()) => {}
+            Err(dx_agents::RefusedBecause::Full) => return Ok(Some(told)),
+            // There is no runner now: the next one is told all that is kept.
+            Err(_) => {}
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! A cgroup for each attempt, where the kernel lets us: nothing leaves it, so it is killed for
+//! certain.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use rustix::fs::{Mode, OFlags, open};
+
+/// The cgroup that holds those of all attempts of one shim.
+#[derive(Debug)]
+pub struct Cgroups {
+    root: PathBuf,
+    memory: bool,
+}
+
+/// The cgroup of one attempt.
+#[derive(Debug)]
+pub struct Cgroup {
+    path: PathBuf,
+    folder: OwnedFd,
+}
+
+/// The longest wait for the processes of a cgroup that was killed.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+
+impl Cgroups {
+    /// Finds the second version's tree and makes a cgroup in this process's own, called `name`;
+    /// nothing where that is not allowed.
+    pub fn find(name: &str) -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let own = fs::read_to_string("/proc/self/cgroup").ok()?;
+        let parent = own_folder(&mounts, &own)?;
+        let root = parent.join(name);
+        match fs::create_dir(&root) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return None,
+            _ => {}
+        }
+        // Whether children can be made and killed is what matters; a trial tells.
+        let this = Self { memory: has_memory(&parent, &root), root };
+        let trial = this.create("trial", 0).ok()?;
+        let can_kill = trial.path.join("cgroup.kill").exists();
+        trial.remove().ok()?;
+        can_kill.then_some(this)
+    }
+
+    /// Where it is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Whether memory is limited here.
+    pub fn limits_memory(&self) -> bool {
+        self.memory
+    }
+
+    /// A cgroup for an attempt, with at most so much memory; any, if it is 0.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn create(&self, name: &str, memory: u64) -> io::Result<Cgroup> {
+        let path = self.root.join(name);
+        fs::create_dir(&path)?;
+        if self.memory && memory > 0 {
+            fs::write(path.join("memory.max"), memory.to_string())?;
+            // All or nothing: half of a task is of no use.
+            fs::write(path.join("memory.oom.group"), "1")?;
+        }
+        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        let folder = open(&path, flags, Mode::empty())?;
+        Ok(Cgroup { path, folder })
+    }
+
+    /// Kills whatever runs in the tree at `root`, which an earlier life made, and removes it.
+    /// Whether nothing is left.
+    pub fn clean(root: &Path) -> bool {
+        let Ok(entries) = fs::read_dir(root) else { return true };
+        let paths: Vec<_> =
+            entries.flatten().map(|it| it.path()).filter(|it| it.is_dir()).collect();
+        for path in &paths {
+            let _ = fs::write(path.join("cgroup.kill"), "1");
+        }
+        let start = std::time::Instant::now();
+        let all_gone = paths.iter().all(|path| {
+            while fs::remove_dir(path).is_err() && path.exists() {
+                if start.elapsed() > PATIENCE {
+                    return false;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            true
+        });
+        let _ = fs::remove_dir(root);
+        all_gone
+    }
+}
+
+impl Cgroup {
+    /// Kills all that is in it.
+    pub fn kill(&self) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.kill"), "1")
+    }
+
+    /// Removes it, which succeeds when nothing is in it.
+    pub fn remove(self) -> Result<(), (Self, io::Error)> {
+        match fs::remove_dir(&self.path) {
+            Ok(()) => Ok(()),
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    /// Tells when it falls empty.
+    pub fn watch(&self) -> io::Result<Emptiness> {
+        Ok(Emptiness(File::open(self.path.join("cgroup.events"))?))
+    }
+
+    /// Processor time of all that was ever in it, in nanoseconds.
+    pub fn cpu(&self) -> Option<u64> {
+        let micros: u64 =
+            value(&fs::read_to_string(self.path.join("cpu.stat")).ok()?, "usage_usec")?;
+        Some(micros * 1000)
+    }
+
+    /// Whether the kernel killed something in it for want of memory.
+    pub fn was_oom(&self) -> bool {
+        let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
+        value::<u64>(&events, "oom_kill").is_some_and(|count| count > 0)
+    }
+}
+
+impl AsFd for Cgroup {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.folder.as_fd()
+    }
+}
+
+/// The events of a cgroup: it can be polled for exceptional conditions.
+#[derive(Debug)]
+pub struct Emptiness(File);
+
+impl Emptiness {
+    /// Whether it is empty now. Reading arms the next event.
+    pub fn is_empty(&mut self) -> bool {
+        let mut text = String::new();
+        let read = self.0.rewind().and_then(|()| self.0.read_to_string(&mut text));
+        // A cgroup that is gone is empty.
+        read.is_err() || value::<u64>(&text, "populated") == Some(0)
+    }
+}
+
+impl AsFd for Emptiness {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// The folder of this process's cgroup in the second version's tree.
+fn own_folder(mounts: &str, own: &str) -> Option<PathBuf> {
+    let mount = mounts.lines().find_map(|line| {
+        let (place, kind) = line.split_once(" - ")?;
+        let mut place = place.split(' ').skip(3);
+        let (root, at) = (place.next()?, place.next()?);
+        (kind.split(' ').next() == Some("cgroup2")).then_some((root, at))
+    })?;
+    let path = own.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let below = path.strip_prefix(mount.0.trim_end_matches('/')).unwrap_or(path);
+    Some(Path::new(mount.1).join(below.trim_start_matches('/')))
+}
+
+/// Hands the memory controller down, if there is one and it may be.
+fn has_memory(parent: &Path, root: &Path) -> bool {
+    for folder in [parent, root] {
+        let control = folder.join("cgroup.subtree_control");
+        // If it is refused, or on already, what follows tells.
+        let _ = OpenOptions::new()
+            .write(true)
+            .open(&control)
+            .and_then(|mut it| it.write_all(b"+memory"));
+    }
+    let handed = fs::read_to_string(root.join("cgroup.subtree_control")).unwrap_or_default();
+    handed.split_whitespace().any(|name| name == "memory")
+}
+
+fn value<T: FromStr>(text: &str, key: &str) -> Option<T> {
+    let mut pairs = text.lines().filter_map(|line| line.split_once(' '));
+    pairs.find(|(name, _)| *name == key)?.1.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+        35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+        41 31 0:38 / /sys/fs/cgroup/unified rw shared:9 - cgroup2 cgroup2 rw\n";
+
+    #[test]
+    fn the_tree_is_found_beside_those_of_the_first_version() {
+        let own = "9:name=systemd:/\n4:memory:/x\n0::/user.slice/a\n";
+        let found = own_folder(HYBRID, own).unwrap();
+        assert_eq!(found, Path::new("/sys/fs/cgroup/unified/user.slice/a"));
+    }
+
+    #[test]
+    fn in_a_container_only_a_part_of_the_tree_is_mounted() {
+        let mounts = "41 31 0:38 /docker/c1 /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let found = own_folder(mounts, "0::/docker/c1/sub\n").unwrap();
+        assert_eq!(found, Path::new("/sys/fs/cgroup/sub"));
+    }
+
+    #[test]
+    fn without_the_second_version_there_is_none() {
+        assert_eq!(own_folder("31 23 0:28 / / rw - ext4 x rw\n", "0::/\n"), None);
+    }
+
+    #[test]
+    fn values_are_found_by_their_whole_name() {
+        assert_eq!(value::<u64>("oom 1\noom_kill 3\n", "oom_kill"), Some(3));
+        assert_eq!(value::<u64>("oom_kill_x 3\n", "oom_kill"), None);
+    }
+}

@@ -1,0 +1,277 @@
+//! Those who call: runners' links, one at a time as a rule.
+
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+
+use rustix::event::epoll::EventFlags;
+use rustix::net::sockopt::socket_peercred;
+use rustix::process::geteuid;
+
+use crate::id::AttemptId;
+use crate::processor::Told;
+
+use super::core::Caller;
+use super::notes::note;
+use super::poller::{Poller, Token};
+use super::wire::{self, Inbound, ToShim, WireError};
+
+/// Connections at a time: a runner, one that takes its place, and some to look.
+const MAX_CONNECTIONS: usize = 8;
+
+/// Bytes to one that does not read them after which it is cut off. It comes back and is told all
+/// that is kept.
+const MAX_OUT: usize = 32 << 20;
+
+/// Bytes to one that does not read them after which nothing more is read from it.
+const PAUSE: usize = 1 << 20;
+
+/// Parts of logs that are under way to one at a time; with the longest part, 4 MiB.
+const MAX_READS: usize = 16;
+
+/// All connections.
+#[derive(Debug, Default)]
+pub struct Connections {
+    all: BTreeMap<Caller, Connection>,
+    last: Caller,
+}
+
+#[derive(Debug)]
+struct Connection {
+    stream: UnixStream,
+    inbound: Inbound,
+    out: Vec<u8>,
+    at: usize,
+    /// Reads that are not answered, and will be soon.
+    reads: usize,
+    /// The ends that are still to be told again, from this one on.
+    retell: Option<Option<AttemptId>>,
+    flags: EventFlags,
+    is_greeted: bool,
+    is_closed: bool,
+}
+
+/// What a connection brings.
+#[derive(Debug)]
+pub enum Heard {
+    /// Somebody new.
+    Greeted,
+    /// A call.
+    Call(ToShim),
+}
+
+impl Connections {
+    /// Takes those who wait at the door, if they belong to this user.
+    pub fn accept(&mut self, listener: &UnixListener, poller: &Poller) {
+        while let Ok((stream, _)) = listener.accept() {
+            let may = socket_peercred(&stream)
+                .is_ok_and(|peer| peer.uid == geteuid() || peer.uid.is_root());
+            if !may || self.all.len() >= MAX_CONNECTIONS {
+                note(format_args!(
+                    "refused a connection: {}",
+                    if may { "too many" } else { "not this user's" }
+                ));
+                continue;
+            }
+            self.last += 1;
+            let flags = EventFlags::IN;
+            let token = Token::Connection(self.last);
+            if stream.set_nonblocking(true).is_err() || poller.add(&stream, token, flags).is_err() {
+                continue;
+            }
+            let connection = Connection {
+                stream,
+                inbound: Inbound::default(),
+                out: wire::greeting().to_vec(),
+                at: 0,
+                reads: 0,
+                retell: None,
+                flags,
+                is_greeted: false,
+                is_closed: false,
+            };
+            self.all.insert(self.last, connection);
+        }
+    }
+
+    /// Reads what a connection has sent.
+    pub fn read(&mut self, caller: Caller) {
+        if let Some(connection) = self.all.get_mut(&caller) {
+            connection.read();
+        }
+    }
+
+    /// The next call of anybody who may go on calling.
+    pub fn next(&mut self) -> Option<(Caller, Heard)> {
+        self.all.iter_mut().find_map(|(caller, it)| Some((*caller, it.next()?)))
+    }
+
+    /// One does not make sense: it is let go.
+    pub fn refuse(&mut self, caller: Caller, error: &WireError) {
+        if let Some(connection) = self.all.get_mut(&caller) {
+            connection.hang_up(error);
+        }
+    }
+
+    /// Tells it to one.
+    pub fn answer(&mut self, caller: Caller, told: &Told) {
+        if let Some(connection) = self.all.get_mut(&caller) {
+            wire::put_told(told, &mut connection.out);
+        }
+    }
+
+    /// A part of a log, or the news that there is none yet, ends a read.
+    pub fn end_read(&mut self, caller: Caller) {
+        if let Some(connection) = self.all.get_mut(&caller) {
+            connection.reads -= 1;
+        }
+    }
+
+    /// Somebody reads a log.
+    pub fn begin_read(&mut self, caller: Caller) {
+        if let Some(connection) = self.all.get_mut(&caller) {
+            connection.reads += 1;
+        }
+    }
+
+    /// Tells it to everybody.
+    pub fn tell(&mut self, told: &Told) {
+        let mut frame = Vec::new();
+        wire::put_told(told, &mut frame);
+        for connection in self.all.values_mut().filter(|it| it.is_greeted) {
+            connection.out.extend_from_slice(&frame);
+        }
+    }
+
+    /// All ends are to be told to this one again.
+    pub fn retell(&mut self, caller: Caller) {
+        if let Some(connection) = self.all.get_mut(&caller) {
+            connection.retell = Some(None);
+        }
+    }
+
+    /// Who is connected.
+    pub fn callers(&self) -> Vec<Caller> {
+        self.all.iter().filter(|(_, it)| it.is_greeted).map(|(caller, _)| *caller).collect()
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// Those who have room for ends that they are still to be told, and from where on.
+    pub fn hungry(&self) -> Option<(Caller, Option<AttemptId>)> {
+        let mut hungry = self.all.iter().filter(|(_, it)| it.waiting() < PAUSE);
+        hungry.find_map(|(caller, it)| Some((*caller, it.retell?)))
+    }
+
+    /// Tells some ends again; `next` is where to go on, if there are more.
+    pub fn feed(&mut self, caller: Caller, ends: &[Told], next: Option<AttemptId>) {
+        if let Some(connection) = self.all.get_mut(&caller) {
+            for told in ends {
+                wire::put_told(told, &mut connection.out);
+            }
+            connection.retell = next.map(Some);
+        }
+    }
+
+    /// Sends what can be sent, and lets go of those that are gone. Who that is.
+    pub fn flush(&mut self, poller: &Poller) -> Vec<Caller> {
+        let mut gone = Vec::new();
+        for (caller, connection) in &mut self.all {
+            connection.write();
+            if connection.is_closed || connection.waiting() > MAX_OUT {
+                gone.push(*caller);
+                poller.remove(&connection.stream);
+                continue;
+            }
+            let flags = connection.wanted();
+            if flags != connection.flags {
+                connection.flags = flags;
+                // It was added, so it can be changed.
+                let _ = poller.modify(&connection.stream, Token::Connection(*caller), flags);
+            }
+        }
+        for caller in &gone {
+            self.all.remove(caller);
+        }
+        gone
+    }
+}
+
+impl Connection {
+    fn waiting(&self) -> usize {
+        self.out.len() - self.at
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting() > PAUSE || self.reads >= MAX_READS
+    }
+
+    fn wanted(&self) -> EventFlags {
+        let mut flags = EventFlags::empty();
+        flags.set(EventFlags::IN, !self.is_full());
+        flags.set(EventFlags::OUT, self.waiting() > 0);
+        flags
+    }
+
+    fn read(&mut self) {
+        let mut bytes = [0; 64 << 10];
+        match self.stream.read(&mut bytes) {
+            Ok(0) => self.is_closed = true,
+            Ok(len) => self.inbound.push(&bytes[..len]),
+            Err(error) => self.is_closed = !is_momentary(error.kind()),
+        }
+    }
+
+    fn next(&mut self) -> Option<Heard> {
+        if self.is_full() {
+            return None;
+        }
+        let heard = match self.inbound.greeted() {
+            Ok(true) if !self.is_greeted => {
+                self.is_greeted = true;
+                Ok(Some(Heard::Greeted))
+            }
+            Ok(_) => self.inbound.next().map(|call| call.map(Heard::Call)),
+            Err(error) => Err(error),
+        };
+        heard.unwrap_or_else(|error| {
+            self.hang_up(&error);
+            None
+        })
+    }
+
+    fn hang_up(&mut self, error: &WireError) {
+        if !self.is_closed {
+            note(format_args!("hung up on a caller: {error}"));
+        }
+        self.is_closed = true;
+    }
+
+    fn write(&mut self) {
+        while self.at < self.out.len() && !self.is_closed {
+            match self.stream.write(&self.out[self.at..]) {
+                Ok(len) => self.at += len,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.is_closed |= error.kind() != ErrorKind::WouldBlock;
+                    break;
+                }
+            }
+        }
+        if self.at == self.out.len() {
+            self.out.clear();
+            self.out.shrink_to(PAUSE);
+            self.at = 0;
+        } else if self.at > PAUSE {
+            self.out.drain(..self.at);
+            self.at = 0;
+        }
+    }
+}
+
+fn is_momentary(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::WouldBlock | ErrorKind::Interrupted)
+}

@@ -1,0 +1,320 @@
+//! What the shim decides: which attempts run, when they are killed, how they end. It touches
+//! nothing: time is an argument, and what is to be done are [`Effect`]s.
+//!
+//! ```text
+//! Waiting -> Starting -> Running -> (Lingering ->) Clearing -> Closing -> Keeping -> an end
+//!    ^------------- the next command -----------------'
+//! ```
+//!
+//! *Invariant:* an end is told when it is on the disk, and that is when nothing is left.
+//! *Invariant:* without a lease nothing starts; when it is over, all is killed before anything else
+//! is heard.
+
+mod attempt;
+mod calls;
+mod effect;
+mod lease;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use crate::end::{End, Exit, Finish, NotStarted};
+use crate::id::{AttemptId, ShimId};
+use crate::processor::{Running, Told};
+
+use attempt::{Attempt, Blow, Ending, Next, Stage};
+use lease::{Lease, Standing};
+
+pub use attempt::Measured;
+pub use calls::{Parsed, ParsedRun};
+pub use effect::{Caller, Effect, Start};
+
+/// The most attempts of which something may run or wait at a time. More than any machine has
+/// room for; those beyond are refused.
+pub const MAX_ACTIVE: usize = 1 << 16;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Core {
+    shim: ShimId,
+    lease: Lease,
+    active: BTreeMap<AttemptId, Attempt>,
+    ended: BTreeMap<AttemptId, Finish>,
+    /// Attempts whose next command waits, in the order of their arrival.
+    waiting: VecDeque<AttemptId>,
+    /// Attempts that have descriptors, and how many may.
+    room: Room,
+    deadlines: BTreeSet<(u64, AttemptId)>,
+    /// This life ends: nothing starts any more.
+    ending: Option<EndOfLife>,
+    overran: BTreeSet<AttemptId>,
+    effects: Vec<Effect>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EndOfLife {
+    /// The lease is over, or nearly.
+    Lease,
+    /// It was told to stop.
+    Stop,
+    /// All is over, and the driver knows.
+    Told,
+}
+
+#[derive(Debug)]
+struct Room {
+    taken: usize,
+    most: usize,
+}
+
+impl Core {
+    /// A life begins. `ended` are the ends that earlier ones have kept; at most `most` commands
+    /// run at a time.
+    pub fn new(shim: ShimId, ended: BTreeMap<AttemptId, Finish>, most: usize) -> Self {
+        Self {
+            shim,
+            lease: Lease::default(),
+            active: BTreeMap::new(),
+            ended,
+            waiting: VecDeque::new(),
+            room: Room { taken: 0, most },
+            deadlines: BTreeSet::new(),
+            ending: None,
+            overran: BTreeSet::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// What is to be done, in this order.
+    pub fn effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// When [`tick`](Self::tick) is due.
+    pub fn deadline(&self, now: u64) -> u64 {
+        let attempts = self.deadlines.first().map_or(u64::MAX, |(at, _)| *at);
+        attempts.min(self.lease.deadline(now))
+    }
+
+    /// Time has passed. Comes before anything else that has happened meanwhile.
+    pub fn tick(&mut self, now: u64) {
+        match self.lease.standing(now) {
+            Standing::None | Standing::Runs => {}
+            Standing::Ends { grace } => self.end_life(now, grace),
+            Standing::Over => {
+                let runs = self.active.iter().filter(|(_, it)| it.may_run());
+                self.overran.extend(runs.map(|(id, _)| *id));
+                self.end_life(now, 0);
+            }
+        }
+        while let Some((at, id)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
+            self.deadlines.remove(&(at, id));
+            self.with(now, id, |attempt| attempt.due(now));
+        }
+        if self.lease.beat(now) {
+            self.effects.push(Effect::Tell(Told::Beat { clock: now }));
+        }
+        self.start_waiting();
+        self.finish_life();
+    }
+
+    /// The command that was to start has started as process `pid`, or has not.
+    pub fn started(&mut self, now: u64, id: AttemptId, result: Result<u32, NotStarted>) {
+        match result {
+            Ok(pid) => self.with(now, id, |attempt| {
+                attempt.started(now, pid);
+                Blow::Nothing
+            }),
+            Err(why) => {
+                self.room.taken -= 1;
+                self.close(id, |attempt| attempt.not_started(now, Some(why)));
+                return;
+            }
+        }
+        if let Some(attempt) = self.active.get(&id)
+            && attempt.command == 0
+            && let Some((_, pid)) = attempt.began
+        {
+            self.effects.push(Effect::Tell(Told::Started { attempt: id, pid }));
+        }
+        self.with(now, id, |attempt| attempt.struck(now));
+    }
+
+    /// The command has ended; `is_open` says whether something keeps its output open.
+    pub fn exited(&mut self, now: u64, id: AttemptId, exit: Exit, is_open: bool) {
+        self.with(now, id, |attempt| attempt.exited(now, exit, is_open));
+    }
+
+    /// Something was printed; `is_full` says that no more of it is kept.
+    pub fn printed(&mut self, now: u64, id: AttemptId, is_full: bool) {
+        self.with(now, id, |attempt| attempt.printed(now, is_full));
+    }
+
+    /// Nothing keeps the output open any more.
+    pub fn fell_silent(&mut self, now: u64, id: AttemptId) {
+        self.with(now, id, Attempt::fell_silent);
+    }
+
+    /// Nothing of the command is left, and all that it printed was read.
+    pub fn cleared(&mut self, now: u64, id: AttemptId, measured: Measured) {
+        let Some(attempt) = self.active.get_mut(&id) else { return };
+        self.room.taken -= 1;
+        match attempt.cleared(now, measured) {
+            // Before those that have not begun: it has a place already.
+            Next::Command => self.waiting.push_front(id),
+            Next::End(ending) => self.close(id, |_| ending),
+        }
+        self.start_waiting();
+    }
+
+    /// The log is at its end: so many bytes were printed, so many of them are kept.
+    pub fn closed(&mut self, id: AttemptId, printed: u64, kept: u64) {
+        let Some(attempt) = self.active.get_mut(&id) else { return };
+        let Stage::Closing(ending) = &attempt.stage else { return };
+        let finish = attempt.finish(ending, printed, kept);
+        attempt.stage = Stage::Keeping(finish.clone());
+        self.effects.push(Effect::Keep(id, finish));
+    }
+
+    /// The end is on the disk.
+    pub fn kept(&mut self, id: AttemptId) {
+        let Some(attempt) = self.active.remove(&id) else { return };
+        if let Stage::Keeping(finish) = attempt.stage {
+            self.effects.push(Effect::Tell(Told::Ended { attempt: id, finish: finish.clone() }));
+            self.ended.insert(id, finish);
+        }
+        self.finish_life();
+    }
+
+    /// Another life begins, and its number is on the disk.
+    pub fn begin(&mut self, shim: ShimId) {
+        self.shim = shim;
+        self.ending = None;
+        self.lease.drop_grant();
+        self.effects.push(Effect::Hello(None));
+    }
+
+    /// Its life.
+    pub fn shim(&self) -> ShimId {
+        self.shim
+    }
+
+    /// What has not ended, with what it takes.
+    pub fn running(&self) -> impl Iterator<Item = Running> {
+        self.active.iter().map(|(id, it)| {
+            let resources = serde_json::to_string(&it.work.spec.resources);
+            let resources = resources.expect("resources have text keys only").into();
+            Running { attempt: *id, resources, gpus: it.gpus.to_vec() }
+        })
+    }
+
+    /// The ends that are kept, from the first that is `from` or later.
+    pub fn ended(&self, from: Option<AttemptId>) -> impl Iterator<Item = (AttemptId, &Finish)> {
+        let from = from.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Included);
+        self.ended.range((from, std::ops::Bound::Unbounded)).map(|(id, finish)| (*id, finish))
+    }
+
+    /// Whether it has not ended.
+    pub fn is_running(&self, id: AttemptId) -> bool {
+        self.active.contains_key(&id)
+    }
+
+    /// Whether anything of it may run, or its end is kept.
+    pub fn knows(&self, id: AttemptId) -> bool {
+        self.active.contains_key(&id) || self.ended.contains_key(&id)
+    }
+
+    /// What ran past the end of the last lease.
+    pub fn overran(&self) -> impl Iterator<Item = AttemptId> {
+        self.overran.iter().copied()
+    }
+
+    /// What has started and not ended, as it was told.
+    pub fn processes(&self) -> impl Iterator<Item = (AttemptId, u32)> {
+        self.active.iter().filter_map(|(id, it)| it.began.map(|(_, pid)| (*id, pid)))
+    }
+
+    /// Does something to an attempt, strikes as it says, and sees to its deadline.
+    fn with(&mut self, now: u64, id: AttemptId, what: impl FnOnce(&mut Attempt) -> Blow) {
+        let Some(attempt) = self.active.get_mut(&id) else { return };
+        let before = attempt.deadline();
+        let blow = what(attempt);
+        let after = attempt.deadline();
+        if before != after {
+            before.map(|at| self.deadlines.remove(&(at, id)));
+        }
+        after.map(|at| self.deadlines.insert((at, id)));
+        match blow {
+            Blow::Nothing => {}
+            Blow::Clear => self.effects.push(Effect::Clear(id)),
+            Blow::Signal => {
+                let signal = attempt.work.signal;
+                self.effects.push(Effect::Signal(id, signal));
+            }
+            Blow::Over => {
+                self.waiting.retain(|waiting| *waiting != id);
+                self.close(id, |attempt| attempt.not_started(now, None));
+            }
+        }
+    }
+
+    /// Nothing of it is left.
+    fn close(&mut self, id: AttemptId, ending: impl FnOnce(&Attempt) -> Ending) {
+        let Some(attempt) = self.active.get_mut(&id) else { return };
+        if let Some(at) = attempt.deadline() {
+            self.deadlines.remove(&(at, id));
+        }
+        let ending = ending(attempt);
+        let drop = ending.end == End::Succeeded && attempt.work.spec.output.drop_if_ok;
+        attempt.stage = Stage::Closing(ending);
+        self.effects.push(Effect::Close { attempt: id, drop });
+    }
+
+    /// All is killed, with at most so much grace, and lost.
+    fn end_life(&mut self, now: u64, grace: u64) {
+        self.ending.get_or_insert(EndOfLife::Lease);
+        self.end_all(now, grace);
+    }
+
+    fn end_all(&mut self, now: u64, grace: u64) {
+        for id in self.active.keys().copied().collect::<Vec<_>>() {
+            self.with(now, id, |attempt| {
+                let grace = grace.min(attempt.grace());
+                attempt.end(now, End::Lost, grace)
+            });
+        }
+    }
+
+    fn finish_life(&mut self) {
+        if self.active.is_empty()
+            && let Some(ending) = self.ending
+        {
+            self.ending = Some(EndOfLife::Told);
+            match ending {
+                EndOfLife::Lease => self.effects.push(Effect::NewLife),
+                EndOfLife::Stop => self.effects.push(Effect::Exit),
+                EndOfLife::Told => {}
+            }
+        }
+    }
+
+    /// Starts what waits, as far as there is room.
+    fn start_waiting(&mut self) {
+        if self.ending.is_some() || self.lease.is_none() {
+            return;
+        }
+        while self.room.taken < self.room.most
+            && let Some(id) = self.waiting.pop_front()
+        {
+            let attempt = self.active.get_mut(&id).expect("what waits is active");
+            attempt.stage = Stage::Starting;
+            self.room.taken += 1;
+            self.effects.push(Effect::Start(Start {
+                attempt: id,
+                work: Arc::clone(&attempt.work),
+                command: attempt.command,
+                gpus: Arc::clone(&attempt.gpus),
+            }));
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The thread that writes and reads what tasks print, so that a slow disk holds up no kill.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use crate::id::AttemptId;
+use crate::processor::{LogPart, ReadLog, Stream};
+
+use super::core::Caller;
+use super::log_file::{self, Writer};
+use super::notes::note;
+use super::wake::Wake;
+
+/// What is to be done, in this order.
+#[derive(Debug)]
+pub enum Order {
+    /// What the attempt prints goes into this file of the node, and not into a log.
+    Into(AttemptId, File),
+    /// Something was printed.
+    Append(AttemptId, Stream, u64, Vec<u8>),
+    /// Nothing follows: so many bytes were dropped. Keep nothing of it with `drop`.
+    Close {
+        /// Whose.
+        attempt: AttemptId,
+        /// Bytes.
+        dropped: u64,
+        /// Keep nothing.
+        drop: bool,
+    },
+    /// Somebody wants to read. `is_open` says whether there may be more later, `is_known` whether
+    /// the attempt is, if there is no log.
+    Read {
+        /// Who.
+        caller: Caller,
+        /// What.
+        read: ReadLog,
+        /// Whether there may be more.
+        is_open: bool,
+        /// Whether the attempt is known.
+        is_known: bool,
+    },
+    /// These may go.
+    Drop(Vec<AttemptId>),
+    /// The fresh folder of a task may go, with all that is in it.
+    RemoveFolder(AttemptId, PathBuf),
+}
+
+/// What was done.
+#[derive(Debug)]
+pub enum Done {
+    /// So many bytes of an attempt are written, or could not be.
+    Appended(AttemptId, usize),
+    /// A log is at its end.
+    Closed {
+        /// Whose.
+        attempt: AttemptId,
+        /// Bytes that it keeps.
+        kept: u64,
+    },
+    /// Somebody's part.
+    Part(Caller, LogPart),
+    /// There is nothing yet for whoever wants to wait.
+    Nothing(Caller, ReadLog),
+    /// The folder is gone.
+    Removed(AttemptId),
+}
+
+/// The thread, as seen from the event loop.
+#[derive(Debug)]
+pub struct Logs {
+    orders: Sender<Order>,
+    done: Receiver<Done>,
+}
+
+impl Logs {
+    /// Starts the thread; logs are in `folder`.
+    ///
+    /// # Errors
+    /// If the system has no thread left.
+    pub fn new(folder: PathBuf, wake: Wake) -> io::Result<Self> {
+        let (orders, incoming) = channel();
+        let (finished, done) = channel();
+        let disk = Disk { folder, open: BTreeMap::new(), done: finished, wake };
+        thread::Builder::new().name("logs".to_owned()).spawn(move || disk.run(&incoming))?;
+        Ok(Self { orders, done })
+    }
+
+    /// Does it, some time.
+    pub fn order(&self, order: Order) {
+        self.orders.send(order).expect("its thread lives as long as it does");
+    }
+
+    /// What has been done since.
+    pub fn take(&self) -> impl Iterator<Item = Done> {
+        self.done.try_iter()
+    }
+}
+
+struct Disk {
+    folder: PathBuf,
+    open: BTreeMap<AttemptId, Sink>,
+    done: Sender<Done>,
+    wake: Wake,
+}
+
+enum Sink {
+    Log(Writer),
+    File {
+        file: File,
+        kept: u64,
+    },
+    /// The disk refused: what follows is dropped.
+    Broken {
+        kept: u64,
+    },
+}
+
+impl Disk {
+    fn run(mut self, incoming: &Receiver<Order>) {
+        while let Ok(order) = incoming.recv() {
+            if let Some(done) = self.handle(order) {
+                if self.done.send(done).is_err() {
+                    break;
+                }
+                self.wake.wake();
+            }
+        }
+    }
+
+    fn handle(&mut self, order: Order) -> Option<Done> {
+        match order {
+            Order::Into(attempt, file) => {
+                self.open.insert(attempt, Sink::File { file, kept: 0 });
+                None
+            }
+            Order::Append(attempt, stream, at, bytes) => {
+                self.append(attempt, stream, at, &bytes);
+                Some(Done::Appended(attempt, bytes.len()))
+            }
+            Order::Close { attempt, dropped, drop } => {
+                Some(Done::Closed { attempt, kept: self.close(attempt, dropped, drop) })
+            }
+            Order::Read { caller, read, is_open, is_known } => {
+                Some(self.read(caller, read, is_open, is_known))
+            }
+            Order::Drop(attempts) => {
+                for attempt in attempts {
+                    let _ = fs::remove_file(self.path(attempt));
+                    // Refused until it is empty.
+                    let _ = fs::remove_dir(self.job_folder(attempt));
+                }
+                None
+            }
+            Order::RemoveFolder(attempt, folder) => {
+                remove_tree(&folder);
+                Some(Done::Removed(attempt))
+            }
+        }
+    }
+
+    fn append(&mut self, attempt: AttemptId, stream: Stream, at: u64, bytes: &[u8]) {
+        let path = self.path(attempt);
+        let sink = self.open.entry(attempt).or_insert_with(|| match create(&path) {
+            Ok(log) => Sink::Log(log),
+            Err(error) => {
+                note(format_args!("failed to begin the log of {attempt}: {error}"));
+                Sink::Broken { kept: 0 }
+            }
+        });
+        let (result, before) = match sink {
+            Sink::Log(log) => (log.append(stream, at, bytes), log.kept),
+            Sink::File { file, kept } => {
+                let before = *kept;
+                *kept += bytes.len() as u64;
+                (file.write_all(bytes), before)
+            }
+            Sink::Broken { .. } => return,
+        };
+        if let Err(error) = result {
+            note(format_args!("the output of {attempt} is not kept any more: {error}"));
+            // Its file stays open until it is closed: the head has yet to say what is missing.
+            if !matches!(sink, Sink::Log(_)) {
+                *sink = Sink::Broken { kept: before };
+            }
+        }
+    }
+
+    fn close(&mut self, attempt: AttemptId, dropped: u64, drop: bool) -> u64 {
+        let kept = match self.open.remove(&attempt) {
+            None => 0,
+            Some(Sink::Broken { kept } | Sink::File { kept, .. }) => kept,
+            Some(Sink::Log(log)) => {
+                let kept = log.kept;
+                if let Err(error) = log.close(dropped) {
+                    note(format_args!("failed to end the log of {attempt}: {error}"));
+                }
+                kept
+            }
+        };
+        if drop {
+            let _ = fs::remove_file(self.path(attempt));
+            let _ = fs::remove_dir(self.job_folder(attempt));
+            return 0;
+        }
+        kept
+    }
+
+    fn read(&self, caller: Caller, read: ReadLog, is_open: bool, is_known: bool) -> Done {
+        let part = log_file::read(&self.path(read.attempt), read.from, read.max as usize);
+        let part = part.map_err(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                note(format_args!("failed to read the log of {}: {error}", read.attempt));
+            }
+        });
+        let is_known = is_known || part.is_ok();
+        let part =
+            part.unwrap_or(log_file::Part { next: read.from, is_all: true, ..Default::default() });
+        if part.pieces.is_empty() && is_open && read.wait {
+            return Done::Nothing(caller, read);
+        }
+        Done::Part(
+            caller,
+            LogPart {
+                ticket: read.ticket,
+                attempt: read.attempt,
+                pieces: part.pieces,
+                next: part.next,
+                is_end: part.is_all && !is_open,
+                dropped: part.dropped,
+                is_known,
+            },
+        )
+    }
+
+    fn job_folder(&self, attempt: AttemptId) -> PathBuf {
+        self.folder.join(attempt.task.job.to_string())
+    }
+
+    fn path(&self, attempt: AttemptId) -> PathBuf {
+        self.job_folder(attempt).join(format!("{}.{}", attempt.task.index, attempt.number))
+    }
+}
+
+fn create(path: &Path) -> io::Result<Writer> {
+    match Writer::create(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(path.parent().expect("it is in the folder of its job"))?;
+            Writer::create(path)
+        }
+        other => other,
+    }
+}
+
+/// Removes a folder, even where the task took its own rights away.
+fn remove_tree(folder: &Path) {
+    if let Err(error) = fs::remove_dir_all(folder)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        note(format_args!("failed to remove {}: {error}", folder.display()));
+    }
+}

@@ -1,0 +1,400 @@
+//! What the kernel knows of attempts: processes, pipes, cgroups; and what becomes of what they
+//! print.
+
+mod output;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+
+use rustix::event::epoll::EventFlags;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::end::Exit;
+use crate::id::AttemptId;
+use crate::processor::{ReadLog, Stream};
+
+use super::cgroup::{Cgroup, Emptiness};
+use super::core::{Caller, Measured};
+use super::launch::{self, Launched};
+use super::logs::{Logs, Order};
+use super::notes::note;
+use super::poller::{Poller, Token};
+use super::work::Work;
+use super::{strays, sys};
+
+use output::Output;
+
+/// Readers that wait for the same log at a time; others are told at once that there is nothing.
+const MAX_WAITERS: usize = 256;
+
+/// All attempts that have not ended.
+#[derive(Debug)]
+pub struct Tasks {
+    all: BTreeMap<AttemptId, Task>,
+    slots: BTreeMap<u64, AttemptId>,
+    last_slot: u64,
+    secret: String,
+    happened: Vec<Happened>,
+    /// Those of which what remains is looked for again.
+    clearing: BTreeSet<AttemptId>,
+}
+
+/// What the core has to know.
+#[derive(Debug)]
+pub enum Happened {
+    /// A command has ended; whether something keeps its output open.
+    Exited(AttemptId, Exit, bool),
+    /// It printed; whether no more of it is kept.
+    Printed(AttemptId, bool),
+    /// Nothing keeps its output open.
+    Silent(AttemptId),
+    /// Nothing is left of a command.
+    Cleared(AttemptId, Measured),
+}
+
+/// One attempt.
+#[derive(Debug)]
+struct Task {
+    slot: u64,
+    running: Option<Running>,
+    output: Output,
+    waiters: Vec<(Caller, ReadLog)>,
+}
+
+/// A command of it.
+#[derive(Debug)]
+struct Running {
+    pid: Pid,
+    pidfd: OwnedFd,
+    /// It has ended, and is there until it is reaped: so its number remains its own.
+    exit: Option<Exit>,
+    is_reaped: bool,
+    is_clearing: bool,
+    cgroup: Option<Cgroup>,
+    emptiness: Option<Emptiness>,
+    strays: Vec<OwnedFd>,
+    measured: Measured,
+}
+
+impl Tasks {
+    /// None yet. `secret` is in the environment of all their processes.
+    pub fn new(secret: String) -> Self {
+        Self {
+            all: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            last_slot: 0,
+            secret,
+            happened: Vec::new(),
+            clearing: BTreeSet::new(),
+        }
+    }
+
+    /// What has happened since.
+    pub fn take(&mut self) -> Vec<Happened> {
+        std::mem::take(&mut self.happened)
+    }
+
+    /// A command of an attempt runs.
+    pub fn launched(
+        &mut self,
+        id: AttemptId,
+        work: &Work,
+        launched: Launched,
+        poller: &Poller,
+        logs: &Logs,
+    ) {
+        let Launched { child, stdout, stderr, file, cgroup } = launched;
+        self.last_slot += 1;
+        let slot = self.last_slot;
+        let task = self.all.entry(id).or_insert_with(|| Task {
+            slot,
+            running: None,
+            output: Output::new(work.spec.output.max.0),
+            waiters: Vec::new(),
+        });
+        self.slots.remove(&task.slot);
+        self.slots.insert(slot, id);
+        task.slot = slot;
+        if let Some(file) = file {
+            logs.order(Order::Into(id, file));
+            task.output.begins();
+        }
+        let added = poller.add(&child.pidfd, Token::Leader(slot), EventFlags::IN);
+        added.expect("each process has room for an event: RLIMIT_NOFILE bounds both");
+        task.output.open(slot, stdout, stderr, poller);
+        task.running = Some(Running {
+            pid: child.pid,
+            pidfd: child.pidfd,
+            exit: None,
+            is_reaped: false,
+            is_clearing: false,
+            cgroup,
+            emptiness: None,
+            strays: Vec::new(),
+            measured: Measured::default(),
+        });
+    }
+
+    /// The process of a command has ended.
+    pub fn ended(&mut self, slot: u64, poller: &Poller, logs: &Logs) {
+        let Some((id, task)) = self.at(slot) else { return };
+        let Some(running) = task.running.as_mut().filter(|it| it.exit.is_none()) else { return };
+        let Some(exit) = running.look() else { return };
+        running.exit = Some(exit);
+        poller.remove(&running.pidfd);
+        let is_clearing = running.is_clearing;
+        task.output.drain(id, poller, logs);
+        let is_open = task.output.is_open();
+        self.happened.push(Happened::Exited(id, exit, is_open));
+        if is_clearing {
+            self.clearing.insert(id);
+        }
+    }
+
+    /// A command has printed something, or its output was closed.
+    pub fn printed(&mut self, slot: u64, stream: Stream, poller: &Poller, logs: &Logs) {
+        let Some((id, task)) = self.at(slot) else { return };
+        let was_open = task.output.is_open();
+        let printed = task.output.read(id, stream, poller, logs);
+        let is_full = task.output.is_full();
+        let is_silent = was_open && !task.output.is_open();
+        if printed > 0 {
+            self.happened.push(Happened::Printed(id, is_full));
+        }
+        if is_silent {
+            self.happened.push(Happened::Silent(id));
+        }
+    }
+
+    /// So much of what was printed is written.
+    pub fn written(
+        &mut self,
+        id: AttemptId,
+        bytes: usize,
+        poller: &Poller,
+    ) -> Vec<(Caller, ReadLog)> {
+        let Some(task) = self.all.get_mut(&id) else { return Vec::new() };
+        task.output.written(bytes, poller);
+        std::mem::take(&mut task.waiters)
+    }
+
+    /// Asks a command to end.
+    pub fn signal(&mut self, id: AttemptId, signal: i32) {
+        let running = self.all.get(&id).and_then(|it| it.running.as_ref());
+        if let (Some(running), Some(signal)) = (running, Signal::from_named_raw(signal))
+            && !running.is_reaped
+        {
+            // Not reaped, so the number is still that of its group.
+            let _ = kill_process_group(running.pid, signal);
+        }
+    }
+
+    /// Kills all that is left of a command.
+    pub fn clear(&mut self, id: AttemptId) {
+        let Some(running) = self.all.get_mut(&id).and_then(|it| it.running.as_mut()) else {
+            return;
+        };
+        running.is_clearing = true;
+        if !running.is_reaped {
+            let _ = kill_process_group(running.pid, Signal::KILL);
+        }
+        if running.exit.is_none()
+            && let Some(cgroup) = &running.cgroup
+            && let Err(error) = cgroup.kill()
+        {
+            note(format_args!("failed to kill the cgroup of {id}: {error}"));
+        }
+        self.clearing.insert(id);
+    }
+
+    /// Something of an attempt that was killed has ended.
+    pub fn look_again(&mut self, slot: u64) {
+        if let Some((id, _)) = self.at(slot) {
+            self.clearing.insert(id);
+        }
+    }
+
+    /// Looks whether anything is left of what is to be cleared.
+    pub fn look(&mut self, poller: &Poller, logs: &Logs) {
+        let ids = std::mem::take(&mut self.clearing);
+        if ids.is_empty() {
+            return;
+        }
+        let mut running_now = self.all.values().filter(|it| it.running.is_some()).count();
+        for id in ids {
+            let alone = running_now == 1;
+            let Some(task) = self.all.get_mut(&id) else { continue };
+            let slot = task.slot;
+            let Some(running) = task.running.as_mut().filter(|it| it.is_clearing) else { continue };
+            if running.exit.is_none() || !running.is_gone(id, slot, &self.secret, alone, poller) {
+                continue;
+            }
+            let measured = running.measured;
+            task.running = None;
+            running_now -= 1;
+            task.output.drain_rest(id, poller, logs);
+            self.happened.push(Happened::Cleared(id, measured));
+        }
+    }
+
+    /// Nothing of it follows: its log is to be closed. Bytes that were printed and dropped, if
+    /// anything was printed.
+    pub fn close(&mut self, id: AttemptId) -> Option<(u64, u64)> {
+        self.all.get(&id)?.output.totals()
+    }
+
+    /// It has ended. Who waits for more of its log.
+    pub fn remove(&mut self, id: AttemptId) -> Vec<(Caller, ReadLog)> {
+        let Some(task) = self.all.remove(&id) else { return Vec::new() };
+        self.slots.remove(&task.slot);
+        task.waiters
+    }
+
+    /// Somebody waits for more of a log. False if there is nothing to wait for.
+    pub fn wait(&mut self, id: AttemptId, caller: Caller, read: ReadLog) -> bool {
+        match self.all.get_mut(&id) {
+            Some(task) if task.waiters.len() < MAX_WAITERS => {
+                task.waiters.push((caller, read));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// These wait no longer.
+    pub fn gone(&mut self, callers: &[Caller]) {
+        for task in self.all.values_mut() {
+            task.waiters.retain(|(caller, _)| !callers.contains(caller));
+        }
+    }
+
+    fn at(&mut self, slot: u64) -> Option<(AttemptId, &mut Task)> {
+        let id = *self.slots.get(&slot)?;
+        Some((id, self.all.get_mut(&id)?))
+    }
+}
+
+impl Running {
+    /// What its process came to, if it has ended. It stays there.
+    fn look(&self) -> Option<Exit> {
+        use std::os::fd::AsFd;
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::PidFd(self.pidfd.as_fd()), options).ok()??;
+        match (status.exit_status(), status.terminating_signal()) {
+            (Some(code), _) => Some(Exit::Code(code)),
+            (_, signal) => Some(Exit::Signal(signal.unwrap_or(0))),
+        }
+    }
+
+    /// Whether nothing is left. What is left is killed, and the poller waits for its end.
+    fn is_gone(
+        &mut self,
+        id: AttemptId,
+        slot: u64,
+        secret: &str,
+        alone: bool,
+        poller: &Poller,
+    ) -> bool {
+        if !self.is_reaped {
+            self.is_reaped = true;
+            match sys::reap(self.pid) {
+                Ok(used) => {
+                    self.measured.cpu = used.cpu;
+                    self.measured.max_rss = used.max_rss;
+                }
+                Err(error) => note(format_args!("failed to reap the process of {id}: {error}")),
+            }
+        }
+        if self.cgroup.is_some() {
+            self.is_cgroup_gone(id, slot, poller)
+        } else {
+            self.are_strays_gone(id, slot, secret, alone, poller)
+        }
+    }
+
+    fn is_cgroup_gone(&mut self, id: AttemptId, slot: u64, poller: &Poller) -> bool {
+        let Some(cgroup) = self.cgroup.take() else { return true };
+        if let Some(cpu) = cgroup.cpu() {
+            self.measured.cpu = cpu;
+        }
+        self.measured.is_oom = cgroup.was_oom();
+        let (cgroup, error) = match cgroup.remove() {
+            Ok(()) => {
+                if let Some(emptiness) = self.emptiness.take() {
+                    poller.remove(&emptiness);
+                }
+                return true;
+            }
+            Err(left) => left,
+        };
+        if error.kind() == std::io::ErrorKind::NotFound {
+            return true;
+        }
+        if let Err(error) = cgroup.kill() {
+            note(format_args!("failed to kill the cgroup of {id}: {error}"));
+        }
+        if self.emptiness.is_none()
+            && let Ok(emptiness) = cgroup.watch()
+            && poller.add(&emptiness, Token::Cgroup(slot), EventFlags::PRI).is_ok()
+        {
+            self.emptiness = Some(emptiness);
+        }
+        // Reading arms the event; if it fell empty meanwhile, there may be none.
+        let is_empty = self.emptiness.as_mut().is_none_or(Emptiness::is_empty);
+        self.cgroup = Some(cgroup);
+        is_empty && self.is_empty_cgroup_gone(poller)
+    }
+
+    /// It was just seen to be empty: nothing enters a cgroup whose last process is dead.
+    fn is_empty_cgroup_gone(&mut self, poller: &Poller) -> bool {
+        let Some(cgroup) = self.cgroup.take() else { return true };
+        match cgroup.remove() {
+            Ok(()) => {
+                if let Some(emptiness) = self.emptiness.take() {
+                    poller.remove(&emptiness);
+                }
+                true
+            }
+            Err((cgroup, _)) => {
+                self.cgroup = Some(cgroup);
+                false
+            }
+        }
+    }
+
+    fn are_strays_gone(
+        &mut self,
+        id: AttemptId,
+        slot: u64,
+        secret: &str,
+        alone: bool,
+        poller: &Poller,
+    ) -> bool {
+        for stray in self.strays.drain(..) {
+            poller.remove(&stray);
+        }
+        strays::reap_orphans();
+        if !strays::has_orphans() {
+            return true;
+        }
+        let marks = [
+            format!("{}={}", launch::ATTEMPT, launch::file_name(id)),
+            format!("{}={secret}", launch::SECRET),
+        ];
+        let marks = [marks[0].as_bytes(), marks[1].as_bytes()];
+        let group = self.pid.as_raw_nonzero().get();
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let all = strays::all();
+        let left = strays::family(&all, |it| {
+            // Where nothing else runs, every orphan is its own, whatever it did to hide.
+            let is_orphan = alone && it.parent == own;
+            it.pid != own && (is_orphan || it.group == group || strays::has_marks(it.pid, &marks))
+        });
+        for fd in left.iter().filter_map(strays::kill) {
+            if poller.add(&fd, Token::Stray(slot), EventFlags::IN).is_ok() {
+                self.strays.push(fd);
+            }
+        }
+        self.strays.is_empty()
+    }
+}

@@ -1,0 +1,8 @@
+//! The shim, as a process of its own that runs real processes. Each file is about one promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where it fails")]
+
+#[path = "shim/rig.rs"]
+mod rig;
+
+#[path = "shim/runs.rs"]
+mod runs;
