@@ -2,6 +2,7 @@
 
 mod cluster;
 mod config;
+mod job;
 mod ring;
 mod sim;
 
@@ -21,6 +22,10 @@ use crate::kinds::ring_member::Model;
 
 pub use cluster::{Agent, AgentAction, Down, Node, Status, Up, Which};
 pub use config::{Config, ConfigArgs};
+pub use job::{
+    Act, Cancel, Job, JobAction, JobOptions, JobPriority, List, Logs, OneTask, Remove, Retry, Run,
+    Show, Submit, Wait,
+};
 pub use ring::{Master, Ring, RingAction, RingRun, Slave};
 pub use sim::{Sim, SimReplay, SimRun};
 
@@ -45,6 +50,10 @@ pub enum Command {
     Status(Status),
     /// Run one node of a cluster, or wait to become one.
     Node(Node),
+    /// Run a command on a node of the cluster, as if it ran here.
+    Run(Box<Run>),
+    /// Submit, watch and steer jobs.
+    Job(Job),
     /// List agents, and measure the way to them.
     Agent(Agent),
     /// Simulate a cluster's agents in worlds that break things on purpose; replay what failed.

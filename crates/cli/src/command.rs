@@ -6,8 +6,10 @@ mod cert;
 mod choose;
 mod config;
 mod down;
+mod job;
 mod node;
 mod ring;
+mod run;
 mod signals;
 mod sim;
 mod status;
@@ -29,6 +31,8 @@ pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
         Command::Down(arguments) => down::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Node(arguments) => node::run(arguments, program),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Job(arguments) => job::run(&arguments),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Sim(command) => sim::run(command, program),
         Command::Ring(arguments) => ring::run(arguments.action, program),

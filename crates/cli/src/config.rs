@@ -18,6 +18,7 @@ pub mod documented;
 pub mod file;
 pub mod forms;
 pub mod gather;
+pub mod job_file;
 pub mod kind;
 mod layers;
 mod load;

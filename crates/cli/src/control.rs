@@ -16,6 +16,7 @@ mod client;
 mod failure;
 mod listener;
 mod served;
+mod streamed;
 mod whole_body;
 
 pub use about::{About, router};
@@ -23,3 +24,4 @@ pub use client::{CallError, Client, Unreachable};
 pub use failure::Failure;
 pub use listener::{BindError, Socket};
 pub use served::Limits;
+pub use streamed::Streamed;

@@ -13,6 +13,7 @@ pub mod control;
 pub mod exit;
 mod hex;
 pub mod home;
+pub mod jobs;
 pub mod join;
 pub mod kinds;
 mod program;

@@ -6,6 +6,12 @@ use crate::cli::Which;
 use crate::control::{Client, Unreachable};
 use crate::exit::Usage;
 use crate::home::Home;
+use crate::jobs::{AskError, Service};
+
+/// No cluster runs here.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no cluster runs here: start one with `dx up`")]
+pub struct NoCluster;
 
 /// A node of the cluster that is meant: the one that was named, or else the only one that runs
 /// here.
@@ -25,7 +31,7 @@ pub async fn any(which: &Which, home: &Home) -> anyhow::Result<Client> {
         }
     }
     match running.len() {
-        0 => anyhow::bail!("no cluster runs here: start one with `dx up`"),
+        0 => Err(NoCluster.into()),
         1 => Ok(running.remove(0)),
         _ => {
             let names: Vec<&ClusterId> = running.iter().map(|c| &c.about().cluster).collect();
@@ -34,6 +40,19 @@ pub async fn any(which: &Which, home: &Home) -> anyhow::Result<Client> {
             Err(Usage(format!("several clusters run here: choose with `--cluster`: {names}"))
                 .into())
         }
+    }
+}
+
+/// The job service of the cluster that is meant.
+pub async fn service(which: &Which) -> anyhow::Result<Service> {
+    let home = Home::of_this_user()?;
+    match any(which, &home).await {
+        Ok(client) => Ok(Service::new(home, client)),
+        Err(error) if error.is::<NoCluster>() => Err(AskError::NoCluster.into()),
+        Err(error) => Err(match error.downcast::<Unreachable>() {
+            Ok(unreachable) => AskError::NoNode(unreachable).into(),
+            Err(error) => error,
+        }),
     }
 }
 

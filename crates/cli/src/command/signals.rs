@@ -19,5 +19,33 @@ pub async fn interrupted() {
 }
 
 fn listen(kind: SignalKind) -> Signal {
-    signal(kind).expect("these two can be listened to")
+    signal(kind).expect("these can be listened to")
+}
+
+/// Ctrl-C, and what else asks to stop, pressed again and again. None is missed from the beginning
+/// on.
+pub struct Presses {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Presses {
+    /// Listens from now on.
+    pub fn listen() -> Self {
+        Self {
+            interrupt: listen(SignalKind::interrupt()),
+            terminate: listen(SignalKind::terminate()),
+            hang_up: listen(SignalKind::hangup()),
+        }
+    }
+
+    /// Ready with each press.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
 }

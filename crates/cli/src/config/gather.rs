@@ -109,7 +109,11 @@ fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn read(layer: Layer, path: &Path) -> Result<Source, GatherError> {
+/// The text of a file.
+///
+/// # Errors
+/// If it cannot be read, or is too large.
+pub fn read(layer: Layer, path: &Path) -> Result<Source, GatherError> {
     let failed = |source: io::Error| {
         let hint = if is_absence(&source) { similar(path) } else { None };
         let hint = hint.map(|name| format!("; did you mean {}?", name.display()));

@@ -1,14 +1,16 @@
-//! The schema of a cluster file, as JSON Schema. Editors read it, and so do our own checks: what
+//! The schema of a cluster file, and of a job file, as JSON Schema. Editors read it, and so do our own checks: what
 //! an editor accepts and what `dx` accepts cannot drift apart.
 
 use std::collections::BTreeMap;
 
+use dx_scheduler::job::JobSpec;
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
 use super::file::File;
 use super::forms::{Form, KEYWORD};
+use super::job_file;
 use super::kind::Kinds;
 use super::place::Place;
 use super::tree::{Entry, Tree};
@@ -50,6 +52,20 @@ impl Schema {
             agent["allOf"] = by_kind.into();
         }
         Self { root, kinds: kinds.clone(), kind_of: BTreeMap::new() }
+    }
+
+    /// The schema of job files.
+    #[must_use]
+    pub fn of_jobs() -> Self {
+        let mut root = job_file::plain(of::<JobSpec>());
+        root["title"] = json!("dx job file");
+        Self { root, kinds: Kinds::new(), kind_of: BTreeMap::new() }
+    }
+
+    /// Whether the document has keys of its own, outside of all tables.
+    #[must_use]
+    pub fn has_plain_keys(&self) -> bool {
+        properties(&self.root).any(|(_, schema)| schema["type"] != "object")
     }
 
     /// Learns from `trees` of which kind each agent is; the last to say so is right.

@@ -4,9 +4,10 @@ use std::io::{self, ErrorKind};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::{Method, Request, Uri, header};
+use axum::http::{Method, Request, Response, Uri, header};
 use dx_transport::id::ClusterId;
 use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use super::{About, Failure};
+use super::{About, Failure, Streamed};
 use crate::home::{ClusterError, FolderError, Home, Node, NodeName};
 
 /// The largest answer that is read, in bytes.
@@ -198,6 +199,18 @@ impl Client {
         parse(&self.node, &answer)
     }
 
+    /// Asks for `path` as a stream of events, which comes piece by piece.
+    ///
+    /// # Errors
+    /// If there is no answer, or another than expected.
+    pub async fn stream(&self, path: &str) -> Result<Streamed, CallError> {
+        let name = self.node.name().clone();
+        let opened = tokio::time::timeout(self.timeout, open_stream(&self.node, path)).await;
+        let late = |_| CallError::Timeout { node: name.clone(), after: self.timeout };
+        let (body, beside) = opened.map_err(late)??;
+        Ok(Streamed::new(name, body, beside))
+    }
+
     async fn probe(node: Node) -> Result<Self, CallError> {
         let answer = call(&node, Method::GET, "/v1/version", Bytes::new(), PROBE).await?;
         let about = parse(&node, &answer)?;
@@ -234,26 +247,59 @@ async fn exchange(
     path: &str,
     body: Bytes,
 ) -> Result<Bytes, CallError> {
-    let broken = |error: &dyn std::error::Error| CallError::Broken {
+    let request = request(method, path, body, "application/json").map_err(no_path(node, path))?;
+    let (answer, _beside) = send(node, request).await?;
+    whole(node, answer).await
+}
+
+/// The body of a successful answer, and the task that works for it.
+async fn open_stream(
+    node: &Node,
+    path: &str,
+) -> Result<(Incoming, JoinSet<hyper::Result<()>>), CallError> {
+    let request = request(Method::GET, path, Bytes::new(), "text/event-stream")
+        .map_err(no_path(node, path))?;
+    let (answer, beside) = send(node, request).await?;
+    if answer.status().is_success() {
+        return Ok((answer.into_body(), beside));
+    }
+    let reason = "a refusal was a success".to_owned();
+    whole(node, answer).await?;
+    Err(CallError::Unreadable { node: node.name().clone(), reason })
+}
+
+fn no_path<'a>(node: &'a Node, path: &'a str) -> impl Fn(axum::http::Error) -> CallError + use<'a> {
+    move |error| CallError::Unreadable {
         node: node.name().clone(),
-        reason: error.to_string(),
-    };
+        reason: format!("`{path}` is no path: {error}"),
+    }
+}
+
+fn broken(node: &Node, error: &dyn std::error::Error) -> CallError {
+    CallError::Broken { node: node.name().clone(), reason: error.to_string() }
+}
+
+/// The head of the answer, and the task that works for its body.
+async fn send(
+    node: &Node,
+    request: Request<Body>,
+) -> Result<(Response<Incoming>, JoinSet<hyper::Result<()>>), CallError> {
     let stream = UnixStream::connect(node.control_socket())
         .await
         .map_err(|error| not_connected(node, &error))?;
     let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(&error))?;
+        http1::handshake(TokioIo::new(stream)).await.map_err(|error| broken(node, &error))?;
     // The connection works beside the request; dropped with the set, it is cut off.
     let mut beside = JoinSet::new();
     beside.spawn(connection);
-    let request = request(method, path, body).map_err(|error| CallError::Unreadable {
-        node: node.name().clone(),
-        reason: format!("`{path}` is no path: {error}"),
-    })?;
-    let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
+    let answer = sender.send_request(request).await.map_err(|error| broken(node, &error))?;
+    Ok((answer, beside))
+}
+
+async fn whole(node: &Node, answer: Response<Incoming>) -> Result<Bytes, CallError> {
     let status = answer.status();
     let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
-    let body = body.map_err(|error| broken(&*error))?.to_bytes();
+    let body = body.map_err(|error| broken(node, &*error))?.to_bytes();
     if status.is_success() {
         return Ok(body);
     }
@@ -270,12 +316,18 @@ fn not_connected(node: &Node, error: &io::Error) -> CallError {
     }
 }
 
-fn request(method: Method, path: &str, body: Bytes) -> Result<Request<Body>, axum::http::Error> {
+fn request(
+    method: Method,
+    path: &str,
+    body: Bytes,
+    accept: &'static str,
+) -> Result<Request<Body>, axum::http::Error> {
     Request::builder()
         .method(method)
         .uri(Uri::builder().path_and_query(path).build()?)
         // The protocol demands a host; a unix socket has none.
         .header(header::HOST, "dx")
         .header(header::CONTENT_TYPE, "application/json")
+        .header(header::ACCEPT, accept)
         .body(Body::from(body))
 }

@@ -23,6 +23,7 @@ pub struct Failure {
     /// For programs: stable, lower case, with underscores.
     pub code: String,
     /// For people: what happened, to what.
+    #[serde(alias = "detail")]
     pub message: String,
     /// What to do about it, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

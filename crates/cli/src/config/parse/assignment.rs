@@ -53,12 +53,18 @@ pub fn parse(
     };
     let wrong = match keys.iter().find(|(key, _)| key.is_empty()) {
         Some((_, span)) => Some((span, "a key is missing here")),
-        None if keys.len() == 1 => Some((&keys[0].1, "this is no key with a value")),
+        None if keys.len() == 1 && !schema.has_plain_keys() => {
+            Some((&keys[0].1, "this is no key with a value"))
+        }
         None => None,
     };
     if let Some((span, message)) = wrong {
         let is_variable = source.layer == Layer::Environment;
-        let help = if is_variable { VARIABLE_HELP } else { SET_HELP };
+        let help = match (is_variable, schema.has_plain_keys()) {
+            (true, _) => VARIABLE_HELP,
+            (false, true) => SET_JOB_HELP,
+            (false, false) => SET_HELP,
+        };
         return Err(Box::new(Problem::new(Place::new(index, span.clone()), message).help(help)));
     }
     let path: Vec<String> = keys.iter().map(|(key, _)| key.clone()).collect();
@@ -75,6 +81,7 @@ pub fn parse(
 }
 
 const VARIABLE_HELP: &str = "keys are set apart by `__`, as in DX_CLUSTER__NAME=a";
+const SET_JOB_HELP: &str = "write a path and a value, as in `--set retry.max_attempts=3`";
 const SET_HELP: &str = "write a path and a value, as in `--set cluster.name=a`";
 
 fn dotted_keys(text: &str) -> Vec<(String, Range<usize>)> {

@@ -1,0 +1,56 @@
+//! Jobs, from the side of those who submit, watch and steer them: what the commands about jobs are
+//! made of.
+//!
+//! ```text
+//! options, job file --> JobSpec --> Service (asks again if a node is lost) --> views --> text
+//!                                      '--> EventStream --> Log --> follow --> Terminal
+//! ```
+//!
+//! Everything goes over the REST API of whichever node answers; there is no other way to a job.
+
+mod bar;
+pub mod complete;
+mod counts;
+mod event_stream;
+mod follow;
+mod log;
+mod moment;
+mod options;
+mod outcome;
+mod pages;
+mod selected;
+mod service;
+mod table;
+mod terminal;
+mod words;
+
+pub use bar::Bar;
+pub use counts::{bytes, counted, done, failed, plural, tasks};
+pub use event_stream::{Event, EventStream, TooLong};
+pub use follow::{FollowError, follow};
+pub use log::{Log, LogError, Part, Printed};
+pub use moment::{ago, lasted, now};
+pub use options::command;
+pub use outcome::{exit_code, failure, job_word, signal_name, word};
+pub use pages::{Changed, JobPage, Submitted, TaskPage};
+pub use selected::{Selected, encoded, look_up};
+pub use service::{AskError, Service};
+pub use table::{Style, Table, is_coloured, paint};
+pub use terminal::{Marks, Terminal, timestamp};
+pub use words::{EnvironmentEntry, KeyValue, capture, constraint, cpus, one_word};
+
+use std::io::{self, Write};
+
+/// The schema of job files, for editors.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let mut schema = crate::config::schema::of::<dx_scheduler::job::JobSpec>();
+    schema["title"] = "dx job file".into();
+    schema
+}
+
+/// Tells people something.
+pub fn note(text: &str) {
+    // If nobody reads standard error, the exit code still tells.
+    drop(writeln!(io::stderr(), "dx: {text}"));
+}
