@@ -3,6 +3,7 @@
 mod cluster;
 mod config;
 mod job;
+mod nodes;
 mod ring;
 mod sim;
 
@@ -23,9 +24,10 @@ use crate::kinds::ring_member::Model;
 pub use cluster::{Agent, AgentAction, Down, Node, Status, Up, Which};
 pub use config::{Config, ConfigArgs};
 pub use job::{
-    Act, Cancel, Job, JobAction, JobOptions, JobPriority, List, Logs, OneTask, Remove, Retry, Run,
-    Show, Submit, Wait,
+    Act, Cancel, Hold, Job, JobAction, JobOptions, JobPriority, List, Logs, OneTask, Remove, Retry,
+    Run, Show, Submit, Wait,
 };
+pub use nodes::{Nodes, NodesAction, Progress, Query, QueryAction};
 pub use ring::{Master, Ring, RingAction, RingRun, Slave};
 pub use sim::{Sim, SimReplay, SimRun};
 
@@ -54,6 +56,12 @@ pub enum Command {
     Run(Box<Run>),
     /// Submit, watch and steer jobs.
     Job(Job),
+    /// Show the nodes that run jobs, and take them out of use.
+    Nodes(Nodes),
+    /// Ask in a word how executors and tasks stand.
+    Query(Query),
+    /// Inside a task: say how far it is.
+    Progress(Progress),
     /// List agents, and measure the way to them.
     Agent(Agent),
     /// Simulate a cluster's agents in worlds that break things on purpose; replay what failed.

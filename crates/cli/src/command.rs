@@ -8,6 +8,9 @@ mod config;
 mod down;
 mod job;
 mod node;
+mod nodes;
+mod progress;
+mod query;
 mod ring;
 mod run;
 mod signals;
@@ -33,6 +36,9 @@ pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
         Command::Node(arguments) => node::run(arguments, program),
         Command::Run(arguments) => run::run(&arguments),
         Command::Job(arguments) => job::run(&arguments),
+        Command::Nodes(arguments) => nodes::run(&arguments),
+        Command::Query(arguments) => query::run(&arguments),
+        Command::Progress(arguments) => progress::run(&arguments),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Sim(command) => sim::run(command, program),
         Command::Ring(arguments) => ring::run(arguments.action, program),
@@ -44,10 +50,14 @@ pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// The script that makes a shell ask this program for what can be completed: what there is of jobs
+/// and nodes, too.
 fn completions(shell: clap_complete::Shell) -> anyhow::Result<ExitCode> {
-    // Into memory first: the generator panics where a write fails, as on a closed pipe.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "dx", &mut script);
+    let shells = clap_complete::env::Shells::builtins();
+    let writer =
+        shells.completer(&shell.to_string()).expect("each shell of the one is of the other");
+    writer.write_registration("COMPLETE", "dx", "dx", "dx", &mut script)?;
     print(&script)
 }
 

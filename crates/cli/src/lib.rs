@@ -23,7 +23,7 @@ pub mod simulate;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::Cli;
@@ -37,6 +37,8 @@ pub fn run() -> ExitCode {
 }
 
 fn run_program(program: &Program) -> ExitCode {
+    // A shell that completes a line asks by a variable, is answered, and that is all.
+    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
     // An unknown argument, a wrong value or `--help` ends here, with clap's text and exit code.
     let cli = Cli::parse();
     start_log();

@@ -6,7 +6,7 @@ mod see;
 
 use clap::{Args, Subcommand};
 
-pub use act::{Act, Cancel, JobPriority, Remove, Retry};
+pub use act::{Act, Cancel, Hold, JobPriority, Remove, Retry};
 pub use options::JobOptions;
 pub use see::{List, Logs, OneTask, Show, Wait};
 
@@ -85,9 +85,9 @@ pub enum JobAction {
     /// Run tasks again that did not succeed.
     Retry(Retry),
     /// Keep tasks that wait from running.
-    Hold(Act),
+    Hold(Hold),
     /// Let them run.
-    Release(Act),
+    Release(Hold),
     /// Change the priority of jobs.
     Priority(JobPriority),
     /// Remove jobs that have ended, with their logs.

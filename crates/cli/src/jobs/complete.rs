@@ -6,9 +6,8 @@
 use std::time::Duration;
 
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
-use dx_scheduler::client::NodeView;
 
-use super::{JobPage, job_word};
+use super::{JobPage, NodePage, job_word};
 use crate::control::Client;
 use crate::home::Home;
 
@@ -38,7 +37,8 @@ pub fn jobs() -> ArgValueCandidates {
 #[must_use]
 pub fn nodes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
-        let nodes: Vec<NodeView> = ask("/v1/nodes").unwrap_or_default();
+        let page: Option<NodePage> = ask("/v1/nodes");
+        let nodes = page.map(|page| page.nodes).unwrap_or_default();
         let shown = nodes.into_iter().map(|node| {
             let help = super::outcome::as_word(&node.state);
             CompletionCandidate::new(node.name).help(Some(help.into()))

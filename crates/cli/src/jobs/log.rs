@@ -1,6 +1,7 @@
 //! The log of an attempt, piece by piece, also across lost connections.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -10,7 +11,10 @@ use serde::Deserialize;
 
 use super::event_stream::{Event, EventStream};
 use super::{AskError, Service, note};
-use crate::control::Streamed;
+use crate::control::{Failure, Streamed};
+
+/// The wait before a log whose connection broke is asked for again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Which part of a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,9 +44,6 @@ pub enum LogError {
     /// It cannot be asked for.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// The connection broke in its midst, and where to go on is not known.
-    #[error("the log of {0} broke off: ask for it again")]
-    BrokenOff(AttemptId),
     /// What came is of another version than this program's.
     #[error("the log of {attempt} is not understood: {reason}")]
     Unreadable {
@@ -66,11 +67,13 @@ pub enum LogError {
 pub struct Log {
     attempt: AttemptId,
     part: Part,
-    /// The id of the event that came last: where to go on.
-    last: Option<String>,
-    has_begun: bool,
+    /// Where to go on, if something came.
+    next: Option<u64>,
     open: Option<(Streamed, EventStream)>,
+    /// What came, up to the last event that said where to go on after it. What came since would
+    /// come again if the connection broke.
     ready: VecDeque<Event>,
+    held: Vec<Event>,
     is_over: bool,
 }
 
@@ -84,9 +87,9 @@ struct Piece {
 }
 
 /// The end of a log as it travels.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+#[derive(Deserialize)]
 struct End {
+    #[serde(default)]
     dropped: u64,
 }
 
@@ -94,8 +97,8 @@ impl Log {
     /// This part of the log of `attempt`.
     #[must_use]
     pub fn new(attempt: AttemptId, part: Part) -> Self {
-        let (open, ready) = (None, VecDeque::new());
-        Self { attempt, part, last: None, has_begun: false, open, ready, is_over: false }
+        let (open, ready, held) = (None, VecDeque::new(), Vec::new());
+        Self { attempt, part, next: None, open, ready, held, is_over: false }
     }
 
     /// What comes next; none at the end.
@@ -125,61 +128,73 @@ impl Log {
         let reason = match streamed.next().await {
             Ok(Some(bytes)) => match events.push(&bytes) {
                 Ok(new) => {
-                    self.has_begun |= !new.is_empty();
-                    self.ready.extend(new);
+                    for event in new {
+                        let is_whole = event.id.is_some() || event.name != "piece";
+                        self.held.push(event);
+                        if is_whole {
+                            self.ready.extend(self.held.drain(..));
+                        }
+                    }
                     return Ok(());
                 }
-                Err(too_long) => {
-                    let reason = too_long.to_string();
-                    return Err(LogError::Unreadable { attempt: self.attempt, reason });
-                }
+                Err(too_long) => return Err(self.unreadable(too_long.to_string())),
             },
-            Ok(None) => "it ended early".to_owned(),
+            // The log has its end only with an event that says so.
+            Ok(None) => "the connection ended early".to_owned(),
             Err(error) => error.to_string(),
         };
-        // The log has its end only with an event that says so.
-        self.open = None;
-        if self.has_begun && self.last.is_none() {
-            return Err(LogError::BrokenOff(self.attempt));
-        }
+        (self.open, self.held) = (None, Vec::new());
         note(&format!("the log of {}: {reason}; going on", self.attempt));
+        // A node that ends each connection at once is not asked without pause.
+        tokio::time::sleep(PAUSE).await;
         Ok(())
+    }
+
+    fn unreadable(&self, reason: String) -> LogError {
+        LogError::Unreadable { attempt: self.attempt, reason }
     }
 
     fn event(&mut self, event: Event) -> Result<Option<Printed>, LogError> {
         let attempt = self.attempt;
-        let unreadable = |reason: String| LogError::Unreadable { attempt, reason };
-        if event.id.is_some() {
-            self.last = event.id;
+        if let Some(id) = &event.id {
+            let next = id.rsplit_once('.').and_then(|(_, next)| next.parse().ok());
+            self.next = Some(next.ok_or_else(|| self.unreadable(format!("`{id}` is no place")))?);
         }
         match event.name.as_str() {
+            "piece" => self.piece(&event.data).map(Some),
             "end" => {
                 self.is_over = true;
-                let end: End = serde_json::from_str(&event.data).unwrap_or_default();
+                let end: End = serde_json::from_str(&event.data)
+                    .map_err(|error| self.unreadable(error.to_string()))?;
                 if end.dropped > 0 {
+                    let dropped = end.dropped;
                     note(&format!(
-                        "{attempt} printed {} bytes more than are kept: see `--max-output`",
-                        end.dropped
+                        "{attempt} printed {dropped} bytes more than are kept: see `--max-output`"
                     ));
                 }
                 Ok(None)
             }
-            "error" => Err(LogError::Failed { attempt, reason: event.data }),
-            "" | "piece" | "message" => {
-                let piece: Piece = serde_json::from_str(&event.data)
-                    .map_err(|error| unreadable(error.to_string()))?;
-                let bytes = match (piece.text, piece.base64) {
-                    (Some(text), _) => text.into_bytes(),
-                    (None, Some(coded)) => BASE64_STANDARD
-                        .decode(coded)
-                        .map_err(|error| unreadable(error.to_string()))?,
-                    (None, None) => return Err(unreadable("a piece has no bytes".to_owned())),
-                };
-                Ok(Some(Printed { stream: piece.stream, at: piece.at, bytes }))
+            "missing" | "failure" => {
+                let why: Failure = serde_json::from_str(&event.data)
+                    .map_err(|error| self.unreadable(error.to_string()))?;
+                Err(LogError::Failed { attempt, reason: why.to_string() })
             }
             // Something of a later version.
             _ => Ok(None),
         }
+    }
+
+    fn piece(&self, data: &str) -> Result<Printed, LogError> {
+        let piece: Piece =
+            serde_json::from_str(data).map_err(|error| self.unreadable(error.to_string()))?;
+        let bytes = match (piece.text, piece.base64) {
+            (Some(text), _) => text.into_bytes(),
+            (None, Some(coded)) => {
+                BASE64_STANDARD.decode(coded).map_err(|error| self.unreadable(error.to_string()))?
+            }
+            (None, None) => return Err(self.unreadable("a piece has no bytes".to_owned())),
+        };
+        Ok(Printed { stream: piece.stream, at: piece.at, bytes })
     }
 
     fn path(&self) -> String {
@@ -191,8 +206,8 @@ impl Log {
             Some(Stream::Stderr) => path += "&stream=stderr",
             None => {}
         }
-        match (&self.last, self.part.tail) {
-            (Some(last), _) => path += &format!("&from={last}"),
+        match (self.next, self.part.tail) {
+            (Some(next), _) => path += &format!("&from={next}"),
             (None, Some(lines)) => path += &format!("&tail={lines}"),
             (None, None) => {}
         }

@@ -1,6 +1,6 @@
 //! What the REST API answers, where that is more than a view.
 
-use dx_scheduler::client::{JobView, TaskView};
+use dx_scheduler::client::{JobView, NodeView, TaskView};
 use dx_scheduler::id::JobId;
 use serde::{Deserialize, Serialize};
 
@@ -41,4 +41,11 @@ pub struct TaskPage {
 pub struct Changed {
     /// So many.
     pub changed: u64,
+}
+
+/// All nodes that run jobs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodePage {
+    /// In the order of their numbers.
+    pub nodes: Vec<NodeView>,
 }

@@ -131,6 +131,17 @@ pub fn task(job: u64, index: u64, state: &str, attempts: &[Value]) -> Value {
     })
 }
 
+/// A node as the service shows it.
+pub fn node(name: &str, state: &str, attempts: u64, usage: &Value) -> Value {
+    json!({
+        "id": name.trim_start_matches('n').parse::<u32>().unwrap(), "name": name, "state": state,
+        "reason": null, "labels": { "zone": "a" }, "capacity": { "cpus": 4.0, "memory": "8GiB" },
+        "used": { "cpus": attempts as f64, "memory": "0B" }, "attempts": attempts, "shim": 1,
+        "kill": "best_effort", "memory_enforced": false, "heard": null, "usage": usage,
+        "quarantined_until": null, "faults": 0,
+    })
+}
+
 /// An attempt that exited with a code, or runs.
 pub fn attempt(number: u64, exit: Option<i32>) -> Value {
     let finish = exit.map(|code| {
@@ -226,11 +237,25 @@ async fn one(
     found(shared.known.lock().unwrap().jobs.get(&id), &format!("job {id}"))
 }
 
-async fn tasks(State(shared): State<Shared>, Segments(id): Segments<u64>) -> Answer {
+async fn tasks(
+    State(shared): State<Shared>,
+    Segments(id): Segments<u64>,
+    RawQuery(query): RawQuery,
+) -> Answer {
     shared.answer()?;
+    let query = query.unwrap_or_default();
+    let pairs = || query.split('&').filter_map(|pair| pair.split_once('='));
+    let number = |name| pairs().find(|(key, _)| *key == name).map(|(_, n)| n.parse().unwrap());
+    let (from, limit) = (number("from").unwrap_or(0), number("limit").unwrap_or(1000));
+    let states: Vec<&str> = pairs().filter(|(key, _)| *key == "state").map(|(_, s)| s).collect();
     let known = shared.known.lock().unwrap();
-    let tasks = known.tasks.range((id, 0)..(id + 1, 0)).map(|(_, task)| task);
-    Ok(Json(json!({ "tasks": tasks.collect::<Vec<_>>(), "next": null })))
+    let all = known.tasks.range((id, from)..(id + 1, 0)).map(|(_, task)| task);
+    let is_wanted =
+        |task: &&Value| states.is_empty() || states.contains(&task["state"].as_str().unwrap());
+    let mut tasks: Vec<Value> = all.filter(is_wanted).cloned().collect();
+    let next = tasks.get(limit as usize).map(|task| task["index"].clone());
+    tasks.truncate(limit as usize);
+    Ok(Json(json!({ "tasks": tasks, "next": next })))
 }
 
 async fn one_task(State(shared): State<Shared>, Segments(id): Segments<(u64, u64)>) -> Answer {
@@ -252,7 +277,7 @@ async fn detail(
 
 async fn nodes(State(shared): State<Shared>) -> Answer {
     shared.answer()?;
-    Ok(Json(Value::from(shared.known.lock().unwrap().nodes.clone())))
+    Ok(Json(json!({ "nodes": shared.known.lock().unwrap().nodes })))
 }
 
 async fn node(State(shared): State<Shared>, Segments(name): Segments<String>) -> Answer {
@@ -282,7 +307,10 @@ async fn log(
         if *name == "cut" && at > from {
             break;
         } else if *name != "cut" {
-            text += &format!("id: {}\nevent: {name}\ndata: {data}\n\n", at + 1);
+            // As a node does it: who comes back has had all pieces of an answer, or none.
+            let is_last = events.get(at + 1).is_none_or(|(next, _)| *next != "piece");
+            let id = if is_last { format!("id: 1.{}\n", at + 1) } else { String::new() };
+            text += &format!("{id}event: {name}\ndata: {data}\n\n");
         }
     }
     Ok(([("content-type", "text/event-stream")], text))
@@ -299,8 +327,12 @@ async fn change(
     known.asked.push((path.clone(), body));
     drop(known);
     shared.changes.send_modify(|_| {});
-    let is_job = path.starts_with("/v1/jobs");
-    Ok(Json(if is_job {
+    let node = path.strip_prefix("/v1/nodes/").and_then(|rest| rest.split('/').next());
+    if let Some(name) = node {
+        let known = shared.known.lock().unwrap();
+        return found(known.nodes.iter().find(|node| node["name"] == name), "such node");
+    }
+    Ok(Json(if path.starts_with("/v1/jobs") {
         json!({ "job": 7, "is_repeat": false, "warnings": [] })
     } else {
         json!({ "changed": 1 })

@@ -15,12 +15,20 @@ pub struct Act {
     /// Which jobs or tasks.
     #[arg(value_name = "WHAT", required = true, add = complete::jobs())]
     pub what: Vec<Part>,
-    /// Of these, only tasks in these states, as `queued,backoff`.
-    #[arg(long, short = 's', value_name = "STATES", value_delimiter = ',', value_parser = one_word::<TaskState>)]
-    pub state: Vec<TaskState>,
     /// Do not ask before something is done to several jobs. Without a terminal, nothing is asked.
     #[arg(long, short = 'y')]
     pub yes: bool,
+}
+
+/// `dx job hold` and `dx job release`.
+#[derive(Debug, Args)]
+pub struct Hold {
+    /// Which.
+    #[command(flatten)]
+    pub act: Act,
+    /// Of these, only tasks in these states, as `queued,backoff`.
+    #[arg(long, short = 's', value_name = "STATES", value_delimiter = ',', value_parser = one_word::<TaskState>)]
+    pub state: Vec<TaskState>,
 }
 
 /// `dx job cancel`.
@@ -29,6 +37,9 @@ pub struct Cancel {
     /// Which.
     #[command(flatten)]
     pub act: Act,
+    /// Of these, only tasks in these states, as `queued,backoff`.
+    #[arg(long, short = 's', value_name = "STATES", value_delimiter = ',', value_parser = one_word::<TaskState>)]
+    pub state: Vec<TaskState>,
     /// Kill at once, without asking the processes to end.
     #[arg(long)]
     pub now: bool,
@@ -43,6 +54,9 @@ pub struct Retry {
     /// Which.
     #[command(flatten)]
     pub act: Act,
+    /// Of these, only tasks in these states, as `queued,backoff`.
+    #[arg(long, short = 's', value_name = "STATES", value_delimiter = ',', value_parser = one_word::<TaskState>)]
+    pub state: Vec<TaskState>,
     /// Those that did not succeed. This is the default.
     #[arg(long, conflicts_with = "all")]
     pub failed: bool,

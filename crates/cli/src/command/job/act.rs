@@ -6,41 +6,36 @@ use std::process::ExitCode;
 use dx_scheduler::client::Part;
 use serde_json::{Value, json};
 
-use crate::cli::{Act, Cancel, JobPriority, Remove, Retry};
+use crate::cli::{Act, Cancel, Hold, JobPriority, Remove, Retry};
 use crate::exit;
 use crate::jobs::{self, Changed, Selected, Service, note};
 
 /// Ends tasks.
 pub async fn cancel(service: Service, cancel: &Cancel, json: bool) -> anyhow::Result<ExitCode> {
-    let more = json!({ "now": cancel.now, "reason": cancel.reason });
+    let more = json!({ "now": cancel.now, "reason": cancel.reason, "states": cancel.state });
     let doing = Doing { path: "/v1/cancel", verb: "cancel", done: "cancelled", asks: true, more };
     doing.run(service, &cancel.act, json).await
 }
 
 /// Runs tasks again.
 pub async fn retry(service: Service, retry: &Retry, json: bool) -> anyhow::Result<ExitCode> {
-    let more = json!({ "all": retry.all });
-    let doing = Doing { path: "/v1/retry", verb: "retry", done: "to run again", asks: true, more };
+    let more = json!({ "all": retry.all, "states": retry.state });
+    let doing = Doing { path: RETRY, verb: "run again", done: "to run again", asks: true, more };
     doing.run(service, &retry.act, json).await
 }
 
 /// Keeps tasks from running.
-pub async fn hold(service: Service, act: &Act, json: bool) -> anyhow::Result<ExitCode> {
-    let doing =
-        Doing { path: "/v1/hold", verb: "hold", done: "held", asks: false, more: Value::Null };
-    doing.run(service, act, json).await
+pub async fn hold(service: Service, hold: &Hold, json: bool) -> anyhow::Result<ExitCode> {
+    let more = json!({ "states": hold.state });
+    let doing = Doing { path: "/v1/hold", verb: "hold", done: "held", asks: false, more };
+    doing.run(service, &hold.act, json).await
 }
 
 /// Lets them run.
-pub async fn release(service: Service, act: &Act, json: bool) -> anyhow::Result<ExitCode> {
-    let doing = Doing {
-        path: "/v1/release",
-        verb: "release",
-        done: "released",
-        asks: false,
-        more: Value::Null,
-    };
-    doing.run(service, act, json).await
+pub async fn release(service: Service, hold: &Hold, json: bool) -> anyhow::Result<ExitCode> {
+    let more = json!({ "states": hold.state });
+    let doing = Doing { path: "/v1/release", verb: "release", done: "released", asks: false, more };
+    doing.run(service, &hold.act, json).await
 }
 
 /// Changes the priority.
@@ -57,9 +52,12 @@ pub async fn priority(
 /// Removes jobs.
 pub async fn remove(service: Service, remove: &Remove, json: bool) -> anyhow::Result<ExitCode> {
     let more = json!({ "force": remove.force });
-    let doing = Doing { path: "/v1/remove", verb: "remove", done: "removed", asks: true, more };
+    let doing = Doing { path: REMOVE, verb: "remove", done: "removed", asks: true, more };
     doing.run(service, &remove.act, json).await
 }
+
+const RETRY: &str = "/v1/retry";
+const REMOVE: &str = "/v1/remove";
 
 /// Something that can be done to a selection.
 struct Doing {
@@ -79,14 +77,11 @@ impl Doing {
             note("nothing was done");
             return Ok(exit::FAILED);
         }
-        let mut body = if self.more.is_null() { json!({}) } else { self.more.clone() };
+        let mut body = self.more.clone();
         body["what"] = texts(&act.what, &selected).into();
-        if !act.state.is_empty() {
-            body["states"] = json!(act.state);
-        }
         // What has changed a task is not done twice to it, so that it can be asked for again; only
         // a task that was to run again could have ended once more by then.
-        let changed: Changed = if self.path == "/v1/retry" {
+        let changed: Changed = if self.path == RETRY {
             service.post_once(self.path, &body).await?
         } else {
             service.post(self.path, &body).await?
@@ -95,7 +90,7 @@ impl Doing {
             writeln!(io::stdout(), "{}", serde_json::to_string(&changed)?)?;
             return Ok(exit::OK);
         }
-        let what = if self.path == "/v1/remove" {
+        let what = if self.path == REMOVE {
             jobs::plural(changed.changed, "job")
         } else {
             jobs::tasks(changed.changed)
