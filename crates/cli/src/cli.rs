@@ -62,6 +62,9 @@ pub enum Command {
     Query(Query),
     /// Inside a task: say how far it is.
     Progress(Progress),
+    /// Hold the child processes of a node's jobs: nodes start this themselves.
+    #[command(hide = true)]
+    Shim(Shim),
     /// List agents, and measure the way to them.
     Agent(Agent),
     /// Simulate a cluster's agents in worlds that break things on purpose; replay what failed.
@@ -83,6 +86,15 @@ pub enum Command {
     },
     /// Print the manual page, as roff: `dx man | man -l -`.
     Man,
+}
+
+/// `dx shim`.
+#[derive(Debug, Args)]
+pub struct Shim {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// The number of its node.
+    pub node: u32,
 }
 
 /// `dx cert`.

@@ -13,6 +13,7 @@
 mod interfaces;
 pub mod node;
 pub mod report;
+pub mod roles;
 pub mod up;
 
 pub use node::{Ended, Node, StartError};

@@ -13,6 +13,7 @@ mod progress;
 mod query;
 mod ring;
 mod run;
+mod shim;
 mod signals;
 mod sim;
 mod status;
@@ -39,6 +40,7 @@ pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
         Command::Nodes(arguments) => nodes::run(&arguments),
         Command::Query(arguments) => query::run(&arguments),
         Command::Progress(arguments) => progress::run(&arguments),
+        Command::Shim(arguments) => shim::run(arguments),
         Command::Agent(arguments) => agent::run(&arguments),
         Command::Sim(command) => sim::run(command, program),
         Command::Ring(arguments) => ring::run(arguments.action, program),

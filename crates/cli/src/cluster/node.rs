@@ -2,6 +2,7 @@
 
 mod blame;
 mod failure;
+mod jobs;
 mod log;
 mod output;
 mod ring;
@@ -21,9 +22,11 @@ use dx_transport::mesh::MeshConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
+use self::jobs::{AtWork, Jobs};
 use self::log::Log;
 use self::output::Output;
 use self::service::Service;
+use crate::cluster::roles;
 use crate::config;
 use crate::console;
 use crate::control::{About, Limits, Socket};
@@ -40,6 +43,7 @@ pub struct Node {
     inside: Arc<Inside>,
     socket: Socket,
     console: Port,
+    jobs: Jobs,
     runtime: Runtime,
     // The last to go: while it is held, no other process runs this node.
     running: Running,
@@ -90,10 +94,12 @@ impl Node {
         };
         let ports = |runtime: &agents::Runtime| {
             let own = |id| runtime.port_as(id).expect("the id is kept free for it");
-            (own(console::console(id)), Service::new(own(service::service(id)), runtime.port()))
+            let service = Service::new(own(service::service(id)), runtime.port());
+            (own(console::console(id)), service, Jobs::new(runtime, cluster, id))
         };
+        let registry = roles::kinds(registry, cluster);
         let config = node_config(cluster, spec, &running);
-        let (mesh, (console, service)) = mesh::Node::start_with(config, registry, ports)
+        let (mesh, (console, service, jobs)) = mesh::Node::start_with(config, &registry, ports)
             .map_err(|error| failure::of_mesh(error, cluster, home, &runtime))?;
         let about = About::this_process(
             cluster.name.clone(),
@@ -104,7 +110,7 @@ impl Node {
         let (stop, _) = watch::channel(false);
         let (cluster, started) = (cluster.clone(), Instant::now());
         let inside = Arc::new(Inside { mesh, service, about, cluster, started, stop });
-        Ok(Self { inside, socket, console, runtime, running })
+        Ok(Self { inside, socket, console, jobs, runtime, running })
     }
 
     /// Who it is.
@@ -123,9 +129,13 @@ impl Node {
     /// in good order, unless `kill` is ready before that is done. What its agents print goes to
     /// standard output, what happens to it to standard error.
     pub fn run(self, until: impl Future<Output = ()>, kill: impl Future<Output = ()>) -> Ended {
-        let Self { inside, socket, console, runtime, running } = self;
+        let Self { inside, socket, console, jobs, runtime, running } = self;
         let log = Log::of_this_process(running.node.log());
-        let ended = runtime.block_on(serve(inside, socket, console, log, until, kill));
+        let ended = runtime.block_on(async {
+            let jobs = jobs.begin(&inside, running.node.path());
+            let parts = Parts { socket, console, log, jobs };
+            serve(inside, parts, until, kill).await
+        });
         // A task that still waits for something, waits for nothing that matters.
         runtime.shutdown_background();
         drop(running);
@@ -157,14 +167,21 @@ impl Inside {
     }
 }
 
-async fn serve(
-    inside: Arc<Inside>,
+/// What a node serves with.
+struct Parts {
     socket: Socket,
     console: Port,
     log: Log,
+    jobs: AtWork,
+}
+
+async fn serve(
+    inside: Arc<Inside>,
+    parts: Parts,
     until: impl Future<Output = ()>,
     kill: impl Future<Output = ()>,
 ) -> Ended {
+    let Parts { socket, console, log, jobs } = parts;
     let (output, printing) = Output::start(log);
     let words = tokio::spawn(words::tell(Arc::clone(&inside), output.clone()));
     let (finish, finished) = oneshot::channel();
@@ -174,7 +191,7 @@ async fn serve(
         let inside = Arc::clone(&inside);
         async move { inside.stopping().await }
     };
-    let router = routes::router(&inside);
+    let router = routes::router(&inside).merge(jobs.router.clone());
     let mut serving = pin!(socket.serve(router, Limits::default(), shutdown));
     let mut failed = None;
     tokio::select! {
@@ -185,6 +202,7 @@ async fn serve(
     }
     inside.stop.send_replace(true);
     serving.await;
+    jobs.end();
     let stopped = async {
         for task in [words, answering] {
             task.abort();
@@ -227,7 +245,8 @@ fn node_config(
         .dialing(cluster.dialing.clone().into())
         .bounds(cluster.bounds.clone().into())
         .insecure(cluster.insecure);
-    let directory = Arc::new(Directory::new(cluster.agents.iter().cloned()));
+    let agents = cluster.agents.iter().cloned().chain(roles::agents(cluster));
+    let directory = Arc::new(Directory::new(agents));
     let others = cluster.nodes.iter().filter(|node| node.id != spec.id);
     NodeConfig {
         mesh,
