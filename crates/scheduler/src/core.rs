@@ -30,6 +30,7 @@ mod place;
 mod queue;
 mod ranges;
 mod request;
+mod retract;
 mod retry;
 mod rows;
 mod settle;

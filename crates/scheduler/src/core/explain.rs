@@ -1,27 +1,88 @@
 //! What happened to a task, and why it does not run if it does not.
 
+mod causes;
+mod steps;
+
 use super::Core;
 use super::job::Job;
-use crate::end::TaskState;
-
-/// Why a task does not run, in a line, if it neither runs nor has succeeded.
-pub fn reason(core: &Core, job: &Job, index: u32, state: TaskState) -> Option<String> {
-    let _ = (core, job, index);
-    match state {
-        TaskState::Held => Some("it is held".to_owned()),
-        _ => None,
-    }
-}
+use super::packed::Packed;
+use crate::client::{Answer, Cause, Explanation, RequestError};
+use crate::end::{End, Exit, TaskState};
+use crate::id::TaskId;
 
 impl Core {
     /// What happened to a task, and why it does not run.
-    pub(super) fn explain(
-        &self,
-        id: crate::id::TaskId,
-    ) -> Result<crate::client::Answer, crate::client::RequestError> {
+    pub(super) fn explain(&self, id: TaskId) -> Result<Answer, RequestError> {
         let task = self.task_view(id)?;
-        let explanation =
-            crate::client::Explanation { task, steps: Vec::new(), causes: Vec::new() };
-        Ok(crate::client::Answer::Explained(Box::new(explanation)))
+        let job = self.job(id.job)?;
+        let steps = self.steps(job, id.index, task.state);
+        let causes = self.causes(job, id.index, task.state);
+        Ok(Answer::Explained(Box::new(Explanation { task, steps, causes })))
+    }
+
+    /// Why a task neither runs nor has succeeded, in a line. `queued` are the causes that all queued
+    /// tasks of the job share.
+    pub(super) fn reason(
+        &self,
+        job: &Job,
+        index: u32,
+        state: TaskState,
+        queued: &mut Option<Vec<Cause>>,
+    ) -> Option<String> {
+        let first = |causes: &[Cause]| causes.first().map(|cause| cause.what.clone());
+        match state {
+            TaskState::Succeeded | TaskState::Skipped => None,
+            TaskState::Queued => {
+                first(queued.get_or_insert_with(|| self.causes(job, index, TaskState::Queued)))
+            }
+            state if !state.is_ended() => first(&self.causes(job, index, state)),
+            _ => Some(why_it_ended(job, index, state)),
+        }
+    }
+}
+
+/// Why a task ended as it did, in a line.
+fn why_it_ended(job: &Job, index: u32, state: TaskState) -> String {
+    let last = job.row(index).map(|row| &row.last).filter(|last| last.counts());
+    match last.filter(|last| last.end().is_some_and(|end| TaskState::from(end) == state)) {
+        Some(last) => end_of(job, index, last),
+        None => {
+            let of_it = |indices: &[(u32, u32)]| {
+                indices.iter().any(|&(first, last)| (first..=last).contains(&index))
+            };
+            let deed = job.deeds.iter().rev().find(|deed| of_it(&deed.indices));
+            deed.map_or_else(|| "nothing is remembered of it".to_owned(), |deed| deed.what.clone())
+        }
+    }
+}
+
+/// How an attempt ended, for people.
+fn end_of(job: &Job, index: u32, attempt: &Packed) -> String {
+    let note = job.notes.get(&(index, attempt.number));
+    let not_started = note.and_then(|note| note.not_started.as_ref());
+    let text = note.and_then(|note| note.text.as_deref());
+    let command = match job.spec.commands.len() {
+        0 | 1 => String::new(),
+        _ => format!("command {} ", attempt.command),
+    };
+    let what = match (attempt.end(), attempt.exit(), not_started) {
+        (_, _, Some(it)) => format!("{command}could not be started: {}", it.reason),
+        (Some(End::Failed), Some(Exit::Code(code)), _) => {
+            format!("{command}exited with code {code}")
+        }
+        (Some(End::Failed), Some(Exit::Signal(signal)), _) => {
+            format!("{command}died of signal {signal}")
+        }
+        (Some(End::Failed), None, _) => format!("{command}failed"),
+        (Some(End::Succeeded), ..) => "succeeded".to_owned(),
+        (Some(End::TimedOut), ..) => "ran for longer than its timeout, and was killed".to_owned(),
+        (Some(End::Oom), ..) => "used up its memory, and was killed by the kernel".to_owned(),
+        (Some(End::Cancelled), ..) => "was cancelled".to_owned(),
+        (Some(End::Lost), ..) => "was lost".to_owned(),
+        (None, ..) => "has not ended".to_owned(),
+    };
+    match text {
+        Some(text) => format!("{what}: {text}"),
+        None => what,
     }
 }

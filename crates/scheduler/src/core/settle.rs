@@ -58,6 +58,7 @@ impl Core {
         }
         self.quarantine();
         self.place();
+        self.retract();
         self.retire();
     }
 

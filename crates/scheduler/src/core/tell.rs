@@ -13,6 +13,10 @@ use crate::message::{Assigned, ToRunner};
 /// The most attempts in a message.
 pub const MAX_PER_MESSAGE: usize = 10_000;
 
+/// Bytes of jobs' descriptions after which a message with work ends: half of what a message may
+/// have, and more than the longest description.
+const MAX_DESCRIBED: usize = 8 << 20;
+
 impl Core {
     /// Effects as messages, in their order.
     pub(super) fn told(&mut self, effects: Vec<Effect>) -> Vec<(NodeId, ToRunner)> {
@@ -58,15 +62,24 @@ impl Core {
 
     fn tell_runs(&mut self, shim: ShimId, runs: Vec<Assigned>, told: &mut Vec<(NodeId, ToRunner)>) {
         let Some(node) = self.live.nodes.get_mut(&shim.node) else { return };
-        let mut jobs: Vec<(JobId, Arc<str>)> = Vec::new();
-        for run in &runs {
+        let term = self.state.term;
+        let (mut jobs, mut some, mut bytes) = (Vec::<(JobId, Arc<str>)>::new(), Vec::new(), 0);
+        for run in runs {
             if let Some(job) = self.state.job(run.job)
                 && node.told.insert(run.job)
             {
+                bytes += job.json.len();
                 jobs.push((run.job, Arc::clone(&job.json)));
             }
+            some.push(run);
+            if bytes > MAX_DESCRIBED {
+                let (jobs, runs) = (std::mem::take(&mut jobs), std::mem::take(&mut some));
+                told.push((shim.node, ToRunner::Assign { term, shim, jobs, runs }));
+                bytes = 0;
+            }
         }
-        let term = self.state.term;
-        told.push((shim.node, ToRunner::Assign { term, shim, jobs, runs }));
+        if !some.is_empty() {
+            told.push((shim.node, ToRunner::Assign { term, shim, jobs, runs: some }));
+        }
     }
 }

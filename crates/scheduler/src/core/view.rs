@@ -1,11 +1,10 @@
 //! What is shown of jobs, tasks and nodes.
 
 use super::Core;
-use super::explain;
 use super::job::Job;
 use super::packed::Packed;
 use crate::client::{
-    Answer, AttemptView, Counts, JobQuery, JobState, JobView, MAX_PAGE, Motion, NodeState,
+    Answer, AttemptView, Cause, Counts, JobQuery, JobState, JobView, MAX_PAGE, Motion, NodeState,
     NodeView, Pair, Removal, RequestError, TaskQuery, TaskView, Validity, Verdict,
 };
 use crate::end::{End, Exit, TaskState};
@@ -93,7 +92,9 @@ impl Core {
         let is = |state| query.states.is_empty() || query.states.contains(&state);
         let found = job.first_in(query.from, limit + 1, is);
         let next = found.get(limit).copied();
-        let tasks = found.iter().take(limit).map(|index| self.view_task(job, *index)).collect();
+        let mut queued = None;
+        let shown = found.iter().take(limit);
+        let tasks = shown.map(|index| self.view_task(job, *index, &mut queued)).collect();
         Ok(Answer::Tasks { tasks, next })
     }
 
@@ -101,17 +102,17 @@ impl Core {
     pub(super) fn task_view(&self, id: TaskId) -> Result<TaskView, RequestError> {
         let job = self.job(id.job)?;
         job.state(id.index).ok_or(RequestError::NoTask(id))?;
-        Ok(self.view_task(job, id.index))
+        Ok(self.view_task(job, id.index, &mut None))
     }
 
-    fn view_task(&self, job: &Job, index: u32) -> TaskView {
+    fn view_task(&self, job: &Job, index: u32, queued: &mut Option<Vec<Cause>>) -> TaskView {
         let state = job.state(index).expect("it is of the job");
         let progress = self.live.progress.get(&job.id.task(index));
         TaskView {
             job: job.id,
             index,
             state,
-            reason: explain::reason(self, job, index, state),
+            reason: self.reason(job, index, state, queued),
             due: job.due.get(index),
             progress: progress.map(|(_, progress)| progress.clone()),
             attempts: job.attempts(index).map(|it| self.view_attempt(job, index, it)).collect(),

@@ -1,5 +1,7 @@
 //! What a node must be like.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -33,4 +35,18 @@ pub enum Operator {
     Ge,
     /// As numbers, it is the value or less.
     Le,
+}
+
+/// As `zone = b`, for people.
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operator = match self.operator {
+            Operator::Eq => "=",
+            Operator::Ne => "!=",
+            Operator::In => "in",
+            Operator::Ge => ">=",
+            Operator::Le => "<=",
+        };
+        write!(f, "{} {operator} {}", self.label, self.value)
+    }
 }

@@ -1,5 +1,5 @@
-//! Rows in few bytes: what is as in the row before is left out, times are differences, and numbers
-//! have as many bytes as they need.
+//! Rows in few bytes: what is as in a row before is named by a byte, times are differences, and
+//! numbers have as many bytes as they need.
 
 use dx_transport::codec;
 use serde::{Deserialize, Serialize};
@@ -30,21 +30,46 @@ struct Common {
 /// Bytes of a [`Common`] at most.
 const MAX_COMMON: usize = 128;
 
+/// What is named by a byte: the last so many that were not the same.
+#[derive(Default)]
+struct Known {
+    list: Vec<Common>,
+    next: usize,
+}
+
+const MAX_KNOWN: usize = 64;
+
+impl Known {
+    fn place_of(&self, common: &Common) -> Option<u8> {
+        self.list.iter().position(|it| it == common).map(|at| at as u8)
+    }
+
+    fn learn(&mut self, common: Common) {
+        if self.list.len() < MAX_KNOWN {
+            self.list.push(common);
+        } else {
+            self.list[self.next] = common;
+            self.next = (self.next + 1) % MAX_KNOWN;
+        }
+    }
+}
+
 /// Rows with their ranks, ascending, as bytes.
 pub fn encode<'a>(rows: impl Iterator<Item = (u32, &'a Row)>) -> Vec<u8> {
     let mut out = Vec::new();
     let (mut rank_before, mut time_before) = (0, 0);
-    let mut common_before = None;
+    let mut known = Known::default();
     for (rank, row) in rows {
         let it = &row.last;
         number(&mut out, u64::from(rank - rank_before));
         let common = common(row);
-        if common_before == Some(common) {
-            out.push(0);
+        if let Some(place) = known.place_of(&common) {
+            out.push(place);
         } else {
             let bytes = codec::encode(&common, MAX_COMMON).expect("it is that short");
-            out.push(bytes.len() as u8);
+            out.push((MAX_KNOWN + bytes.len()) as u8);
             out.extend_from_slice(&bytes);
+            known.learn(common);
         }
         signed(&mut out, it.assigned.wrapping_sub(time_before).cast_signed());
         for time in [it.started, it.ended] {
@@ -55,7 +80,7 @@ pub fn encode<'a>(rows: impl Iterator<Item = (u32, &'a Row)>) -> Vec<u8> {
             number(&mut out, amount);
         }
         number(&mut out, it.printed.wrapping_sub(it.kept));
-        (rank_before, time_before, common_before) = (rank, it.assigned, Some(common));
+        (rank_before, time_before) = (rank, it.assigned);
     }
     out
 }
@@ -65,11 +90,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<(u32, Row)>, String> {
     let mut rest = bytes;
     let mut rows = Vec::new();
     let (mut rank, mut time) = (0_u32, 0_u64);
-    let mut before = None;
+    let mut known = Known::default();
     while !rest.is_empty() {
         let gap = u32::try_from(take(&mut rest)?).map_err(|error| error.to_string())?;
         rank = rank.checked_add(gap).ok_or("a rank is too high")?;
-        let common = take_common(&mut rest, before)?;
+        let common = take_common(&mut rest, &mut known)?;
         time = time.wrapping_add(take_signed(&mut rest)?.cast_unsigned());
         let mut row = row(&common);
         row.last.assigned = time;
@@ -81,7 +106,6 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<(u32, Row)>, String> {
         row.last.printed = take(&mut rest)?;
         row.last.kept = row.last.printed.wrapping_sub(take(&mut rest)?);
         rows.push((rank, row));
-        before = Some(common);
     }
     Ok(rows)
 }
@@ -113,14 +137,18 @@ fn row(it: &Common) -> Row {
     Row { last, state, doom, doom_now, hold, counted, faults }
 }
 
-fn take_common(rest: &mut &[u8], before: Option<Common>) -> Result<Common, String> {
-    let (&len, after) = rest.split_first().ok_or("it ends within a row")?;
-    let (bytes, after) = after.split_at_checked(len.into()).ok_or("it ends within a row")?;
+fn take_common(rest: &mut &[u8], known: &mut Known) -> Result<Common, String> {
+    let (&first, after) = rest.split_first().ok_or("it ends within a row")?;
+    let Some(len) = usize::from(first).checked_sub(MAX_KNOWN) else {
+        *rest = after;
+        let common = known.list.get(usize::from(first)).copied();
+        return common.ok_or_else(|| format!("there is no {first}th kind of row yet"));
+    };
+    let (bytes, after) = after.split_at_checked(len).ok_or("it ends within a row")?;
     *rest = after;
-    if len == 0 {
-        return before.ok_or_else(|| "the first row is as one before".to_owned());
-    }
-    codec::decode(bytes).map_err(|error| error.to_string())
+    let common = codec::decode(bytes).map_err(|error| error.to_string())?;
+    known.learn(common);
+    Ok(common)
 }
 
 /// Seven bits in a byte, the low ones first.
@@ -164,7 +192,7 @@ mod tests {
     fn rows(count: u32) -> Vec<(u32, Row)> {
         let row = |rank: u32| {
             let at = 1_700_000_000_000 + u64::from(rank) / 7;
-            let mut row = Row::new(Packed::new(1, NodeId(rank % 3 / 2), 1_690_000_000_000, at));
+            let mut row = Row::new(Packed::new(1, NodeId(rank % 3), 1_690_000_000_000, at));
             (row.last.started, row.last.ended) = (at + 3, at + 20);
             (row.last.ran, row.last.cpu) = (17_123_456 + u64::from(rank), 1_234_567);
             (row.last.max_rss, row.last.printed) = (3 << 20, u64::from(rank % 500));
@@ -176,12 +204,15 @@ mod tests {
 
     #[test]
     fn rows_are_the_same_after_their_encoding() {
-        let mut all = rows(1_000);
+        let mut all = rows(200);
         all[3].1.last.kept = u64::MAX;
         all[5].1.last.started = 0;
         all[7].1.last.ended = u64::MAX;
         all[9].1.doom = Some(Doom::Deadline);
-        all.remove(500);
+        for (rank, row) in &mut all[20..120] {
+            row.last.code = (*rank % 70).cast_signed();
+        }
+        all.remove(150);
         let bytes = encode(all.iter().map(|(rank, row)| (*rank, row)));
         assert_eq!(decode(&bytes).unwrap(), all);
         let cut = |len: usize| decode(&bytes[..len]);
