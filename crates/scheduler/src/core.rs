@@ -17,6 +17,7 @@
 
 mod amounts;
 mod apply;
+mod check;
 mod due;
 mod effect;
 mod event;

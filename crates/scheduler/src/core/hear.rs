@@ -108,6 +108,8 @@ impl Core {
         if is_new || !is_same {
             self.record(Event::Joined { shim, capacity, kill, memory });
         }
+        let overran: Vec<AttemptId> =
+            overran.into_iter().filter(|it| self.state.is_overran_new(*it)).collect();
         if !overran.is_empty() {
             self.record(Event::Overran(overran));
         }

@@ -49,6 +49,7 @@ pub struct Obedient {
 impl Obedient {
     fn join(&self, cx: &mut Context) {
         let join = Join {
+            number: 0,
             shim: self.shim,
             capacity: Arc::from(r#"{"cpus":2,"memory":"1GiB"}"#),
             kill: Certainty::Certain,

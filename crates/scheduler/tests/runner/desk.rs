@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dx_agents::cell::{Cell, Step};
 use dx_agents::context::{DynamicIds, World};
 use dx_agents::effect::Effect;
-use dx_agents::event::{Envelope, Event, Recovered};
+use dx_agents::event::{Envelope, Event};
 use dx_agents::message::Body;
 use dx_agents::{
     AgentId, AskId, Context, Down, Incarnation, Instant, JournalState, Lane, Message, NodeId,
@@ -83,7 +83,7 @@ impl Desk {
         let cell = Cell::new(runner_of(NODE), Box::new(Runner::new(config)));
         let (joined, timers, asks) = (0, Vec::new(), 0);
         let mut desk = Self { cell, cx: Context::new(world), now, joined, timers, asks };
-        let said = desk.event(Event::Start(Box::new(Recovered::default())));
+        let said = desk.event(Event::Start(Box::default()));
         (desk, said)
     }
 

@@ -134,9 +134,19 @@ impl State {
         out.nodes = true;
     }
 
+    /// Whether it is new that an attempt ran past the end of its lease. Of one that is not
+    /// remembered, nothing is.
+    pub(in crate::core) fn is_overran_new(&self, attempt: AttemptId) -> bool {
+        let AttemptId { task, number } = attempt;
+        self.jobs.get(&task.job).is_some_and(|job| {
+            let text = job.notes.get(&(task.index, number)).and_then(|note| note.text.as_deref());
+            job.attempts(task.index).any(|it| it.number == number) && text != Some(OVERRAN)
+        })
+    }
+
     pub(super) fn overran(&mut self, attempts: &[AttemptId], out: &mut Effects) {
         for attempt in attempts {
-            let Some(job) = self.jobs.get_mut(&attempt.task.job) else { continue };
+            let job = self.jobs.get_mut(&attempt.task.job).expect("the job is there");
             let note = job.notes.entry((attempt.task.index, attempt.number)).or_default();
             note.text = Some(OVERRAN.to_owned());
             out.touched.insert(attempt.task.job);

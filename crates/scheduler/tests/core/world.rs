@@ -1,0 +1,433 @@
+//! Nodes that do as they should, on a network that loses, repeats and delays, before a core that
+//! crashes: all drawn from a seed. What must hold is asserted at every step.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dx_agents::NodeId;
+use dx_agents::rng::Rng;
+use dx_scheduler::client::{Answer, JobQuery, Request};
+use dx_scheduler::core::{Event, How};
+use dx_scheduler::end::{End, Exit, Fault, Finish};
+use dx_scheduler::id::{AttemptId, JobId, TaskId};
+use dx_scheduler::message::{Report, ToController, ToRunner};
+
+use crate::desk::{Desk, LEASE, ended, exit, not_started, shim};
+
+/// What a node has of an attempt.
+#[derive(Clone, PartialEq)]
+enum Held {
+    Queued,
+    Running,
+    Ended(Finish),
+}
+
+/// A runner and its shim.
+struct Node {
+    id: u32,
+    life: u64,
+    cpus: u32,
+    /// The session is up: what is said arrives.
+    is_linked: bool,
+    is_welcome: bool,
+    /// Until when it may run anything.
+    lease: u64,
+    held: BTreeMap<AttemptId, Held>,
+    order: Vec<AttemptId>,
+    /// Reports that are on their way.
+    out: Vec<ToController>,
+}
+
+/// See the module.
+pub struct World {
+    pub desk: Desk,
+    pub rng: Rng,
+    nodes: Vec<Node>,
+    looked: usize,
+    /// Of each task, the number of its last attempt, and whether that is open.
+    tasks: BTreeMap<TaskId, (u32, bool)>,
+    /// Ends that are in the journal.
+    ends: BTreeMap<AttemptId, How>,
+    pub removed: BTreeSet<JobId>,
+}
+
+impl World {
+    pub fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let count = 1 + rng.below(3) as u32;
+        let nodes = (1..=count).map(|id| Node {
+            id,
+            life: 1,
+            cpus: 1 + rng.below(4) as u32,
+            is_linked: true,
+            is_welcome: false,
+            lease: 0,
+            held: BTreeMap::new(),
+            order: Vec::new(),
+            out: Vec::new(),
+        });
+        let nodes = nodes.collect();
+        let (tasks, ends) = (BTreeMap::new(), BTreeMap::new());
+        let (desk, removed) = (Desk::new(count), BTreeSet::new());
+        Self { desk, rng, nodes, looked: 0, tasks, ends, removed }
+    }
+
+    /// Looks at what was journaled, hands on what was said, and checks.
+    pub fn settle(&mut self) {
+        let batches = self.desk.journal[self.looked..].to_vec();
+        self.looked = self.desk.journal.len();
+        for event in batches.iter().flat_map(|batch| &batch.events) {
+            self.happened(event);
+        }
+        for at in 0..self.nodes.len() {
+            let said = self.desk.said(self.nodes[at].id);
+            if self.nodes[at].is_linked {
+                self.nodes[at].hear(said, self.desk.at);
+            }
+        }
+        let running = self.nodes.iter().flat_map(|node| {
+            node.held.iter().filter(|(_, held)| **held == Held::Running).map(|(it, _)| it.task)
+        });
+        let running: Vec<TaskId> = running.collect();
+        let tasks: BTreeSet<&TaskId> = running.iter().collect();
+        assert_eq!(tasks.len(), running.len(), "of a task, one attempt runs at a time");
+    }
+
+    fn happened(&mut self, event: &Event) {
+        match event {
+            Event::Assigned { runs, .. } => {
+                for run in runs {
+                    for index in run.first..run.first + run.count {
+                        let task = self.tasks.entry(run.job.task(index)).or_default();
+                        assert!(!task.1, "{}.{index}: one attempt is open at a time", run.job);
+                        assert!(run.number > task.0, "a number is given once");
+                        *task = (run.number, true);
+                    }
+                }
+            }
+            Event::Ended(ends) => {
+                for end in ends {
+                    self.close(end.attempt);
+                    let before = self.ends.insert(end.attempt, end.how.clone());
+                    assert_eq!(before, None, "an attempt ends once");
+                }
+            }
+            Event::Returned { runs, .. } => {
+                for run in runs {
+                    for index in run.first..run.first + run.count {
+                        self.close(run.job.task(index).attempt(run.number));
+                    }
+                }
+            }
+            Event::Removed(job) => {
+                self.removed.insert(*job);
+            }
+            _ => {}
+        }
+    }
+
+    fn close(&mut self, attempt: AttemptId) {
+        let task = self.tasks.get_mut(&attempt.task).expect("it was assigned");
+        assert_eq!(*task, (attempt.number, true), "what ends is open");
+        task.1 = false;
+    }
+
+    fn any_node(&mut self) -> usize {
+        self.rng.below(self.nodes.len() as u64) as usize
+    }
+
+    /// A node does something, or something befalls it.
+    pub fn node_acts(&mut self) {
+        let at = self.any_node();
+        match self.rng.below(20) {
+            0 => self.nodes[at].is_linked = false,
+            1 => self.cut(at),
+            2 => self.nodes[at].dies(),
+            3..6 => self.join(at),
+            6..8 => self.beat(at),
+            8..12 => self.nodes[at].start(),
+            12..15 => self.end_one(at),
+            15 => self.repeat(at),
+            _ => self.deliver(at),
+        }
+        self.settle();
+    }
+
+    /// The session ends, with all that was on its way; the controller hears of it.
+    fn cut(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        (node.is_linked, node.is_welcome) = (false, false);
+        node.out.clear();
+        let id = NodeId(node.id);
+        self.desk.step(|core| core.away(id));
+    }
+
+    fn join(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        // A new session: nothing of an earlier one arrives.
+        node.out.clear();
+        node.is_linked = true;
+        let (id, life, cpus) = (node.id, node.life, node.cpus);
+        let holds = node.held.keys().copied().collect();
+        // What was said before and not heard belongs to the session before.
+        self.desk.said(id);
+        self.desk.join(id, life, cpus, holds);
+    }
+
+    fn beat(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        if node.is_linked {
+            let (id, life) = (node.id, node.life);
+            self.desk.beat(id, life);
+        }
+    }
+
+    fn deliver(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        if node.is_linked && !node.out.is_empty() {
+            let message = node.out.remove(0);
+            let id = node.id;
+            self.desk.hear(id, message);
+        }
+    }
+
+    /// Something is reported that was before, or never happened.
+    fn repeat(&mut self, at: usize) {
+        let node = &self.nodes[at];
+        let (id, life) = (node.id, node.life);
+        let known: Vec<AttemptId> = self.ends.keys().copied().collect();
+        let attempt = if known.is_empty() {
+            JobId(9).task(9).attempt(9)
+        } else {
+            known[self.rng.below(known.len() as u64) as usize]
+        };
+        let before = self.desk.core.state().clone();
+        let life = life + self.rng.below(3) - 1;
+        let report = match self.rng.below(4) {
+            0 => Report::Starting(attempt),
+            1 => Report::Started(attempt),
+            2 => Report::Returned(attempt),
+            _ => Report::Ended(attempt, exit(Exit::Code(7))),
+        };
+        // At this time nothing else may be due.
+        self.desk.at = self.desk.core.now();
+        self.desk.report(id, life, vec![report]);
+        assert_eq!(*self.desk.core.state(), before, "what is late changes nothing");
+    }
+
+    fn end_one(&mut self, at: usize) {
+        let finish = match self.rng.below(12) {
+            0 => exit(Exit::Code(3)),
+            1 => exit(Exit::Signal(9)),
+            2 => ended(End::TimedOut),
+            3 => not_started(Fault::Job),
+            4 => not_started(Fault::Node),
+            _ => exit(Exit::Code(0)),
+        };
+        let running = self.nodes[at].running();
+        if !running.is_empty() {
+            let attempt = running[self.rng.below(running.len() as u64) as usize];
+            self.nodes[at].ends(attempt, finish);
+        }
+    }
+
+    /// Time passes; leases end, and shims kill what runs beyond them.
+    pub fn pass(&mut self, millis: u64) {
+        let until = self.desk.at + millis;
+        while self.desk.at < until {
+            let next = self.nodes.iter().map(|node| node.lease).filter(|end| *end > self.desk.at);
+            let next = next.min().unwrap_or(until).min(until);
+            let span = next - self.desk.at;
+            self.desk.pass(span);
+            let now = self.desk.at;
+            for node in &mut self.nodes {
+                if node.lease <= now && node.lease > 0 {
+                    node.dies();
+                }
+            }
+            self.settle();
+        }
+    }
+
+    pub fn restart(&mut self) {
+        self.desk.restart();
+        for node in &mut self.nodes {
+            // Its sessions are over.
+            node.out.clear();
+            node.is_welcome = false;
+            node.is_linked = false;
+        }
+        self.desk.said.clear();
+        self.settle();
+    }
+
+    /// All is well from here on: nodes are linked and beat, and what runs succeeds.
+    pub fn heal(&mut self) {
+        for _ in 0..3_000 {
+            if self.is_over() {
+                return;
+            }
+            for at in 0..self.nodes.len() {
+                if !self.nodes[at].is_linked || !self.nodes[at].is_welcome {
+                    self.join(at);
+                    self.settle();
+                }
+                self.beat(at);
+                self.settle();
+                self.nodes[at].start();
+                for attempt in self.nodes[at].running() {
+                    self.nodes[at].ends(attempt, exit(Exit::Code(0)));
+                }
+                while !self.nodes[at].out.is_empty() {
+                    self.deliver(at);
+                    self.settle();
+                }
+            }
+            self.pass(5_000);
+        }
+    }
+
+    /// Whether nothing is left to do.
+    fn is_over(&mut self) -> bool {
+        let Answer::Jobs { jobs, .. } = self.desk.ask(Request::Jobs(JobQuery::default())) else {
+            panic!("jobs are listed")
+        };
+        jobs.iter().all(|job| job.ended.is_some())
+    }
+
+    /// What the journal says of an end is what is shown, for ever.
+    pub fn check_ends(&mut self) {
+        for (attempt, how) in self.ends.clone() {
+            if self.removed.contains(&attempt.task.job) {
+                continue;
+            }
+            let task = self.desk.task(attempt.task);
+            let shown = task.attempts.iter().find(|it| it.record.number == attempt.number);
+            let Some(shown) = shown else {
+                assert!(task.attempts.len() >= 16, "{attempt} is remembered");
+                continue;
+            };
+            match how {
+                How::Lost(_) => assert_eq!(shown.record.end, Some(End::Lost)),
+                How::Told(finish) => {
+                    let told = shown.record.finish.as_ref().expect("its shim told it");
+                    assert_eq!((told.exit, told.ran), (finish.exit, finish.ran));
+                }
+            }
+        }
+    }
+}
+
+impl Node {
+    fn hear(&mut self, said: Vec<ToRunner>, now: u64) {
+        for message in said {
+            self.hear_one(message, now);
+        }
+    }
+
+    fn hear_one(&mut self, message: ToRunner, now: u64) {
+        match message {
+            ToRunner::Who { .. } => self.is_welcome = false,
+            ToRunner::Welcome { shim: of, keep, .. } if of == shim(self.id, self.life) => {
+                self.is_welcome = true;
+                self.held.retain(|attempt, _| keep.contains(attempt));
+                self.order.retain(|attempt| keep.contains(attempt));
+                let said = self.held.iter().filter_map(|(attempt, held)| match held {
+                    Held::Queued => None,
+                    Held::Running => Some(Report::Started(*attempt)),
+                    Held::Ended(finish) => Some(Report::Ended(*attempt, finish.clone())),
+                });
+                let reports: Vec<Report> = said.collect();
+                self.say(reports);
+            }
+            ToRunner::Fenced { shim: of, .. } if of == shim(self.id, self.life) => self.dies(),
+            _ if !self.is_welcome => {}
+            ToRunner::Granted { clock, .. } => self.lease = self.lease.max(clock + LEASE),
+            ToRunner::Assign { runs, .. } => {
+                for run in runs {
+                    for index in run.first..run.first + run.count {
+                        let attempt = run.job.task(index).attempt(run.number);
+                        assert!(!self.held.contains_key(&attempt), "{attempt} came twice");
+                        self.held.insert(attempt, Held::Queued);
+                        self.order.push(attempt);
+                    }
+                }
+            }
+            ToRunner::Retract { attempts, .. } => {
+                for attempt in attempts {
+                    if self.held.get(&attempt) == Some(&Held::Queued) {
+                        self.forget(attempt);
+                        self.say(vec![Report::Returned(attempt)]);
+                    }
+                }
+            }
+            ToRunner::Kill { attempts, .. } => {
+                for kill in attempts {
+                    if matches!(self.held.get(&kill.attempt), Some(Held::Queued | Held::Running)) {
+                        self.ends(kill.attempt, ended(End::Cancelled));
+                    }
+                }
+            }
+            ToRunner::Recorded { attempts, .. } => {
+                for attempt in attempts {
+                    self.forget(attempt);
+                }
+            }
+            ToRunner::Welcome { .. } | ToRunner::Fenced { .. } | ToRunner::DropLogs { .. } => {}
+        }
+        let _ = now;
+    }
+
+    fn forget(&mut self, attempt: AttemptId) {
+        self.held.remove(&attempt);
+        self.order.retain(|it| *it != attempt);
+    }
+
+    fn say(&mut self, reports: Vec<Report>) {
+        if !reports.is_empty() {
+            self.out.push(ToController::Reports { shim: shim(self.id, self.life), reports });
+        }
+    }
+
+    fn running(&self) -> Vec<AttemptId> {
+        let running = self.held.iter().filter(|(_, held)| **held == Held::Running);
+        running.map(|(attempt, _)| *attempt).collect()
+    }
+
+    /// What is first starts, while there is room. Every task needs one processor.
+    fn start(&mut self) {
+        if self.lease == 0 || !self.is_welcome {
+            return;
+        }
+        for attempt in self.order.clone() {
+            if self.running().len() >= self.cpus as usize {
+                return;
+            }
+            if self.held.get(&attempt) == Some(&Held::Queued) {
+                self.held.insert(attempt, Held::Running);
+                self.say(vec![Report::Starting(attempt), Report::Started(attempt)]);
+            }
+        }
+    }
+
+    fn ends(&mut self, attempt: AttemptId, finish: Finish) {
+        self.held.insert(attempt, Held::Ended(finish.clone()));
+        if self.is_welcome {
+            self.say(vec![Report::Ended(attempt, finish)]);
+        }
+    }
+
+    /// Its shim has another life: what ran is lost, and ends are kept.
+    fn dies(&mut self) {
+        self.life += 1;
+        (self.lease, self.is_welcome) = (0, false);
+        self.out.clear();
+        self.held.retain(|_, held| *held != Held::Queued);
+        for held in self.held.values_mut() {
+            if *held == Held::Running {
+                *held = Held::Ended(ended(End::Lost));
+            }
+        }
+        let held = &self.held;
+        self.order.retain(|attempt| held.contains_key(attempt));
+    }
+}
