@@ -146,7 +146,7 @@ impl Core {
             self.replies.push((shim.node, ToRunner::Kill { term, shim, attempts: kills }));
         }
         // What is not to run any more is not sent again, only to be ended there.
-        let (wanted, back): (Vec<_>, Vec<_>) = missing.into_iter().partition(|attempt| {
+        let (mut wanted, back): (Vec<_>, Vec<_>) = missing.into_iter().partition(|attempt| {
             let row = self.state.open_row(*attempt).map(|(_, row)| row);
             row.is_some_and(|row| once_back(row) == TaskState::Queued)
         });
@@ -155,6 +155,9 @@ impl Core {
             let then = once_back(row);
             self.returned(shim.node, attempt, then);
         }
+        // In the order in which they were given, as they begin there.
+        let node = self.state.node(shim.node);
+        wanted.sort_by_key(|it| node.and_then(|node| node.open.get(it)).map(|hold| hold.at));
         self.assign_again(shim, wanted);
     }
 

@@ -67,6 +67,8 @@ pub struct Hold {
     pub at: u64,
     /// Whether it counts as used; else it waits on the node until something there ends.
     pub is_charged: bool,
+    /// Whether it was given to the shim: then it is charged.
+    pub has_begun: bool,
     /// What it needs.
     pub need: Arc<Amounts>,
 }
@@ -103,7 +105,8 @@ impl Node {
         } else {
             self.ahead.insert(at, attempt);
         }
-        self.open.insert(attempt, Hold { at, is_charged, need: Arc::clone(need) });
+        self.open
+            .insert(attempt, Hold { at, is_charged, has_begun: false, need: Arc::clone(need) });
     }
 
     /// Whether something fits beside what runs, and what waits first.
@@ -129,14 +132,24 @@ impl Node {
         self.promote();
     }
 
-    /// What was thought to wait has begun.
+    /// An attempt has begun. If it was thought to wait, others that were thought to have begun wait
+    /// for it: the node knows better.
     pub fn begin(&mut self, attempt: AttemptId) {
         let Some(hold) = self.open.get_mut(&attempt) else { return };
-        if !hold.is_charged {
-            hold.is_charged = true;
-            self.ahead.remove(&hold.at);
-            let need = Arc::clone(&hold.need);
-            self.used.add(&need);
+        hold.has_begun = true;
+        if hold.is_charged {
+            return;
+        }
+        hold.is_charged = true;
+        self.ahead.remove(&hold.at);
+        let need = Arc::clone(&hold.need);
+        self.used.add(&need);
+        while !Amounts::default().leaves_room_for(&self.used, &self.capacity) {
+            let thought = self.open.iter_mut().filter(|(_, it)| it.is_charged && !it.has_begun);
+            let Some((attempt, last)) = thought.max_by_key(|(_, hold)| hold.at) else { return };
+            last.is_charged = false;
+            self.used.sub(&last.need);
+            self.ahead.insert(last.at, *attempt);
         }
     }
 
@@ -153,18 +166,20 @@ impl Node {
         }
     }
 
-    /// Its capacity changed: what counts as used is counted anew, in the order of giving.
+    /// Its capacity changed: what counts as used is counted anew, what has begun first, then in the
+    /// order of giving.
     pub fn recount(&mut self, capacity: Amounts) {
         self.capacity = capacity;
         self.used = Amounts::default();
         self.ahead.clear();
-        let mut order: Vec<(u64, AttemptId)> =
-            self.open.iter().map(|(attempt, hold)| (hold.at, *attempt)).collect();
+        let mut order: Vec<(bool, u64, AttemptId)> =
+            self.open.iter().map(|(id, hold)| (!hold.has_begun, hold.at, *id)).collect();
         order.sort_unstable();
-        for (at, attempt) in order {
+        for (_, at, attempt) in order {
             let hold = self.open.get_mut(&attempt).expect("it was listed");
-            hold.is_charged =
+            let has_room =
                 self.ahead.is_empty() && self.used.leaves_room_for(&hold.need, &self.capacity);
+            hold.is_charged = hold.has_begun || has_room;
             if hold.is_charged {
                 self.used.add(&hold.need);
             } else {

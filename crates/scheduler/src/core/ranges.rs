@@ -85,10 +85,12 @@ impl IndexSet {
         self.ranges.iter().map(|(&first, &last)| (first, last))
     }
 
-    /// What of it lies between `first` and `last`, ascending.
+    /// What of it lies between `first` and `last`, ascending; nothing, if `last` comes first.
     pub fn within(&self, first: u32, last: u32) -> impl Iterator<Item = (u32, u32)> + '_ {
-        let before = self.ranges.range(..first).next_back().filter(move |(_, end)| **end >= first);
-        let inside = (first <= last).then(|| self.ranges.range(first..=last));
+        let is_any = first <= last;
+        let before = self.ranges.range(..first).next_back().filter(|(_, end)| **end >= first);
+        let before = before.filter(|_| is_any);
+        let inside = is_any.then(|| self.ranges.range(first..=last));
         before
             .into_iter()
             .chain(inside.into_iter().flatten())

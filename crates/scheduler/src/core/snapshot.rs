@@ -68,8 +68,8 @@ struct NodeShape {
     faults: u32,
     rounds: u32,
     next: u64,
-    /// Attempts, when each was given, and whether it counts as used.
-    open: Vec<(AttemptId, u64, bool)>,
+    /// Attempts, when each was given, whether it counts as used, and whether it has begun.
+    open: Vec<(AttemptId, u64, bool, bool)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -149,7 +149,7 @@ impl State {
 }
 
 fn node_shape(node: &Node) -> NodeShape {
-    let open = node.open.iter().map(|(id, hold)| (*id, hold.at, hold.is_charged));
+    let open = node.open.iter().map(|(id, hold)| (*id, hold.at, hold.is_charged, hold.has_begun));
     NodeShape {
         shim: node.shim,
         gone: node.gone,
@@ -184,7 +184,7 @@ fn restore_node(shape: NodeShape, state: &State) -> Result<Node, SnapshotError> 
         next: shape.next,
         ..Node::default()
     };
-    for (attempt, at, is_charged) in shape.open {
+    for (attempt, at, is_charged, has_begun) in shape.open {
         let job = state.job(attempt.task.job);
         let job = job.ok_or_else(|| wrong(format!("{attempt} is of no job")))?;
         let need = Arc::new(job.need.clone());
@@ -193,7 +193,7 @@ fn restore_node(shape: NodeShape, state: &State) -> Result<Node, SnapshotError> 
         } else {
             node.ahead.insert(at, attempt);
         }
-        node.open.insert(attempt, Hold { at, is_charged, need });
+        node.open.insert(attempt, Hold { at, is_charged, has_begun, need });
     }
     Ok(node)
 }
