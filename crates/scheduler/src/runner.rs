@@ -26,6 +26,7 @@ mod reports;
 mod room;
 mod work;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dx_agents::{Agent, AgentId, Context, Down, Refusal, RefusedBecause, TimerKey};
@@ -71,6 +72,9 @@ pub struct Runner {
     room: Room,
     /// Attempts that have room: those that the shim has, or is about to.
     given: usize,
+    /// Of these, those that the shim did not get, as far as it is known: they are given again when
+    /// it has a lease.
+    ungiven: BTreeSet<AttemptId>,
     jobs: Jobs,
     reports: Reports,
     reads: Reads,
@@ -132,6 +136,7 @@ impl Runner {
             held: Holdings::default(),
             room: Room::default(),
             given: 0,
+            ungiven: BTreeSet::new(),
             jobs: Jobs::default(),
             reports: Reports::default(),
             reads: Reads::default(),

@@ -156,6 +156,7 @@ impl Runner {
             shim.is_leased = true;
         }
         self.tell_shim(Call::Renew { clock, lease, term }, cx);
+        self.give_again(cx);
     }
 
     /// Says again what was not heard, to whoever can hear now.

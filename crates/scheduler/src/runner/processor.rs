@@ -22,7 +22,8 @@ pub struct Shim {
     pub overran: Vec<AttemptId>,
     /// Its last beat.
     clock: Option<u64>,
-    /// Whether it has a lease, as far as this runner knows: before, it would run nothing.
+    /// Whether it has a lease, as far as this runner knows: before, it runs nothing. A renewal may
+    /// be lost as anything else, so each hello is a reason to doubt it.
     pub is_leased: bool,
 }
 
@@ -66,9 +67,15 @@ impl Runner {
                     cx.send(self.config.controller, ControllerMessage::Runner(message));
                 }
             }
-            // That a call did not arrive is put right at the hello that follows its loss; the other
-            // is only for those who ask for it.
-            Told::Unknown(_) | Told::List { .. } => {}
+            // It had no lease, or no room. It may have been given again since: so it is not for
+            // others to run.
+            Told::Unknown(attempt) => {
+                if self.held.get(attempt).is_some_and(|it| matches!(it.stage, Stage::Given)) {
+                    self.ungiven.insert(attempt);
+                }
+            }
+            // Only for those who ask for it.
+            Told::List { .. } => {}
         }
     }
 
@@ -81,9 +88,7 @@ impl Runner {
 
     /// The shim's own word on what it has. What this runner has of it follows.
     fn greeted(&mut self, hello: Hello, cx: &mut Context) {
-        let before = self.shim.as_ref().map(|shim| (shim.id, shim.is_leased));
-        let is_leased = before == Some((hello.shim, true));
-        if before.is_some_and(|(id, _)| id != hello.shim) {
+        if self.shim.as_ref().is_some_and(|shim| shim.id != hello.shim) {
             self.leave_life(cx);
         }
         self.room.resize(self.config.offer.of(hello.machine));
@@ -93,7 +98,7 @@ impl Runner {
             memory: hello.memory,
             overran: hello.overran,
             clock: None,
-            is_leased,
+            is_leased: false,
         });
         self.compare(&hello.running, &hello.ended, cx);
         self.read_again(cx);
@@ -111,6 +116,7 @@ impl Runner {
         self.held.clear();
         self.room.clear();
         self.given = 0;
+        self.ungiven.clear();
     }
 
     /// What both have of this life is made the same.
@@ -134,22 +140,22 @@ impl Runner {
         }
         let known = running.iter().map(|it| it.attempt).chain(ended.iter().copied());
         let known: BTreeSet<AttemptId> = known.collect();
-        let (mut missed, mut kills, mut gone) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut kills, mut gone) = (Vec::new(), Vec::new());
+        self.ungiven.clear();
         for (attempt, held) in self.held.iter().filter(|(_, held)| held.has_room()) {
             match (&held.stage, held.kill) {
+                (_, None) if known.contains(&attempt) => {}
                 (_, Some(now)) if known.contains(&attempt) => kills.push(KillRun { attempt, now }),
-                _ if known.contains(&attempt) => {}
-                (Stage::Given, None) => missed.push(attempt),
-                // It was to be ended before it came to the shim.
-                (Stage::Given, Some(_)) => gone.push((attempt, End::Cancelled)),
-                _ => gone.push((attempt, End::Lost)),
+                (Stage::Given, _) => {
+                    self.ungiven.insert(attempt);
+                }
+                _ => gone.push(attempt),
             }
         }
-        for (attempt, end) in gone {
-            self.tally.vanished += u64::from(end == End::Lost);
-            self.end_here(attempt, end);
+        for attempt in gone {
+            self.tally.vanished += 1;
+            self.end_here(attempt, End::Lost);
         }
-        self.give(&missed, cx);
         if !kills.is_empty() {
             self.tell_shim(Call::Kill(kills), cx);
         }

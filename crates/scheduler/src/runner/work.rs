@@ -139,9 +139,8 @@ impl Runner {
         let Some(shim) = self.shim.as_ref().map(|shim| shim.id.incarnation) else { return };
         let (mut runs, mut bytes) = (Vec::new(), 0);
         for &attempt in attempts {
-            let (Some(held), Some(job)) =
-                (self.held.get(attempt), self.jobs.0.get(&attempt.task.job))
-            else {
+            let held = self.held.get(attempt).filter(|held| matches!(held.stage, Stage::Given));
+            let (Some(held), Some(job)) = (held, self.jobs.0.get(&attempt.task.job)) else {
                 continue;
             };
             bytes += job.spec.len();
@@ -153,6 +152,21 @@ impl Runner {
         }
         if !runs.is_empty() {
             cx.send(self.config.processor, Call::Run(runs));
+        }
+    }
+
+    /// Gives to the shim what it did not get; also what is to end, so that it is the shim that says
+    /// so: it may have got it after all.
+    pub(super) fn give_again(&mut self, cx: &mut Context) {
+        let ungiven: Vec<AttemptId> = std::mem::take(&mut self.ungiven).into_iter().collect();
+        self.give(&ungiven, cx);
+        let kill = |attempt: &AttemptId| {
+            let now = self.held.get(*attempt)?.kill?;
+            Some(KillRun { attempt: *attempt, now })
+        };
+        let kills: Vec<KillRun> = ungiven.iter().filter_map(kill).collect();
+        if !kills.is_empty() {
+            self.tell_shim(Call::Kill(kills), cx);
         }
     }
 

@@ -186,13 +186,20 @@ fn a_runner_that_begins_anew_gives_no_gpu_twice() {
 }
 
 #[test]
-fn what_was_given_and_did_not_arrive_is_given_again_unless_its_end_was_wanted() {
+fn what_was_given_and_did_not_arrive_is_given_again_also_if_its_end_is_wanted() {
     let mut desk = Desk::working(cpus(3));
     desk.assign("{}", 0..3);
-    let attempts = vec![KillRun { attempt: attempt(1), now: false }];
-    desk.ctrl(ToRunner::Kill { term: TERM, shim: life(1), attempts });
+    let kill = KillRun { attempt: attempt(1), now: false };
+    desk.ctrl(ToRunner::Kill { term: TERM, shim: life(1), attempts: vec![kill] });
     let machine = cpus(3);
     let said = desk.hello(Hello { running: vec![running(2, &[])], machine, ..hello(1) });
-    assert_eq!(said.started(), [attempt(0)]);
-    assert_eq!(desk.welcome(&super::desk::attempts(0..3)).ended(), [(attempt(1), End::Cancelled)]);
+    assert!(said.started().is_empty(), "its renewal may not have arrived either");
+    desk.welcome(&attempts(0..3));
+    let granted = ToRunner::Granted { term: TERM, shim: life(1), clock: 9 };
+    let said = desk.ctrl(granted.clone());
+    assert_eq!(said.started(), attempts(0..2));
+    assert_eq!(said.calls.last(), Some(&Call::Kill(vec![kill])), "the shim says how it ended");
+    assert!(desk.ctrl(granted.clone()).started().is_empty(), "once");
+    desk.told(Told::Unknown(attempt(0)));
+    assert_eq!(desk.ctrl(granted).started(), [attempt(0)], "it had no room");
 }
