@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 #![allow(clippy::print_stdout, reason = "it says what it took")]
 
+#[path = "simulated/cases.rs"]
+mod cases;
 #[path = "simulated/chaos.rs"]
 mod chaos;
 #[path = "simulated/client.rs"]

@@ -130,7 +130,11 @@ fn undrain(sim: &mut Sim, client: &mut Client) -> Result<(), Failure> {
 }
 
 /// Asks until there is an answer.
-fn until_done(sim: &mut Sim, client: &mut Client, request: &Request) -> Result<Answer, Failure> {
+pub fn until_done(
+    sim: &mut Sim,
+    client: &mut Client,
+    request: &Request,
+) -> Result<Answer, Failure> {
     let mut asked = client.ask(sim, request.clone());
     let mut answered = None;
     sim.run_until("requests are answered", Duration::from_mins(1), |sim| {
@@ -193,6 +197,11 @@ fn judge(sim: &mut Sim, client: &mut Client, history: &Shared) -> Result<(), Fai
                 return fails(sim, history, text);
             }
         }
+    }
+    let all = dx_scheduler::client::JobQuery::default();
+    match until_done(sim, client, &Request::Jobs(all))? {
+        Answer::Jobs { jobs, .. } if jobs.len() == client.jobs.len() => {}
+        other => return fails(sim, history, format!("there are other jobs: {other:?}")),
     }
     settle(sim, client, history)
 }
