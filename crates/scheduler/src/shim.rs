@@ -25,6 +25,7 @@ mod logs;
 mod notes;
 mod poller;
 mod progress;
+mod readers;
 mod spawn;
 mod spawner;
 mod strays;
@@ -44,7 +45,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dx_agents::NodeId;
-use rustix::process::{Resource, getpid, getrlimit, set_child_subreaper, setsid};
+use rustix::process::{
+    Resource, Rlimit, getpid, getrlimit, set_child_subreaper, setrlimit, setsid,
+};
 
 use crate::end::{End, Finish};
 use crate::id::ShimId;
@@ -73,6 +76,9 @@ pub const READY: &str = "ready";
 /// Descriptors that a running task takes at most: its process, two pipes with two ends each while
 /// it starts, input, its cgroup with its events, a file or log.
 const PER_TASK: u64 = 10;
+
+/// Descriptors that a shim takes at most: enough for more tasks than run on any machine.
+const MAX_DESCRIPTORS: u64 = 1 << 17;
 
 /// Descriptors that the shim has for itself: sockets, files, callers, `/proc`.
 const RESERVE: u64 = 64;
@@ -140,7 +146,8 @@ pub fn main_with(config: &Config) -> Result<(), ShimError> {
 fn begin(config: &Config, home: &mut Home) -> Result<impl FnOnce(Home) -> Shim + use<>, ShimError> {
     let system = |what| move |reason| ShimError::System { what, reason };
     let folder = home.folder.clone();
-    let cgroups = (config.cgroups && spawn::Way::Plain != spawn::Way::Plain)
+    let way = spawn::Way::best();
+    let cgroups = (config.cgroups && way.has_cgroups())
         .then(|| Cgroups::find(&format!("dx-{}", home.secret)))
         .flatten();
     home.sign(cgroups.as_ref())?;
@@ -161,7 +168,8 @@ fn begin(config: &Config, home: &mut Home) -> Result<impl FnOnce(Home) -> Shim +
         environment: launch::inherited(),
         secret: home.secret.clone(),
         cgroups,
-        way: spawn::Way::Plain,
+        way,
+        descriptors: raise_descriptors(way),
         folder,
     });
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -181,6 +189,7 @@ fn begin(config: &Config, home: &mut Home) -> Result<impl FnOnce(Home) -> Shim +
         ends,
         tasks: Tasks::new(secret),
         connections: Connections::default(),
+        readers: readers::Readers::default(),
         listener,
         poller,
         timer,
@@ -197,6 +206,16 @@ fn begin(config: &Config, home: &mut Home) -> Result<impl FnOnce(Home) -> Shim +
 
 fn refused(what: &'static str) -> impl Fn(rustix::io::Errno) -> ShimError {
     move |errno| ShimError::System { what, reason: errno.into() }
+}
+
+/// Takes as many descriptors as there may be, where tasks can be given what they would have had.
+fn raise_descriptors(way: spawn::Way) -> Option<spawn::Descriptors> {
+    let limit = getrlimit(Resource::Nofile);
+    let (soft, hard) = (limit.current?, limit.maximum?);
+    let raised = Rlimit { current: Some(hard.min(MAX_DESCRIPTORS).max(soft)), ..limit };
+    // Only what starts processes itself can give them back the limit that they expect.
+    let can = way != spawn::Way::Plain && setrlimit(Resource::Nofile, raised).is_ok();
+    can.then_some(spawn::Descriptors { soft, hard })
 }
 
 /// How many commands may run at a time, by the descriptors that they need.

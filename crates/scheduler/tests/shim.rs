@@ -6,3 +6,12 @@ mod rig;
 
 #[path = "shim/runs.rs"]
 mod runs;
+
+#[path = "shim/kills.rs"]
+mod kills;
+
+#[path = "shim/prints.rs"]
+mod prints;
+
+#[path = "shim/lives.rs"]
+mod lives;

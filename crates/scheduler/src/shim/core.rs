@@ -150,6 +150,11 @@ impl Core {
         self.with(now, id, |attempt| attempt.printed(now, is_full));
     }
 
+    /// The disk is waited for before more of its output is read, or not any more.
+    pub fn held(&mut self, now: u64, id: AttemptId, is_held: bool) {
+        self.with(now, id, |attempt| attempt.held(now, is_held));
+    }
+
     /// Nothing keeps the output open any more.
     pub fn fell_silent(&mut self, now: u64, id: AttemptId) {
         self.with(now, id, Attempt::fell_silent);

@@ -28,6 +28,7 @@ use super::logs::{Done, Logs, Order};
 use super::notes::note;
 use super::poller::{Poller, Token};
 use super::progress::Watch;
+use super::readers::Readers;
 use super::spawner::Spawner;
 use super::tasks::{Happened, Tasks};
 use super::understand::Understanding;
@@ -55,6 +56,7 @@ pub struct Shim {
     pub(super) ends: Ends,
     pub(super) tasks: Tasks,
     pub(super) connections: Connections,
+    pub(super) readers: Readers,
     pub(super) listener: UnixListener,
     pub(super) poller: Poller,
     pub(super) timer: OwnedFd,
@@ -178,7 +180,7 @@ impl Shim {
             self.retell(caller, from);
         }
         let gone = self.connections.flush(&self.poller);
-        self.tasks.gone(&gone);
+        self.readers.gone(&gone);
         Ok(())
     }
 
@@ -212,7 +214,13 @@ impl Shim {
     fn end(&mut self, id: AttemptId) {
         self.watch.forget(id);
         self.core.kept(id);
-        for (caller, read) in self.tasks.remove(id) {
+        self.tasks.remove(id);
+        self.read_on(id);
+    }
+
+    /// There is more of a log, or it is at its end.
+    fn read_on(&mut self, id: AttemptId) {
+        for (caller, read) in self.readers.take(id) {
             self.read(caller, read);
         }
     }
@@ -221,9 +229,8 @@ impl Shim {
         for done in self.logs.take().collect::<Vec<_>>() {
             match done {
                 Done::Appended(id, bytes) => {
-                    for (caller, read) in self.tasks.written(id, bytes, &self.poller) {
-                        self.read(caller, read);
-                    }
+                    self.tasks.written(id, bytes, &self.poller);
+                    self.read_on(id);
                 }
                 Done::Closed { attempt, kept } => {
                     let printed = self.tasks.close(attempt).map_or(0, |(printed, _)| printed);
@@ -235,7 +242,8 @@ impl Shim {
                 }
                 Done::Nothing(caller, read) => {
                     self.connections.end_read(caller);
-                    if !self.tasks.wait(read.attempt, caller, read) {
+                    let may_wait = self.core.is_running(read.attempt);
+                    if !may_wait || !self.readers.wait(caller, read) {
                         self.read(caller, ReadLog { wait: false, ..read });
                     }
                 }
@@ -262,6 +270,7 @@ impl Shim {
             match it {
                 Happened::Exited(id, exit, is_open) => self.core.exited(now, id, exit, is_open),
                 Happened::Printed(id, is_full) => self.core.printed(now, id, is_full),
+                Happened::Held(id, is_held) => self.core.held(now, id, is_held),
                 Happened::Silent(id) => self.core.fell_silent(now, id),
                 Happened::Cleared(id, measured) => self.core.cleared(now, id, measured),
             }

@@ -36,6 +36,8 @@ pub struct Surroundings {
     pub cgroups: Option<Cgroups>,
     /// How processes are started.
     pub way: spawn::Way,
+    /// How many descriptors a task may have, if the shim has more.
+    pub descriptors: Option<spawn::Descriptors>,
 }
 
 /// A command that runs.
@@ -142,6 +144,7 @@ impl Surroundings {
             stdout: output.stdout,
             stderr: output.stderr,
             cgroup: cgroup.as_ref(),
+            descriptors: self.descriptors,
         };
         let what = format!("failed to start `{}`", argv[0]);
         let child = spawn::start(&ready, self.way).map_err(|error| fault::by_errno(&what, &error));
@@ -190,7 +193,7 @@ fn check_folder(cwd: &Path) -> Result<(), NotStarted> {
     let what = format!("failed to enter `cwd` {}", cwd.display());
     let metadata = fs::metadata(cwd).map_err(|error| fault::by_errno(&what, &error))?;
     if metadata.is_dir() {
-        return Ok(());
+        return access(cwd, Access::EXEC_OK).map_err(|errno| fault::by_errno(&what, &errno.into()));
     }
     Err(fault::by_errno(&what, &io::Error::from(rustix::io::Errno::NOTDIR)))
 }

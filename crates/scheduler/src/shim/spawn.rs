@@ -1,5 +1,7 @@
 //! Starts a process.
 
+#[cfg(target_arch = "x86_64")]
+mod cloned;
 mod plain;
 
 use std::collections::BTreeMap;
@@ -41,15 +43,43 @@ pub struct Ready<'a> {
     pub stdout: OwnedFd,
     /// Where it prints.
     pub stderr: OwnedFd,
-    /// Where it is put before it runs.
+    /// Where it is put before it runs, if that is possible.
     pub cgroup: Option<&'a Cgroup>,
+    /// How many descriptors it may have, if this process may have more.
+    pub descriptors: Option<Descriptors>,
+}
+
+/// A limit of descriptors: that which warns, and that which cannot be raised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Descriptors {
+    pub soft: u64,
+    pub hard: u64,
 }
 
 /// How processes are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// By the standard library, which uses `posix_spawn`.
+    /// By the standard library, which uses `posix_spawn`: not into a cgroup.
     Plain,
+    /// By `clone3`: they die with the shim.
+    #[cfg(target_arch = "x86_64")]
+    Clone,
+}
+
+impl Way {
+    /// The best that this machine has.
+    pub fn best() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if super::sys::clone::is_there() {
+            return Self::Clone;
+        }
+        Self::Plain
+    }
+
+    /// Whether processes begin in a cgroup.
+    pub fn has_cgroups(self) -> bool {
+        self != Self::Plain
+    }
 }
 
 /// How often a program is tried that somebody has open for writing: a script that was just written
@@ -62,6 +92,8 @@ pub fn start(ready: &Ready<'_>, way: Way) -> io::Result<Child> {
     loop {
         let started = match way {
             Way::Plain => plain::start(ready),
+            #[cfg(target_arch = "x86_64")]
+            Way::Clone => cloned::start(ready),
         };
         match started {
             Err(error) if is_busy(&error) && tries < BUSY_TRIES => {

@@ -1,6 +1,9 @@
 //! The system calls that have no safe wrapper in the crates that we use. All unsafe code of this
-//! crate is in here.
+//! crate is in here and in `sys/`.
 #![expect(unsafe_code, reason = "each block says why it is sound")]
+
+#[cfg(target_arch = "x86_64")]
+pub mod clone;
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -18,11 +21,21 @@ pub struct Used {
 
 /// Reaps a child that has ended, and says what it used. From here on its number can be another's.
 pub fn reap(pid: Pid) -> io::Result<Used> {
+    wait(pid, libc::WNOHANG)
+}
+
+/// Waits for a child that ends at once, and reaps it.
+#[cfg(target_arch = "x86_64")]
+fn reap_surely(pid: Pid) {
+    while wait(pid, 0).is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {}
+}
+
+fn wait(pid: Pid, options: libc::c_int) -> io::Result<Used> {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     let mut status = 0;
     // SAFETY: both places are valid for writes, and of the types that wait4 fills in.
     let reaped = unsafe {
-        libc::wait4(pid.as_raw_nonzero().get(), &raw mut status, libc::WNOHANG, usage.as_mut_ptr())
+        libc::wait4(pid.as_raw_nonzero().get(), &raw mut status, options, usage.as_mut_ptr())
     };
     match reaped {
         -1 => return Err(io::Error::last_os_error()),

@@ -11,10 +11,10 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, wa
 
 use crate::end::Exit;
 use crate::id::AttemptId;
-use crate::processor::{ReadLog, Stream};
+use crate::processor::Stream;
 
 use super::cgroup::{Cgroup, Emptiness};
-use super::core::{Caller, Measured};
+use super::core::Measured;
 use super::launch::{self, Launched};
 use super::logs::{Logs, Order};
 use super::notes::note;
@@ -23,9 +23,6 @@ use super::work::Work;
 use super::{strays, sys};
 
 use output::Output;
-
-/// Readers that wait for the same log at a time; others are told at once that there is nothing.
-const MAX_WAITERS: usize = 256;
 
 /// All attempts that have not ended.
 #[derive(Debug)]
@@ -46,6 +43,8 @@ pub enum Happened {
     Exited(AttemptId, Exit, bool),
     /// It printed; whether no more of it is kept.
     Printed(AttemptId, bool),
+    /// Nothing more is read of it until the disk has what was read; or again.
+    Held(AttemptId, bool),
     /// Nothing keeps its output open.
     Silent(AttemptId),
     /// Nothing is left of a command.
@@ -58,7 +57,6 @@ struct Task {
     slot: u64,
     running: Option<Running>,
     output: Output,
-    waiters: Vec<(Caller, ReadLog)>,
 }
 
 /// A command of it.
@@ -110,7 +108,6 @@ impl Tasks {
             slot,
             running: None,
             output: Output::new(work.spec.output.max.0),
-            waiters: Vec::new(),
         });
         self.slots.remove(&task.slot);
         self.slots.insert(slot, id);
@@ -144,8 +141,11 @@ impl Tasks {
         poller.remove(&running.pidfd);
         let is_clearing = running.is_clearing;
         task.output.drain(id, poller, logs);
-        let is_open = task.output.is_open();
+        let (is_open, is_held) = (task.output.is_open(), task.output.is_held());
         self.happened.push(Happened::Exited(id, exit, is_open));
+        if is_held {
+            self.happened.push(Happened::Held(id, true));
+        }
         if is_clearing {
             self.clearing.insert(id);
         }
@@ -156,10 +156,13 @@ impl Tasks {
         let Some((id, task)) = self.at(slot) else { return };
         let was_open = task.output.is_open();
         let printed = task.output.read(id, stream, poller, logs);
-        let is_full = task.output.is_full();
+        let (is_full, is_held) = (task.output.is_full(), task.output.is_held());
         let is_silent = was_open && !task.output.is_open();
         if printed > 0 {
             self.happened.push(Happened::Printed(id, is_full));
+        }
+        if is_held {
+            self.happened.push(Happened::Held(id, true));
         }
         if is_silent {
             self.happened.push(Happened::Silent(id));
@@ -167,15 +170,11 @@ impl Tasks {
     }
 
     /// So much of what was printed is written.
-    pub fn written(
-        &mut self,
-        id: AttemptId,
-        bytes: usize,
-        poller: &Poller,
-    ) -> Vec<(Caller, ReadLog)> {
-        let Some(task) = self.all.get_mut(&id) else { return Vec::new() };
-        task.output.written(bytes, poller);
-        std::mem::take(&mut task.waiters)
+    pub fn written(&mut self, id: AttemptId, bytes: usize, poller: &Poller) {
+        let Some(task) = self.all.get_mut(&id) else { return };
+        if task.output.written(bytes, poller) {
+            self.happened.push(Happened::Held(id, false));
+        }
     }
 
     /// Asks a command to end.
@@ -243,28 +242,10 @@ impl Tasks {
         self.all.get(&id)?.output.totals()
     }
 
-    /// It has ended. Who waits for more of its log.
-    pub fn remove(&mut self, id: AttemptId) -> Vec<(Caller, ReadLog)> {
-        let Some(task) = self.all.remove(&id) else { return Vec::new() };
-        self.slots.remove(&task.slot);
-        task.waiters
-    }
-
-    /// Somebody waits for more of a log. False if there is nothing to wait for.
-    pub fn wait(&mut self, id: AttemptId, caller: Caller, read: ReadLog) -> bool {
-        match self.all.get_mut(&id) {
-            Some(task) if task.waiters.len() < MAX_WAITERS => {
-                task.waiters.push((caller, read));
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// These wait no longer.
-    pub fn gone(&mut self, callers: &[Caller]) {
-        for task in self.all.values_mut() {
-            task.waiters.retain(|(caller, _)| !callers.contains(caller));
+    /// It has ended.
+    pub fn remove(&mut self, id: AttemptId) {
+        if let Some(task) = self.all.remove(&id) {
+            self.slots.remove(&task.slot);
         }
     }
 

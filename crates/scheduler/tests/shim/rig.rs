@@ -6,7 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use dx_agents::NodeId;
 use dx_scheduler::end::Finish;
@@ -38,6 +39,8 @@ pub struct Caller {
     pub shim: ShimId,
     pub hello: Hello,
     lease: u64,
+    beats: u32,
+    beat: u64,
 }
 
 /// A shim and a connection. The shim ends with it.
@@ -79,7 +82,8 @@ impl Shim {
 
     /// Ends it as the kernel would.
     pub fn kill(&mut self) {
-        self.process.kill().unwrap();
+        // It may have ended.
+        let _ = self.process.kill();
         self.process.wait().unwrap();
     }
 
@@ -113,7 +117,7 @@ impl Caller {
             machine: dx_scheduler::processor::Machine::default(),
         };
         let (inbound, told) = (Inbound::default(), VecDeque::new());
-        let mut this = Self { stream, inbound, told, shim, hello, lease };
+        let mut this = Self { stream, inbound, told, shim, hello, lease, beats: 0, beat: 0 };
         this.wait(|told| matches!(told, Told::Hello(_)).then_some(()));
         this
     }
@@ -143,14 +147,18 @@ impl Caller {
         self.call(Call::Kill(vec![KillRun { attempt: id, now }]));
     }
 
-    /// The next thing that is told. Beats are answered, and not passed on.
+    /// The next thing that is told. Beats are answered.
     fn hear(&mut self) -> Told {
         loop {
             if let Some(told) = self.inbound.next::<Told>().unwrap() {
                 match told {
-                    Told::Beat { clock } if self.lease > 0 => {
-                        let lease = self.lease;
-                        self.call(Call::Renew { clock, lease, term: Term(1) });
+                    Told::Beat { clock } => {
+                        (self.beats, self.beat) = (self.beats + 1, clock);
+                        if self.lease > 0 {
+                            let lease = self.lease;
+                            self.call(Call::Renew { clock, lease, term: Term(1) });
+                        }
+                        return Told::Beat { clock };
                     }
                     Told::Hello(hello) => {
                         self.shim = hello.shim;
@@ -159,7 +167,6 @@ impl Caller {
                     }
                     other => return other,
                 }
-                continue;
             }
             let mut bytes = [0; 64 << 10];
             let len = self.stream.read(&mut bytes).expect("the shim is silent");
@@ -197,6 +204,31 @@ impl Caller {
             Told::Ended { attempt, finish } if *attempt == id => Some(finish.clone()),
             _ => None,
         })
+    }
+
+    /// How an attempt ended that is known to have.
+    pub fn finish_of(&mut self, id: AttemptId) -> Finish {
+        self.call(Call::Status(vec![id]));
+        self.ended(id)
+    }
+
+    /// How the next beats are answered.
+    pub fn grant(&mut self, lease: u64) {
+        self.lease = lease;
+    }
+
+    /// When the lease ends, if no beat is heard that has not been.
+    pub fn lease_end(&self) -> u64 {
+        self.beat + self.lease
+    }
+
+    /// Waits for so many beats.
+    pub fn beats(&mut self, count: u32) {
+        let until = self.beats + count;
+        while self.beats < until {
+            let told = self.hear();
+            self.told.push_back(told);
+        }
     }
 
     /// What is told now of an attempt that is not known.
@@ -239,6 +271,39 @@ impl Caller {
     pub fn wait_for_end(&mut self) {
         let mut bytes = [0; 64 << 10];
         while self.stream.read(&mut bytes).unwrap_or(0) > 0 {}
+    }
+}
+
+/// Checks something with a cgroup for each attempt, where there can be one, and without.
+pub fn both(check: impl Fn(Rig)) {
+    for options in [&[][..], &["--without-cgroups"]] {
+        println!("with {options:?}");
+        check(Rig::with(options));
+    }
+}
+
+/// A text that is in no other process's arguments. It is no number that `sleep` does not take.
+pub fn unique() -> String {
+    static LAST: AtomicU32 = AtomicU32::new(0);
+    let number = LAST.fetch_add(1, Ordering::Relaxed);
+    format!("1{:06}{number:03}.5", std::process::id())
+}
+
+/// Nanoseconds of the shim's clock.
+pub fn boottime() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}
+
+/// Waits until a task has made this file.
+pub fn wait_for_file(path: &Path) -> String {
+    let start = Instant::now();
+    loop {
+        match std::fs::read_to_string(path) {
+            Ok(text) if text.ends_with('\n') => return text,
+            _ => assert!(start.elapsed() < PATIENCE, "{} is not made", path.display()),
+        }
+        std::thread::yield_now();
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Attempt {
     yielded: bool,
     detached: bool,
     has_full_log: bool,
+    /// Whether its output is not read, as the disk is waited for: then it cannot but be silent.
+    is_held: bool,
     cpu: u64,
     max_rss: u64,
     is_oom: bool,
@@ -122,6 +124,7 @@ impl Attempt {
             yielded: false,
             detached: false,
             has_full_log: false,
+            is_held: false,
             cpu: 0,
             max_rss: 0,
             is_oom: false,
@@ -178,7 +181,9 @@ impl Attempt {
                 }
                 _ => Blow::Nothing,
             },
-            Stage::Lingering { end, silent } if end.min(silent) <= now => self.clear(),
+            Stage::Lingering { end, silent } if end.min(silent) <= now && !self.is_held => {
+                self.clear()
+            }
             Stage::Lingering { .. } if self.timeout_at().is_some_and(|at| at <= now) => {
                 self.clear()
             }
@@ -191,6 +196,7 @@ impl Attempt {
         match (&self.stage, self.asked) {
             (Stage::Running, Some(asked)) => asked.kill_at,
             (Stage::Running, None) => self.timeout_at(),
+            (Stage::Lingering { .. }, _) if self.is_held => self.timeout_at(),
             (Stage::Lingering { end, silent }, _) => {
                 Some(self.timeout_at().unwrap_or(u64::MAX).min(*end).min(*silent))
             }
@@ -230,6 +236,17 @@ impl Attempt {
             }
             _ => Blow::Nothing,
         }
+    }
+
+    /// The disk is waited for before more of its output is read, or not any more. That time is not
+    /// held against it; what it prints is bounded all the same.
+    pub fn held(&mut self, now: u64, is_held: bool) -> Blow {
+        if let (Stage::Lingering { end, silent }, true) = (&mut self.stage, self.is_held) {
+            *silent = now.saturating_add(SILENCE);
+            *end = (*end).max(*silent);
+        }
+        self.is_held = is_held;
+        Blow::Nothing
     }
 
     /// Nothing keeps its output open.

@@ -93,6 +93,11 @@ impl Output {
         self.pipes.iter().any(Option::is_some)
     }
 
+    /// Whether the disk is waited for.
+    pub fn is_held(&self) -> bool {
+        self.is_paused
+    }
+
     /// Whether nothing more is kept.
     pub fn is_full(&self) -> bool {
         self.room == 0
@@ -129,13 +134,15 @@ impl Output {
         self.is_paused = self.unwritten > MAX_UNWRITTEN;
     }
 
-    /// So much is on the disk.
-    pub fn written(&mut self, bytes: usize, poller: &Poller) {
+    /// So much is on the disk. Whether more is read from now on.
+    pub fn written(&mut self, bytes: usize, poller: &Poller) -> bool {
         self.unwritten -= bytes;
-        if self.is_paused && self.unwritten <= MAX_UNWRITTEN / 2 {
+        let goes_on = self.is_paused && self.unwritten <= MAX_UNWRITTEN / 2;
+        if goes_on {
             self.is_paused = false;
             self.want(poller);
         }
+        goes_on
     }
 
     fn read_some(

@@ -1,0 +1,155 @@
+//! What outlives what: ends the shim, tasks neither the shim nor their lease.
+
+use dx_scheduler::end::End;
+use dx_scheduler::processor::{Call, Told};
+use rustix::process::Signal;
+
+use crate::rig::{Caller, LONG, Rig, Shim, attempt, both, exec, processes_with, sh, unique};
+
+/// A task that leaves a process in a session of its own, and its mark.
+fn lasting(rig: &mut Rig, index: u32) -> String {
+    let mark = unique();
+    let script = format!("setsid sleep {mark} </dev/null >/dev/null 2>&1 & sleep {mark}");
+    rig.caller.run(attempt(1, index), &sh(&script));
+    rig.caller.started(attempt(1, index));
+    while processes_with(&mark).len() < 3 {
+        std::thread::yield_now();
+    }
+    mark
+}
+
+#[test]
+fn a_killed_shim_leaves_nothing_and_its_attempts_are_lost() {
+    for options in [&[][..], &["--without-cgroups"]] {
+        let mut rig = Rig::with(options);
+        let mark = lasting(&mut rig, 0);
+        let (ended, before) = (attempt(2, 0), rig.caller.shim.incarnation);
+        assert_eq!(rig.caller.finish(ended, &exec(&["true"])).end, End::Succeeded);
+        rig.replace(options);
+        assert_eq!(processes_with(&mark), [] as [i32; 0]);
+        assert!(rig.caller.shim.incarnation > before);
+        assert_eq!(rig.caller.hello.ended, [attempt(1, 0), ended]);
+        assert_eq!(rig.caller.ended(attempt(1, 0)).end, End::Lost);
+        assert_eq!(rig.caller.ended(ended).end, End::Succeeded);
+    }
+}
+
+#[test]
+fn an_end_is_told_until_it_is_forgotten() {
+    let mut rig = Rig::new();
+    let ids = [attempt(1, 0), attempt(1, 1)];
+    for id in ids {
+        rig.caller.finish(id, &exec(&["true"]));
+    }
+    let mut again = Caller::connect(&rig.shim.folder);
+    assert_eq!(again.ended(ids[0]), rig.caller.finish_of(ids[0]));
+    again.call(Call::Forget(vec![ids[0]]));
+    again.call(Call::Status(vec![ids[0]]));
+    again.unknown(ids[0]);
+    rig.caller.call(Call::Stop);
+    rig.caller.wait_for_end();
+    rig.replace(&[]);
+    assert_eq!(rig.caller.hello.ended, [ids[1]]);
+}
+
+#[test]
+fn what_is_known_does_not_run_twice() {
+    let mut rig = Rig::new();
+    let (id, file) = (attempt(1, 0), rig.folder.path().join("runs"));
+    let job = sh(&format!("echo once >> {}", file.display()));
+    rig.caller.run_many(&[id, id], &job);
+    rig.caller.run(id, &job);
+    rig.caller.ended(id);
+    rig.caller.run(id, &job);
+    rig.caller.finish(attempt(1, 1), &exec(&["true"]));
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "once\n");
+}
+
+#[test]
+fn what_is_meant_for_another_life_is_refused() {
+    let mut rig = Rig::new();
+    rig.caller.shim.incarnation -= 1;
+    rig.caller.run(attempt(1, 0), &exec(&["true"]));
+    rig.caller.unknown(attempt(1, 0));
+}
+
+#[test]
+fn without_a_lease_nothing_runs() {
+    let mut rig = Rig::new();
+    let folder = rig.folder.path().join("other");
+    let mut shim = Shim::start(&folder, &[]);
+    let mut caller = Caller::connect_with(&folder, 0);
+    let (id, file) = (attempt(1, 0), rig.folder.path().join("ran"));
+    caller.run(id, &exec(&["touch", file.to_str().unwrap()]));
+    // Two beats pass: whatever would start has had a second.
+    caller.beats(2);
+    assert!(!file.exists());
+    let mut granting = Caller::connect_with(&folder, LONG);
+    assert_eq!(granting.ended(id).end, End::Succeeded);
+    drop(rig.caller.finish(id, &exec(&["true"])));
+    shim.kill();
+}
+
+#[test]
+fn at_the_end_of_its_lease_a_shim_kills_all_and_begins_another_life() {
+    both(|mut rig| {
+        let mark = lasting(&mut rig, 0);
+        let before = rig.caller.shim.incarnation;
+        rig.caller.grant(1_000_000_000);
+        // The long lease that it had is not shortened: it is a new shim that has the short one.
+        rig.shim.kill();
+        drop(mark);
+        rig.shim = Shim::start(&rig.shim.folder, &[]);
+        rig.caller = Caller::connect_with(&rig.shim.folder, 1_000_000_000);
+        let mark = lasting(&mut rig, 1);
+        rig.caller.grant(0);
+        assert_eq!(rig.caller.ended(attempt(1, 1)).end, End::Lost);
+        assert_eq!(processes_with(&mark), [] as [i32; 0]);
+        let life = rig.caller.shim.incarnation;
+        rig.caller.wait(|told| match told {
+            Told::Hello(hello) if hello.shim.incarnation > life => {
+                assert_eq!(hello.overran, []);
+                Some(())
+            }
+            _ => None,
+        });
+        assert!(rig.caller.shim.incarnation > before);
+    });
+}
+
+#[test]
+fn a_shim_that_was_stopped_past_its_lease_kills_first_and_says_what_overran() {
+    both(|mut rig| {
+        rig.shim.kill();
+        rig.shim = Shim::start(&rig.shim.folder, &[]);
+        rig.caller = Caller::connect_with(&rig.shim.folder, 1_500_000_000);
+        let mark = lasting(&mut rig, 2);
+        rig.shim.signal(Signal::STOP);
+        let end = rig.caller.lease_end();
+        while crate::rig::boottime() < end {
+            std::thread::yield_now();
+        }
+        assert_eq!(processes_with(&mark).len(), 3);
+        rig.shim.signal(Signal::CONT);
+        let life = rig.caller.shim.incarnation;
+        let overran = rig.caller.wait(|told| match told {
+            Told::Hello(hello) if hello.shim.incarnation > life => Some(hello.overran.clone()),
+            _ => None,
+        });
+        assert_eq!(overran, [attempt(1, 2)]);
+        assert_eq!(processes_with(&mark), [] as [i32; 0]);
+    });
+}
+
+#[test]
+fn a_stopped_shim_leaves_nothing_and_keeps_ends() {
+    let mut rig = Rig::new();
+    let mark = lasting(&mut rig, 0);
+    rig.caller.call(Call::Stop);
+    rig.caller.wait_for_end();
+    rig.shim.process.wait().unwrap();
+    assert_eq!(processes_with(&mark), [] as [i32; 0]);
+    rig.shim = Shim::start(&rig.shim.folder, &[]);
+    rig.caller = Caller::connect(&rig.shim.folder);
+    assert_eq!(rig.caller.ended(attempt(1, 0)).end, End::Lost);
+}
