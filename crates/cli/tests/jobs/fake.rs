@@ -186,7 +186,7 @@ fn routes(shared: Shared) -> Router {
         .route("/v1/jobs/{id}/tasks/{index}/explain", get(explain))
         .route("/v1/jobs/{id}/{what}", get(detail))
         .route("/v1/nodes", get(nodes))
-        .route("/v1/nodes/{name}", get(node))
+        .route("/v1/nodes/{name}", get(one_node))
         .route("/v1/nodes/{name}/{what}", post(change))
         .route("/v1/{what}", any(change))
         .with_state(shared)
@@ -280,7 +280,7 @@ async fn nodes(State(shared): State<Shared>) -> Answer {
     Ok(Json(json!({ "nodes": shared.known.lock().unwrap().nodes })))
 }
 
-async fn node(State(shared): State<Shared>, Segments(name): Segments<String>) -> Answer {
+async fn one_node(State(shared): State<Shared>, Segments(name): Segments<String>) -> Answer {
     let known = shared.known.lock().unwrap();
     found(known.nodes.iter().find(|node| node["name"] == name.as_str()), &format!("node {name}"))
 }
