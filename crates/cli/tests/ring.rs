@@ -7,6 +7,8 @@ mod terminal;
 
 #[path = "ring/agreement.rs"]
 mod agreement;
+#[path = "ring/cables.rs"]
+mod cables;
 #[path = "ring/cluster_file.rs"]
 mod cluster_file;
 #[path = "ring/deaths.rs"]

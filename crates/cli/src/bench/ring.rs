@@ -20,6 +20,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+pub use self::circle::{Circle, Kit};
+pub use self::ledger::{Counted, Ledger};
+pub use self::load::{HEAD, Load};
+pub use self::throughput::{Done, count, measure};
+
 use crate::bench::course::{self, Outcome};
 use crate::bench::effort::Effort;
 use crate::bench::header::Header;

@@ -35,7 +35,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
                 let kit = Kit { model, transport, members, senders, load: Load::Full(size) };
                 match (laboratory.sites)(members, RATE) {
                     Err(reason) => run.gap(params, Reason::Skipped(format!("{reason:#}")))?,
-                    Ok(sites) => match throughput::measure(kit, sites, run.options).await {
+                    Ok(sites) => match throughput::measure(kit, sites, run.options.time()).await {
                         Ok(done) => {
                             throughput::report(run, &params, &done, size)?;
                             let bytes = done.messages as f64 * size as f64;

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::Run;
 use super::circle::{Circle, Kit};
+use super::ledger::Ledger;
 use super::load::{HEAD, Load};
-use super::{Options, Run};
 use crate::bench::laboratory::Site;
 use crate::bench::report::{Param, Params, Unit};
 
 /// What a ring did in a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Done {
     /// Messages that all delivered.
     pub messages: u64,
+    /// The time that was measured.
     pub took: Duration,
     /// Jain's index over what each sender got through: 1 is the same for all.
     pub fairness: f64,
@@ -28,7 +31,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
                 run.begin(&params);
                 let (members, senders) = (usize::from(members), usize::from(senders));
                 let kit = Kit { model, transport, members, senders, load: Load::Full(size) };
-                match measure(kit, Vec::new(), run.options).await {
+                match measure(kit, Vec::new(), run.options.time()).await {
                     Ok(done) => report(run, &params, &done, size)?,
                     Err(error) => run.failed(params, &error)?,
                 }
@@ -56,22 +59,30 @@ pub fn report(run: &mut Run<'_>, params: &Params, done: &Done, size: usize) -> a
     run.report(params, ("fairness", Unit::Ratio), Some(done.fairness))
 }
 
-/// Loads a ring, and counts when it has come up to speed.
-pub async fn measure(kit: Kit, sites: Vec<Site>, options: &Options) -> anyhow::Result<Done> {
-    let time = options.time();
+/// Loads a ring, and counts when it has come up to speed. Without sites, it is on loopback.
+///
+/// # Errors
+/// If it does not begin, or delivers what it should not.
+pub async fn measure(kit: Kit, sites: Vec<Site>, time: Duration) -> anyhow::Result<Done> {
     let circle = Circle::start(kit, sites).await?;
-    sleep(time / 4).await;
-    let before = circle.ledger.count();
-    sleep(time).await;
-    let after = circle.ledger.count();
+    let done = count(&circle.ledger, kit.senders, time).await;
     circle.end().await?;
+    Ok(done)
+}
+
+/// Lets a loaded ring come up to speed for a quarter of `time`, then counts for all of it.
+pub async fn count(ledger: &Ledger, senders: usize, time: Duration) -> Done {
+    sleep(time / 4).await;
+    let before = ledger.count();
+    sleep(time).await;
+    let after = ledger.count();
     let got = before.origins.iter().zip(&after.origins).map(|(before, after)| after - before);
-    let shares: Vec<f64> = got.take(kit.senders).map(|share| share as f64).collect();
-    Ok(Done {
+    let shares: Vec<f64> = got.take(senders).map(|share| share as f64).collect();
+    Done {
         messages: after.messages - before.messages,
         took: after.at - before.at,
         fairness: fairness(&shares),
-    })
+    }
 }
 
 /// Jain's index: the square of the sum over the sum of squares, per share.
