@@ -48,6 +48,8 @@ pub struct RingMember {
     /// What the run was at in the last step, and whether there was a result.
     at: (Stage, bool),
     standstill: Standstill,
+    /// Whether it has said that it is blocked, and not yet that it is no more.
+    has_complained: bool,
     /// Since when it has been standing still for want of a majority.
     blocked: Option<Instant>,
 }
@@ -100,6 +102,7 @@ impl RingMember {
             asked: Vec::new(),
             at: (Stage::Start, false),
             standstill: Standstill::Changing,
+            has_complained: false,
             blocked: None,
         })
     }
@@ -117,8 +120,9 @@ impl RingMember {
         if standstill != self.standstill
             && (standstill != Standstill::Blocked || was_in_view || is_long)
         {
-            if let Some(words) = words(self.standstill, standstill) {
+            if let Some(words) = words(self.has_complained, standstill) {
                 say(cx, format!("member {}: {words}", self.me.0));
+                self.has_complained = standstill == Standstill::Blocked;
             }
             self.standstill = standstill;
         }
@@ -171,9 +175,9 @@ impl RingMember {
     }
 }
 
-fn words(before: Standstill, after: Standstill) -> Option<&'static str> {
-    match after {
-        Standstill::None if before == Standstill::Blocked => Some("reaches a majority again"),
+fn words(has_complained: bool, now: Standstill) -> Option<&'static str> {
+    match now {
+        Standstill::None if has_complained => Some("reaches a majority again"),
         Standstill::None | Standstill::Changing => None,
         Standstill::Blocked => Some("blocked: it reaches no majority, and delivers nothing"),
         Standstill::Lost => {
