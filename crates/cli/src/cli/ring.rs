@@ -1,5 +1,6 @@
 //! The grammar of runs of a ring.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Subcommand};
@@ -23,7 +24,7 @@ pub struct Ring {
 pub enum RingAction {
     /// Start members as processes of this machine, let them send, and compare their results.
     Run(Box<RingRun>),
-    /// Make members of the slaves that wait on this machine, and compare their results.
+    /// Make members of the slaves that wait, and compare their results.
     #[command(visible_alias = "coordinator", after_help = MASTER_EXAMPLES)]
     Master(Master),
     /// Wait to be made a member by a master, and be one.
@@ -54,7 +55,12 @@ Example, with times in microseconds:
   dx ring slave 127.0.0.1 10502 &
   dx ring slave 127.0.0.1 10503 &
   dx ring slave 127.0.0.1 10504 &
-  dx ring master 127.0.0.1 10501 2000000 1000000 0";
+  dx ring master 127.0.0.1 10501 2000000 1000000 0
+
+On two machines, of which the master's has a slave, too:
+  dx ring slave 10.0.0.2 10502 --listen           there; prints a token
+  dx ring slave 10.0.0.1 10502 &                  here
+  dx ring master 10.0.0.1 10501 2000000 1000000 0 --join-file token";
 
 /// `dx ring run`. What is not given has its default, or is as the run that goes on.
 #[derive(Debug, Default, Args)]
@@ -128,9 +134,13 @@ pub struct Master {
     pub grace_us: u64,
     /// What the numbers are drawn from.
     pub seed: u64,
-    /// Wait until so many slaves are there (default: take those that are, at least one).
+    /// Wait until so many slaves of this machine are there (default: take those that are, at least one).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     pub slaves: Option<u16>,
+    /// A file of mode 600 with the join token of a slave on another machine, as `dx ring slave HOST
+    /// PORT --listen` prints it there. Once for each.
+    #[arg(long, value_name = "FILE")]
+    pub join_file: Vec<PathBuf>,
     /// How messages get round, and get their places.
     #[arg(long, value_enum, default_value = "flow")]
     pub model: Model,
@@ -152,6 +162,10 @@ pub struct Slave {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Wait for a master on another machine: print a join token, by which it can make this a
+    /// member. Whoever has the token can: carry it over a channel that you trust.
+    #[arg(long, action = ArgAction::SetTrue)]
+    pub listen: bool,
 }
 
 /// A model that can be measured: the naive one ends with the first failure.

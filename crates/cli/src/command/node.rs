@@ -22,7 +22,8 @@ use crate::program::Program;
 pub fn run(arguments: Arguments, program: &Program) -> anyhow::Result<ExitCode> {
     let home = Home::of_this_user()?;
     if let Some(listen) = &arguments.listen {
-        return match wait(listen, &home)? {
+        let told = "waiting to be told which node to be: give the token to `dx up`";
+        return match wait(listen, &home, told)? {
             Waited::Joined(cluster, id) => start(&cluster, id, &home, program),
             Waited::Stopped { interrupted } => {
                 note("stopped before it was told which node to be");
@@ -79,7 +80,7 @@ fn received() -> anyhow::Result<Cluster> {
 }
 
 /// How the wait of a machine that is to be a node ended.
-enum Waited {
+pub(super) enum Waited {
     /// It was told which one to be.
     Joined(Box<Cluster>, NodeId),
     /// It was told to stop.
@@ -87,7 +88,7 @@ enum Waited {
 }
 
 /// Prints a token, and waits until somebody who has it makes this machine a node.
-fn wait(listen: &str, home: &Home) -> anyhow::Result<Waited> {
+pub(super) fn wait(listen: &str, home: &Home, what: &str) -> anyhow::Result<Waited> {
     let runtime = Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let invitation = Invitation::open(listen, None, home, Bounds::default()).await;
@@ -99,7 +100,7 @@ fn wait(listen: &str, home: &Home) -> anyhow::Result<Waited> {
         })?;
         let told = async {
             writeln!(io::stdout(), "{}", invitation.token())?;
-            note("waiting to be told which node to be: give the token to `dx up`");
+            note(what);
             anyhow::Ok(invitation.wait().await?)
         };
         let joined = tokio::select! {

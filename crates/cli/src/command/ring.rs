@@ -1,5 +1,6 @@
 //! `dx ring`: from arguments to exit code.
 
+mod elsewhere;
 mod master;
 mod plan;
 mod play;

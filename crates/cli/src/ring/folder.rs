@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Cluster;
 use crate::control::Client;
-use crate::home::{ClusterError, Home};
+use crate::home::{ClusterError, Home, NodeName};
 use crate::kinds::ring_member::Attr;
 
 /// What a run was to be, as its folder says.
@@ -20,6 +20,9 @@ pub struct Run {
     pub cluster: Cluster,
     /// Whether members that fail are started again.
     pub restarts: bool,
+    /// The nodes of other machines, which are not started here.
+    #[serde(default)]
+    pub elsewhere: Vec<NodeName>,
 }
 
 impl Run {

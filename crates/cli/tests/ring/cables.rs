@@ -61,9 +61,8 @@ impl Ring {
     fn wait_for_view(&mut self, member: usize, of: &[usize]) {
         let ids: Vec<String> = of.iter().map(ToString::to_string).collect();
         let end = format!(": members {}", ids.join(" "));
-        self.nodes[member - 1].find(&format!("view{end}"), |line| {
-            line.ends_with(&end).then_some(())
-        });
+        self.nodes[member - 1]
+            .find(&format!("view{end}"), |line| line.ends_with(&end).then_some(()));
     }
 
     /// The result of a member, once it is there.

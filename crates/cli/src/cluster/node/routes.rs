@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use dx_agents::AgentId;
+use dx_agents::{AgentId, NodeId};
 
 use super::Inside;
 use super::service::PingError;
@@ -32,7 +32,9 @@ pub fn router(inside: &Arc<Inside>) -> Router {
             .route("/v1/configuration", get(configuration))
             .route("/v1/agents/{id}/ping", get(ping))
             .route("/v1/ring/{until}", get(ring))
+            .route("/v1/ring/{until}/{member}", get(ring_of))
             .route("/v1/stop", post(stop))
+            .route("/v1/stop/{node}", post(stop_other))
             .with_state(node),
     )
 }
@@ -83,7 +85,19 @@ async fn ring(
 ) -> Answer<ring_member::Report> {
     let inside = alive(&node)?;
     tokio::select! {
-        report = inside.ring_report(until) => report.map(Json),
+        report = inside.ring_report(until, None) => report.map(Json),
+        () = inside.stopping() => Err(is_stopping()),
+    }
+}
+
+/// The same of any member, on whichever node.
+async fn ring_of(
+    State(node): State<Weak<Inside>>,
+    Path((until, member)): Path<(Until, u64)>,
+) -> Answer<ring_member::Report> {
+    let inside = alive(&node)?;
+    tokio::select! {
+        report = inside.ring_report(until, Some(AgentId(member))) => report.map(Json),
         () = inside.stopping() => Err(is_stopping()),
     }
 }
@@ -93,6 +107,13 @@ async fn stop(State(node): State<Weak<Inside>>) -> Answer<About> {
     let inside = alive(&node)?;
     inside.stop.send_replace(true);
     Ok(Json(inside.about.clone()))
+}
+
+/// Has another node stop, and says who does.
+async fn stop_other(State(node): State<Weak<Inside>>, Path(other): Path<u32>) -> Answer<About> {
+    let inside = alive(&node)?;
+    let stops = inside.stop_other(NodeId(other)).await;
+    stops.map(Json).map_err(|why| Failure::new(StatusCode::GATEWAY_TIMEOUT, "node_silent", why))
 }
 
 fn alive(node: &Weak<Inside>) -> Result<Arc<Inside>, Failure> {

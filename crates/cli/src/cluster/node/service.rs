@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::Inside;
 use crate::cluster::report::{AgentPing, ClusterReport, NodeReport, Silent};
 use crate::console::called;
+use crate::control::About;
 
 /// The count of the service's id; see [`WELL_KNOWN`](dx_agents::id::WELL_KNOWN).
 const SERVICE: u32 = 2;
@@ -39,6 +40,8 @@ enum Question {
     Report,
     /// Whether this agent is there: answered by a [`Presence`].
     Agent(AgentId),
+    /// To stop: answered by who does, an [`About`].
+    Stop,
 }
 
 impl Message for Question {
@@ -118,6 +121,10 @@ pub async fn answer(inside: Arc<Inside>) {
         let json = match received.open::<Question>() {
             Ok(Question::Report) => serde_json::to_vec(&inside.report()),
             Ok(Question::Agent(agent)) => serde_json::to_vec(&inside.presence(agent)),
+            Ok(Question::Stop) => {
+                inside.stop.send_replace(true);
+                serde_json::to_vec(&inside.about)
+            }
             Err(_) => Ok(Vec::new()),
         };
         let json = json.expect("reports have text keys only").into();
@@ -177,6 +184,14 @@ impl Inside {
         };
         let from = self.about.node.to_string();
         Ok(AgentPing { agent, kind, node, from, rtt_us, waiting })
+    }
+
+    /// Has another node of the cluster stop, which trusts all of them; returns who does.
+    ///
+    /// # Errors
+    /// In words, if it does not answer.
+    pub async fn stop_other(&self, node: NodeId) -> Result<About, String> {
+        self.ask(node, Question::Stop).await
     }
 
     fn presence(&self, agent: AgentId) -> Presence {

@@ -8,10 +8,10 @@ use dx_transport::address::Address;
 use dx_transport::id::ClusterId;
 use tokio::time::{sleep, timeout};
 
-use super::address;
 use super::play::{Play, note};
+use super::{address, elsewhere};
 use crate::cli::Master as Arguments;
-use crate::config::Cluster;
+use crate::config::NodeSpec;
 use crate::control::Client;
 use crate::exit::Usage;
 use crate::home::Home;
@@ -68,18 +68,26 @@ async fn begin(
     if waiting.contains(&at) {
         return Err(Usage(format!("a slave waits at {at}: give the master another port")).into());
     }
+    let tokens = elsewhere::tokens(&arguments.join_file, &arguments.transport, &waiting)?;
     let transport = arguments.transport.clone();
-    let address = |at: &SocketAddr| Address::new(&transport, &at.to_string());
-    let addresses = waiting.iter().map(address).collect::<Result<_, _>>()?;
+    let address = |at: String| Address::new(&transport, &at);
+    let locals = waiting.iter().map(SocketAddr::to_string);
+    let all = locals.chain(tokens.iter().map(|token| token.address.clone()));
+    let addresses = all.map(address).collect::<Result<_, _>>()?;
     let restarts = !arguments.no_restart;
     let attr = wanted(arguments);
     let wanted = Wanted { name, transport: transport.clone(), attr, restarts };
-    let run = Run { cluster: wanted.cluster(addresses), restarts };
+    let cluster = wanted.cluster(addresses);
+    let (here, there) = cluster.nodes.split_at(waiting.len());
+    let elsewhere = there.iter().map(|node| node.name.clone()).collect();
+    let run = Run { cluster: cluster.clone(), restarts, elsewhere };
     folder.create(&run).map_err(super::usage)?;
-    for (at, node) in waiting.iter().zip(&run.cluster.nodes) {
-        slaves.assign(*at, &Assignment { cluster: run.cluster.clone(), id: node.id })?;
+    // First, since it can fail; those of this machine wait on.
+    elsewhere::enrol(&tokens, there, &cluster, home).await?;
+    for (at, node) in waiting.iter().zip(here) {
+        slaves.assign(*at, &Assignment { cluster: cluster.clone(), id: node.id })?;
     }
-    timeout(START, all_up(&run.cluster, home)).await.map_err(|_| {
+    timeout(START, all_up(&cluster.name, here, home)).await.map_err(|_| {
         anyhow::anyhow!(
             "not all slaves became members within {} s: see what they say",
             START.as_secs()
@@ -88,10 +96,10 @@ async fn begin(
     Ok(run)
 }
 
-/// Waits until all nodes answer.
-async fn all_up(cluster: &Cluster, home: &Home) {
-    for node in &cluster.nodes {
-        while Client::node(home, &cluster.name, &node.name).await.is_err() {
+/// Waits until all nodes of this machine answer.
+async fn all_up(cluster: &ClusterId, nodes: &[NodeSpec], home: &Home) {
+    for node in nodes {
+        while Client::node(home, cluster, &node.name).await.is_err() {
             sleep(LOOK).await;
         }
     }

@@ -29,7 +29,7 @@ pub fn new(arguments: &RingRun, name: &ClusterId) -> anyhow::Result<Run> {
     let addresses = ports.into_iter().map(address).collect::<Result<_, _>>()?;
     let restarts = !arguments.no_restart;
     let wanted = Wanted { name: name.clone(), transport: transport.clone(), attr, restarts };
-    Ok(Run { cluster: wanted.cluster(addresses), restarts })
+    Ok(Run { cluster: wanted.cluster(addresses), restarts, elsewhere: Vec::new() })
 }
 
 /// Refuses arguments that ask for another run than the one that goes on.

@@ -33,7 +33,7 @@ impl Play<'_> {
         let Self { home, run, trouble, folder, is_temporary, json } = self;
         let name = run.cluster.name.clone();
         let model = run.attr().unwrap_or_default().model;
-        let prepared = Up::prepare(run.cluster.clone(), home, &[]).await;
+        let prepared = Up::prepare(run.cluster.clone(), home, &run.elsewhere).await;
         let up = prepared.map_err(|error| match error {
             UpError::Running { .. } | UpError::Differs { .. } | UpError::NoneHere(_) => {
                 Usage(error.to_string()).into()
@@ -44,7 +44,7 @@ impl Play<'_> {
         note(&format!(
             "run {name}: `dx ring run --cluster {name}` goes on with it if this ends early"
         ));
-        let watch = Watch::new(home, &run.cluster, run.restarts);
+        let watch = Watch::new(home, &run);
         let mut screen = Screen::new(&run.cluster, false);
         let (interrupted, accidents) = (Cell::new(None), up.accidents());
         let (known, told) = (Notify::new(), Cell::new(None));
@@ -57,8 +57,11 @@ impl Play<'_> {
                         note(&format!("--kill {kill} was not carried out: the run was over before"));
                     }
                     told.set(Some(tell(&watch.outcome(), model, json)));
-                    known.notify_one();
                 }
+            }
+            watch.release().await;
+            if interrupted.get().is_none() {
+                known.notify_one();
             }
         };
         // With the results there, nothing is worth the time that a node gives to one that is gone.

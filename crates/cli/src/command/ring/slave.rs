@@ -8,10 +8,12 @@ use tokio::runtime::Builder;
 use super::address;
 use super::play::note;
 use crate::cli::Slave as Arguments;
-use crate::command::{node, signals};
+use crate::command::node::{self, Waited};
+use crate::command::signals;
 use crate::exit::{self, Usage};
 use crate::home::Home;
 use crate::program::Program;
+use crate::ring::Folder;
 use crate::ring::slaves::{SlaveError, Slaves};
 
 /// Waits for a master, then is the node that it was told to be.
@@ -20,6 +22,9 @@ pub fn run(arguments: &Arguments, home: &Home, program: &Program) -> anyhow::Res
     if at.port() == 0 || at.ip().is_unspecified() {
         let why = "others reach it there: name an address and a port";
         return Err(Usage(format!("{at} is no address of a slave: {why}")).into());
+    }
+    if arguments.listen {
+        return elsewhere(&at.to_string(), home, program);
     }
     // Now, and not when a master counts on it.
     TcpListener::bind(at).map_err(|error| Usage(format!("nothing can listen at {at}: {error}")))?;
@@ -45,4 +50,18 @@ pub fn run(arguments: &Arguments, home: &Home, program: &Program) -> anyhow::Res
         Err(true) => Ok(exit::interrupted()),
         Err(false) => Ok(exit::OK),
     }
+}
+
+/// Waits for a master of another machine, which has the token, and is the node that it says.
+fn elsewhere(at: &str, home: &Home, program: &Program) -> anyhow::Result<ExitCode> {
+    let told = format!("slave {at} waits: give the token to `dx ring master ... --join-file FILE`");
+    let (cluster, id) = match node::wait(at, home, &told)? {
+        Waited::Joined(cluster, id) => (cluster, id),
+        Waited::Stopped { interrupted: true } => return Ok(exit::interrupted()),
+        Waited::Stopped { interrupted: false } => return Ok(exit::OK),
+    };
+    let ended = node::start(&cluster, id, home, program)?;
+    // The next run is of a cluster of its own, even if it has the same master.
+    Folder::of(home, &cluster.name).remove()?;
+    Ok(ended)
 }
