@@ -13,6 +13,8 @@ mod cables;
 mod cluster_file;
 #[path = "ring/deaths.rs"]
 mod deaths;
+#[path = "ring/elsewhere.rs"]
+mod elsewhere;
 #[path = "ring/mistakes.rs"]
 mod mistakes;
 #[path = "ring/models.rs"]

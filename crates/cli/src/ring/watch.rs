@@ -1,5 +1,7 @@
 //! Whoever waits for the results of a run's members.
 
+mod elsewhere;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::{Fate, Kill, Outcome, Run};
 use crate::cluster::up::{Accidents, Event, News};
 use crate::config::{Cluster, NodeSpec};
-use crate::control::{About, Client};
+use crate::control::Client;
 use crate::home::{Home, NodeName};
 use crate::kinds::ring_member::{Report, State};
 
@@ -60,10 +62,6 @@ const RETRY: Duration = Duration::from_millis(20);
 
 /// The time after which a member that stands still is asked again, as long as that may change.
 const AGAIN: Duration = Duration::from_secs(1);
-
-/// A member elsewhere that has reached no majority for so long is blocked; one of this machine
-/// waits as long before it says so.
-const BLOCKED: Duration = Duration::from_secs(5);
 
 /// How much later than the first member the last one may have its result; in between, one that was
 /// killed restarts and catches up. A guess.
@@ -137,15 +135,7 @@ impl Watch {
 
     /// Has the nodes of other machines stop, as far as they can be reached.
     pub async fn release(&self) {
-        let shared = &self.0;
-        for node in shared.cluster.nodes.iter().filter(|it| shared.is_elsewhere(it)) {
-            let path = format!("/v1/stop/{}", node.id.0);
-            for client in shared.local_clients().await {
-                if client.post::<(), About>(&path, &()).await.is_ok() {
-                    break;
-                }
-            }
-        }
+        self.0.stop_elsewhere().await;
     }
 
     /// What is known.
@@ -248,63 +238,6 @@ impl Shared {
             // It does not listen yet, or has just ended.
             sleep(RETRY).await;
         }
-    }
-
-    /// The same by way of this machine's nodes; `None`: it could not be reached for a long time. It
-    /// is asked again and again: a question would outlast a link that is gone for good.
-    async fn ask_elsewhere(&self, at: usize, until: &str) -> Option<Report> {
-        let path = format!("/v1/ring/now/{}", self.cluster.nodes[at].id.0);
-        // Whoever asks how it stands now has waited already.
-        let patience = if until == "now" { Duration::ZERO } else { LATE };
-        let (mut silent, mut blocked) = (None, None);
-        loop {
-            let report = self.answer_by_any(&path).await;
-            let begun =
-                |since: &mut Option<Instant>| since.get_or_insert_with(Instant::now).elapsed();
-            match report {
-                Some(report) => {
-                    silent = None;
-                    let is_blocked = report.state == State::Blocked;
-                    if !is_blocked {
-                        blocked = None;
-                    }
-                    let is_due = match until {
-                        "send" => report.stage != "START",
-                        "stop" => report.result.is_some() || report.state == State::Lost,
-                        _ => true,
-                    };
-                    if is_due || is_blocked && begun(&mut blocked) >= BLOCKED {
-                        return Some(report);
-                    }
-                }
-                None if begun(&mut silent) >= patience => return None,
-                None => {}
-            }
-            sleep(AGAIN).await;
-        }
-    }
-
-    /// What the first node of this machine answers that does.
-    async fn answer_by_any(&self, path: &str) -> Option<Report> {
-        for client in self.local_clients().await {
-            if let Ok(report) = client.get(path).await {
-                return Some(report);
-            }
-        }
-        None
-    }
-
-    /// The nodes of this machine that answer.
-    async fn local_clients(&self) -> Vec<Client> {
-        let mut clients = Vec::new();
-        for node in self.cluster.nodes.iter().filter(|it| !self.is_elsewhere(it)) {
-            clients.extend(Client::node(&self.home, &self.cluster.name, &node.name).await.ok());
-        }
-        clients
-    }
-
-    fn is_elsewhere(&self, node: &NodeSpec) -> bool {
-        self.elsewhere.contains(&node.name)
     }
 
     async fn answer(&self, node: &NodeName, until: &str) -> Option<Report> {

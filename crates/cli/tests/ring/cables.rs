@@ -107,7 +107,7 @@ fn file(user: &User, hosts: &[Host]) -> String {
 
 /// The result that follows from what all members said of their own.
 fn expected(ring: &Ring, result: &str, silent: usize) -> String {
-    let said = ring.nodes.iter().flat_map(|node| node.seen());
+    let said = ring.nodes.iter().flat_map(Program::seen);
     let lines: Vec<String> = said.map(|line| format!("| {line}")).collect();
     shown(&recomputed(&lines, count(result), SIZE, Some(silent as u64)))
 }

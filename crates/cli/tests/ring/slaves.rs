@@ -2,9 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
-use dx_lab::{Host, Lab, or_skip};
 use rustix::process::Signal;
 
 use super::results::{agreed, results, stdout};
@@ -102,75 +100,6 @@ fn a_slave_nobody_needs_stops_at_ctrl_c_and_is_forgotten() {
     assert_eq!(code, Some(130), "{lines:#?}");
     let (code, _, stderr) = user.run(&master("100000"));
     assert_eq!((code, stderr.contains("no slave waits on this machine")), (2, true), "{stderr}");
-}
-
-/// A slave on a host, in a home of its own, and the file that its master needs.
-fn elsewhere(there: &User, host: &Host) -> (Program, PathBuf) {
-    let at = host.address().to_string();
-    let command = there.command(&["ring", "slave", &at, "10502", "--listen"]);
-    let mut slave = host.enter(|| Program::start(command));
-    let token = slave.wait_for("dx-join:");
-    let file = there.file("token", &token);
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    (slave, file)
-}
-
-/// Two slaves on the master's host, and one on another.
-fn on_two_hosts() -> Option<(Lab, [Host; 2], Vec<Program>, [User; 2], PathBuf)> {
-    let lab = or_skip(Lab::new("slaves"))?;
-    let hosts = ["here", "there"].map(|name| lab.host(name).unwrap());
-    let users = [User::new(), User::new()];
-    let (far, token) = elsewhere(&users[1], &hosts[1]);
-    let at = hosts[0].address().to_string();
-    let near = ["10502", "10503"].map(|port| {
-        let command = users[0].command(&["ring", "slave", &at, port]);
-        let mut slave = hosts[0].enter(|| Program::start(command));
-        slave.wait_for("waits for");
-        slave
-    });
-    let slaves = [far].into_iter().chain(near).collect();
-    Some((lab, hosts, slaves, users, token))
-}
-
-/// A master on a host, for slaves of which one is on another.
-fn master_of(user: &User, host: &Host, token: &PathBuf, send_us: &str) -> Program {
-    let at = host.address().to_string();
-    let plan = ["ring", "master", &at, "10501", send_us, "200000", "0"];
-    let token = token.to_str().unwrap();
-    let command = user.command(&[&plan[..], &["--join-file", token]].concat());
-    host.enter(|| Program::start(command))
-}
-
-#[test]
-fn a_slave_on_another_machine_is_a_member_by_its_token_and_ends_with_the_run() {
-    let Some((_lab, hosts, slaves, users, token)) = on_two_hosts() else { return };
-    let master = master_of(&users[0], &hosts[0], &token, "300000");
-    let (status, lines) = master.end();
-    assert_eq!(status.code(), Some(0), "{lines:#?}");
-    let results = results(&stdout(&lines));
-    assert_eq!(results.len(), 3);
-    let result = agreed(&results);
-    for slave in slaves {
-        let (status, lines) = slave.end();
-        assert_eq!(status.code(), Some(0), "{lines:#?}");
-        let prints = |line: &String| line.starts_with("member ") && line.ends_with(result);
-        assert!(lines.iter().any(prints), "{lines:#?}");
-    }
-    let left: Vec<_> = fs::read_dir(users[1].home()).unwrap().collect();
-    assert!(left.is_empty(), "{left:?}");
-}
-
-#[test]
-fn a_slave_on_another_machine_that_is_gone_has_no_result_and_the_others_agree() {
-    let Some((_lab, hosts, mut slaves, users, token)) = on_two_hosts() else { return };
-    let master = master_of(&users[0], &hosts[0], &token, "1000000");
-    slaves[0].wait_for("SEND");
-    signal_to(slaves[0].pid(), Signal::KILL);
-    let (status, lines) = master.end();
-    assert_eq!(status.code(), Some(1), "{lines:#?}");
-    let results = results(&stdout(&lines));
-    assert_eq!((results.len(), results[&3].as_str()), (3, "gone"));
-    agreed(&results);
 }
 
 #[test]

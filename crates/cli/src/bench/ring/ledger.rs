@@ -43,6 +43,7 @@ pub struct Counted {
 
 impl Ledger {
     /// That of so many members.
+    #[must_use]
     pub fn new(members: usize) -> Self {
         let zeroes = || (0..members).map(|_| AtomicU64::new(0)).collect();
         Self {
@@ -57,6 +58,7 @@ impl Ledger {
     }
 
     /// The time, in nanoseconds since the beginning.
+    #[must_use]
     pub fn now(&self) -> u64 {
         u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX)
     }
@@ -85,12 +87,14 @@ impl Ledger {
     }
 
     /// Latencies to the delivery at the sender, and to the last one.
+    #[must_use]
     pub fn latencies(&self) -> (Distribution, Distribution) {
         let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         (times.own.clone(), times.last.clone())
     }
 
     /// What was counted so far.
+    #[must_use]
     pub fn count(&self) -> Counted {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Counted {
@@ -106,6 +110,7 @@ impl Ledger {
     }
 
     /// Whether nobody is to send any more.
+    #[must_use]
     pub fn has_stopped(&self) -> bool {
         self.has_stopped.load(Ordering::Relaxed)
     }
@@ -116,6 +121,7 @@ impl Ledger {
     }
 
     /// What was wrong, if anything was.
+    #[must_use]
     pub fn wrong(&self) -> Option<String> {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
