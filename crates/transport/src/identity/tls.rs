@@ -58,4 +58,17 @@ impl NodeIdentity {
         config.send_tls13_tickets = 0;
         Ok(config)
     }
+
+    /// How this node accepts those who show no certificate, and say otherwise who they are.
+    ///
+    /// # Errors
+    /// If the cryptography cannot be set up with this identity.
+    pub fn tls_server_for_all(&self) -> Result<ServerConfig, rustls::Error> {
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(self.certified.clone())));
+        config.send_tls13_tickets = 0;
+        Ok(config)
+    }
 }
