@@ -21,6 +21,7 @@ use dx_agents::AgentId;
 use dx_agents::runtime::{Heard, Port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::message::RunnerMessage;
@@ -70,34 +71,62 @@ pub enum LinkError {
 
 /// Connects `port` and the shim until it is dropped.
 pub async fn run(port: Port, config: LinkConfig) -> Infallible {
+    let (_never, ending) = watch::channel(false);
+    run_until(port, config, ending).await;
+    unreachable!("nothing ends it")
+}
+
+/// Connects `port` and the shim until `ending` is true. Then the shim ends all that it runs, tells
+/// of it, and ends itself.
+pub async fn run_until(port: Port, config: LinkConfig, mut ending: watch::Receiver<bool>) {
     port.monitor(config.runner);
     let mut pause = PAUSES.0;
     loop {
         let ended = match start::connect(&config).await {
             Ok(stream) => {
                 pause = PAUSES.0;
-                relay(&port, config.runner, stream).await
+                relay(&port, config.runner, stream, &mut ending).await
             }
             Err(error) => {
                 pause = (pause * 2).min(PAUSES.1);
                 error.into()
             }
         };
+        if *ending.borrow() {
+            return;
+        }
         tracing::warn!("the shim in {}: {ended}", config.folder.display());
         // After a shim's death another is wanted at once; only failure to start one slows down.
         if matches!(ended, LinkError::Start(_)) {
-            sleep(pause).await;
+            tokio::select! {
+                () = sleep(pause) => {}
+                () = asked_to_end(&mut ending) => return,
+            }
         }
     }
 }
 
+/// Ready when the link is to end.
+async fn asked_to_end(ending: &mut watch::Receiver<bool>) {
+    if ending.wait_for(|is_ending| *is_ending).await.is_err() {
+        // Nobody can ask any more.
+        std::future::pending::<()>().await;
+    }
+}
+
 /// Carries everything, both ways, until it cannot.
-async fn relay(port: &Port, runner: AgentId, mut stream: UnixStream) -> LinkError {
+async fn relay(
+    port: &Port,
+    runner: AgentId,
+    mut stream: UnixStream,
+    ending: &mut watch::Receiver<bool>,
+) -> LinkError {
     let (mut from_shim, mut to_shim) = stream.split();
     let mut inbound = Inbound::greeted_already();
     let mut out: Vec<u8> = Vec::new();
     let mut bytes = vec![0; 64 << 10];
     let mut refused: Option<Told> = None;
+    let mut is_ending = false;
     loop {
         match deliver(port, runner, &mut inbound, refused.take()) {
             Ok(left) => refused = left,
@@ -115,6 +144,10 @@ async fn relay(port: &Port, runner: AgentId, mut stream: UnixStream) -> LinkErro
                 Err(error) => return error.into(),
             },
             () = sleep(NO_ROOM), if refused.is_some() => {}
+            () = asked_to_end(ending), if !is_ending => {
+                is_ending = true;
+                wire::put_call(Call::Stop, &mut out);
+            }
         }
     }
 }

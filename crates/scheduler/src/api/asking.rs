@@ -91,7 +91,7 @@ pub fn unreadable(why: &str) -> Failure {
 }
 
 /// Why the controller did not do it, as HTTP says it.
-fn refused(why: RequestError) -> Failure {
+pub fn refused(why: RequestError) -> Failure {
     let (status, code, hint) = match &why {
         RequestError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid_job", None),
         RequestError::NoJob(_) => {

@@ -1,14 +1,19 @@
 //! The nodes that run jobs.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::{Path, Request as HttpRequest, State};
 use axum::http::StatusCode;
+use dx_agents::NodeId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::asking::refused;
 use super::input::Body;
 use super::{Api, Failure};
-use crate::client::{Answer, NodeView, Request};
+use crate::client::NodeState::{Lost, Silent, Unknown};
+use crate::client::{Answer, NodeView, Request, RequestError};
 
 /// All nodes that run jobs.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -58,7 +63,7 @@ pub async fn drain(
 ) -> Result<Json<NodeView>, Failure> {
     let Drain { reason } = optional(request).await?;
     let node = api.node(&name).await?.id;
-    api.done(Request::Drain { node, reason }).await?;
+    Api::drain(&api, node, reason).await?;
     api.node(&name).await.map(Json)
 }
 
@@ -74,11 +79,59 @@ pub async fn undrain(
     Path(name): Path<String>,
 ) -> Result<Json<NodeView>, Failure> {
     let node = api.node(&name).await?.id;
-    api.done(Request::Undrain(node)).await?;
+    Api::undrain(&api, node).await?;
     api.node(&name).await.map(Json)
 }
 
+/// How often a node's standing is asked for that somebody waits for. Short beside the start of a
+/// process; a guess.
+const LOOK: Duration = Duration::from_millis(50);
+
 impl Api {
+    /// How the controller sees a node.
+    ///
+    /// # Errors
+    /// If it does not say, or knows no such node.
+    pub async fn view(&self, node: NodeId) -> Result<NodeView, Failure> {
+        let view = self.nodes().await?.into_iter().find(|view| view.id == node);
+        view.ok_or_else(|| refused(RequestError::NoNode(node)))
+    }
+
+    /// Waits until the controller counts with a node.
+    pub async fn joined(&self, node: NodeId) -> NodeView {
+        self.until(node, |view| !matches!(view.state, Unknown | Silent | Lost)).await
+    }
+
+    /// Waits until nothing is assigned to a node.
+    pub async fn idle(&self, node: NodeId) -> NodeView {
+        self.until(node, |view| view.attempts == 0).await
+    }
+
+    /// Takes no more work to a node, and back what has not started there.
+    ///
+    /// # Errors
+    /// If the controller does not do it.
+    pub async fn drain(&self, node: NodeId, reason: Option<String>) -> Result<(), Failure> {
+        self.done(Request::Drain { node, reason }).await
+    }
+
+    /// Uses a node again.
+    ///
+    /// # Errors
+    /// If the controller does not do it.
+    pub async fn undrain(&self, node: NodeId) -> Result<(), Failure> {
+        self.done(Request::Undrain(node)).await
+    }
+
+    async fn until(&self, node: NodeId, is_so: impl Fn(&NodeView) -> bool) -> NodeView {
+        loop {
+            match self.view(node).await {
+                Ok(view) if is_so(&view) => return view,
+                _ => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
     async fn nodes(&self) -> Result<Vec<NodeView>, Failure> {
         let nodes = self.ask(Request::Nodes, |answer| match answer {
             Answer::Nodes(nodes) => Some(nodes),

@@ -8,12 +8,12 @@ use dx_agents::AskError;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Api, Failure, MAX_WAITING};
-use crate::client::{Answer, JobView, Request};
+use crate::client::{Answer, JobView, Request, WATCH_FOR};
 use crate::id::JobId;
 
-/// The longest that a question waits for something to happen before it is asked anew: so long a
-/// dead controller is taken for one to whom nothing happens.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// The longest that a question waits for something to happen before it is asked anew. A controller
+/// that lives has answered before.
+const PATIENCE: Duration = WATCH_FOR.saturating_add(Duration::from_secs(5));
 
 /// What came of watching.
 #[derive(Debug)]
