@@ -3,7 +3,7 @@
 //! What is wrong is reported and taken out, so that the rest can be looked at as well.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde_json::Value as Json;
 
@@ -176,6 +176,10 @@ impl Check<'_> {
                 Ok(_) => Ok(()),
                 Err(_) => Err(format!("expected {form}")),
             },
+            (Value::Text(text), Some(form @ Form::Socket)) => match text.parse::<SocketAddr>() {
+                Ok(address) if address.port() > 0 => Ok(()),
+                _ => Err(format!("expected {form}")),
+            },
             (Value::Integer(number), Some(form @ Form::Duration)) => {
                 Err(wrong_unit(form, &duration::parse(&number.to_string())))
             }
@@ -184,7 +188,8 @@ impl Check<'_> {
             }
             (Value::Text(text), None) if is(schema, "string") => is_word(schema, text),
             (Value::Integer(number), _) if is(schema, "integer") => in_bounds(schema, *number),
-            (Value::Integer(_) | Value::Float(_), _) if is(schema, "number") => Ok(()),
+            (Value::Integer(number), _) if is(schema, "number") => in_reals(schema, *number as f64),
+            (Value::Float(number), _) if is(schema, "number") => in_reals(schema, *number),
             (Value::Boolean(_), _) if is(schema, "boolean") => Ok(()),
             _ if schema.get("type").is_none() && words(schema).is_empty() => Ok(()),
             (Value::Text(text), _) if !words(schema).is_empty() => is_word(schema, text),
@@ -263,6 +268,17 @@ fn in_bounds(schema: &Json, number: i128) -> Result<(), String> {
         _ => i128::from(i64::MAX),
     };
     let greatest = bound("maximum").unwrap_or(widest).min(widest);
+    if (least..=greatest).contains(&number) {
+        Ok(())
+    } else {
+        Err(format!("it can be {least} to {greatest}"))
+    }
+}
+
+fn in_reals(schema: &Json, number: f64) -> Result<(), String> {
+    let bound = |name: &str| schema.get(name).and_then(Json::as_f64);
+    let least = bound("minimum").unwrap_or(f64::NEG_INFINITY);
+    let greatest = bound("maximum").unwrap_or(f64::INFINITY);
     if (least..=greatest).contains(&number) {
         Ok(())
     } else {

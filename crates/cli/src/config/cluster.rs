@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::file::Role;
 use super::rules;
-use super::settings::{Bounds, Dialing, Timing};
+use super::settings::{Bounds, Dialing, JobsTable, OfferTable, Timing};
 use crate::home::NodeName;
 
 /// A cluster: what its nodes share, and who they and their agents are.
@@ -31,6 +31,9 @@ pub struct Cluster {
     pub dialing: Dialing,
     /// What others may make a node hold.
     pub bounds: Bounds,
+    /// What the nodes with roles agree on about jobs.
+    #[serde(default)]
+    pub jobs: JobsTable,
     /// The nodes, in the order of their ids.
     pub nodes: Vec<NodeSpec>,
     /// The agents, in the order of their ids.
@@ -53,6 +56,9 @@ pub struct NodeSpec {
     pub roles: Vec<Role>,
     /// What jobs may ask for.
     pub labels: BTreeMap<String, String>,
+    /// What it offers to jobs.
+    #[serde(default)]
+    pub offer: OfferTable,
 }
 
 impl Cluster {
@@ -66,6 +72,17 @@ impl Cluster {
     #[must_use]
     pub fn node_called(&self, name: &str) -> Option<&NodeSpec> {
         self.nodes.iter().find(|node| node.name.as_str() == name)
+    }
+
+    /// The node that says what jobs run where, if there is one.
+    #[must_use]
+    pub fn controller(&self) -> Option<&NodeSpec> {
+        self.nodes.iter().find(|node| node.roles.contains(&Role::Controller))
+    }
+
+    /// The nodes that run jobs, in the order of their ids.
+    pub fn runners(&self) -> impl Iterator<Item = &NodeSpec> {
+        self.nodes.iter().filter(|node| node.roles.contains(&Role::Runner))
     }
 
     /// The agents on a node, in the order of their ids.

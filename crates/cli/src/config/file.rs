@@ -13,7 +13,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::settings::{Bounds, Dialing, Timing};
+use super::settings::{Bounds, Dialing, JobsTable, OfferTable, Timing};
 use super::{forms, units};
 
 /// A cluster: its nodes, the agents on them, and what they share.
@@ -22,6 +22,8 @@ use super::{forms, units};
 pub struct File {
     /// What all nodes share.
     pub cluster: ClusterTable,
+    /// Jobs: what runs on the nodes of role `runner` because the one of role `controller` says so.
+    pub jobs: JobsTable,
     /// A node, one process, by its name for people: `[node.n1]`. 1 to 64 letters, digits, `-` or
     /// `_`.
     #[schemars(extend("propertyNames" = {
@@ -38,7 +40,7 @@ pub struct File {
 }
 
 /// The sections, in the order in which they are shown.
-pub const SECTIONS: [&str; 3] = ["cluster", "node", "agent"];
+pub const SECTIONS: [&str; 4] = ["cluster", "jobs", "node", "agent"];
 
 /// What all nodes share.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -100,6 +102,9 @@ pub struct NodeTable {
     /// What jobs may ask for, as in `{ zone = "a" }`. Default: none.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// What it offers to jobs of what its machine has.
+    #[serde(default)]
+    pub offer: OfferTable,
 }
 
 /// What a node does beside holding agents.

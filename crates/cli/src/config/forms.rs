@@ -25,6 +25,8 @@ pub enum Form {
     Agent,
     /// An IP address.
     Ip,
+    /// An IP address with a port.
+    Socket,
 }
 
 impl Form {
@@ -36,6 +38,7 @@ impl Form {
             "size" => Some(Self::Size),
             "agent" => Some(Self::Agent),
             "ip" => Some(Self::Ip),
+            "socket" => Some(Self::Socket),
             _ => None,
         }
     }
@@ -48,6 +51,7 @@ impl fmt::Display for Form {
             Self::Size => "a size, as in `64KiB`",
             Self::Agent => "the id of an agent",
             Self::Ip => "an IP address, as in `127.0.0.1`",
+            Self::Socket => "an IP address and a port, as in `127.0.0.1:8080` or `[::1]:8080`",
         })
     }
 }

@@ -17,6 +17,7 @@ use super::place::{KeyPath, Layer, Place, Source};
 use super::problem::Problem;
 use super::rules::{self, Broken};
 use super::schema::Schema;
+use super::settings::JobsTable;
 use super::tree::{Entry, Tree};
 
 /// The cluster that `tree` describes, and all that is wrong with it. There is no cluster only where
@@ -56,6 +57,7 @@ impl Resolver<'_> {
     fn cluster(&mut self, sources: &[Source]) -> Option<Cluster> {
         let entry = self.tree.table()?.get("cluster")?;
         let table: ClusterTable = read(entry)?;
+        let jobs: JobsTable = read(self.tree.table()?.get("jobs")?)?;
         let mut nodes = self.nodes(&table.transport);
         let agents = self.agents(&table.transport, &mut nodes);
         nodes.sort_by_key(|node| node.id);
@@ -66,6 +68,7 @@ impl Resolver<'_> {
             timing: table.timing,
             dialing: table.dialing,
             bounds: table.bounds,
+            jobs,
             nodes,
             agents,
         })

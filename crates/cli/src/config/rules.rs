@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::check::check;
 use super::cluster::{Cluster, NodeSpec};
+use super::file::Role;
 use super::kind::Kinds;
 use super::place::{KeyPath, Place};
 use super::schema::Schema;
@@ -55,6 +56,7 @@ pub fn broken(cluster: &Cluster) -> Vec<Broken> {
     broken.extend(unique(&cluster.nodes, "address", |node| node.address.to_string()));
     broken.extend(exposed(cluster));
     broken.extend(agents(cluster));
+    broken.extend(roles(cluster));
     broken
 }
 
@@ -66,7 +68,7 @@ pub fn out_of_range(cluster: &Cluster) -> Vec<String> {
         "timing": cluster.timing,
         "dialing": cluster.dialing,
         "bounds": cluster.bounds,
-    } });
+    }, "jobs": cluster.jobs });
     let mut tree = Tree::of_json(settings, &Place::of_defaults());
     let found = check(&Schema::new(&Kinds::new()), &mut tree);
     found
@@ -180,6 +182,30 @@ fn agents(cluster: &Cluster) -> Vec<Broken> {
         if let Restart::OnFailure { max: 0, .. } = agent.options.restart {
             broken.push(Broken::new(path("restart"), "no restart at all is `never`"));
         }
+    }
+    broken
+}
+
+/// One node decides, and nobody runs what nobody decides.
+fn roles(cluster: &Cluster) -> Vec<Broken> {
+    let mut controllers =
+        cluster.nodes.iter().filter(|node| node.roles.contains(&Role::Controller));
+    let first = controllers.next();
+    let others = controllers.map(|other| {
+        let first = first.expect("it comes before the others");
+        let message = format!(
+            "the nodes `{}` and `{}` are both controllers, and one decides",
+            first.name, other.name
+        );
+        Broken::new(node_path(other, "roles"), message)
+            .other(node_path(first, "roles"), "one is here")
+    });
+    let mut broken: Vec<Broken> = others.collect();
+    if let (None, Some(runner)) = (first, cluster.runners().next()) {
+        let message =
+            format!("node `{}` runs jobs, and no node has the role `controller`", runner.name);
+        let help = "give one node the role: `roles = [\"controller\", \"runner\"]`";
+        broken.push(Broken::new(node_path(runner, "roles"), message).help(help));
     }
     broken
 }

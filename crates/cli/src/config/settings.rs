@@ -1,11 +1,15 @@
 //! What can be set of the mesh between the nodes.
 
+mod jobs;
+
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{forms, units};
+
+pub use jobs::{JobsTable, OfferTable};
 
 /// When a link is silent, a session over and an acknowledgement due.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

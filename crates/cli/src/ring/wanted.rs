@@ -9,7 +9,7 @@ use dx_transport::address::Address;
 use dx_transport::id::ClusterId;
 use serde_json::json;
 
-use crate::config::settings::{Bounds, Dialing, Timing};
+use crate::config::settings::{Bounds, Dialing, JobsTable, OfferTable, Timing};
 use crate::config::{Cluster, NodeSpec};
 use crate::kinds::ring_member::{Attr, KIND};
 
@@ -53,6 +53,7 @@ impl Wanted {
             address,
             roles: Vec::new(),
             labels: BTreeMap::new(),
+            offer: OfferTable::default(),
         });
         let agents = members.iter().map(|id| AgentSpec {
             id: *id,
@@ -68,6 +69,7 @@ impl Wanted {
             timing: Timing::default(),
             dialing: Dialing::default(),
             bounds: Bounds::default(),
+            jobs: JobsTable::default(),
             nodes: nodes.collect(),
             agents: agents.collect(),
         }

@@ -12,6 +12,7 @@ use crate::config::file::{NodeTable, TRANSPORTS};
 use crate::config::nearest::{any_of, nearest};
 use crate::config::place::KeyPath;
 use crate::config::rules::Broken;
+use crate::config::settings::OfferTable;
 use crate::home::NodeName;
 
 impl Resolver<'_> {
@@ -49,6 +50,7 @@ impl Resolver<'_> {
             listen,
             roles: table.roles,
             labels: table.labels,
+            offer: table.offer,
         })
     }
 
@@ -96,6 +98,7 @@ impl Resolver<'_> {
             address,
             roles: Vec::new(),
             labels: BTreeMap::new(),
+            offer: OfferTable::default(),
         });
         Some(NodeId(agent))
     }
