@@ -6,6 +6,7 @@ mod job;
 mod nodes;
 mod ring;
 mod sim;
+mod token;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub use job::{
 pub use nodes::{Nodes, NodesAction, Progress, Query, QueryAction};
 pub use ring::{Master, Ring, RingAction, RingRun, Slave};
 pub use sim::{Sim, SimReplay, SimRun};
+pub use token::{Token, TokenAction};
 
 /// Write a distributed program once; run it on threads, over a mesh, and in a simulator.
 #[derive(Debug, Parser)]
@@ -76,6 +78,8 @@ pub enum Command {
     Bench(Box<Bench>),
     /// Make, show and renew the certificates of a cluster's nodes.
     Cert(Cert),
+    /// Make, list and revoke the tokens by which others use the job API over TCP.
+    Token(Token),
     /// Show, check and explain configurations.
     #[command(subcommand)]
     Config(Config),

@@ -13,7 +13,6 @@
 mod interfaces;
 pub mod node;
 pub mod report;
-pub mod roles;
 pub mod up;
 
 pub use node::{Ended, Node, StartError};

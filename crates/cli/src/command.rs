@@ -17,6 +17,7 @@ mod shim;
 mod signals;
 mod sim;
 mod status;
+mod token;
 mod up;
 
 use std::io::{self, Write};
@@ -46,6 +47,7 @@ pub fn run(command: Command, program: &Program) -> anyhow::Result<ExitCode> {
         Command::Ring(arguments) => ring::run(arguments.action, program),
         Command::Bench(arguments) => bench::run(*arguments, program.laboratory),
         Command::Cert(arguments) => cert::run(&arguments),
+        Command::Token(arguments) => token::run(&arguments),
         Command::Config(command) => config::run(command, program.kinds()),
         Command::Completions { shell } => completions(shell),
         Command::Man => manual(),

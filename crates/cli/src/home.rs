@@ -4,11 +4,12 @@
 //! CLUSTER/                 mode 0700
 //!   ca.pem, ca.key         the authority; its key lies only where the cluster was created
 //!   secret                 what nodes prove to each other over plain tcp
+//!   tokens                 who may ask the job API over TCP: hashes
 //!   NODE/                  mode 0700
 //!     node.key, node.pem   who the node is; the key never leaves this folder
 //!     lock                 held while the node runs; says by which process
 //!     incarnation          the number of its last life
-//!     control.sock, log, journal/
+//!     control.sock, log, journal/, shim/
 //! ```
 //!
 //! *Invariant:* the folder of a cluster or of a node is there whole or not at all; no crash leaves
@@ -23,6 +24,7 @@ mod name;
 mod nearest;
 mod node;
 mod received;
+mod tokens;
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -38,6 +40,7 @@ pub use name::{InvalidName, NodeName};
 pub use nearest::suggestion;
 pub use node::{Node, NodeError, Renewal, Running};
 pub use received::{ReceiveError, Received};
+pub use tokens::{MAX_TOKENS, Token, TokenError, Tokens};
 
 /// The folder of all clusters that this machine knows.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 pub mod echo;
 pub(crate) mod heard;
+pub(crate) mod job_agents;
 pub mod ping;
 pub mod ring_member;
 mod round_trips;

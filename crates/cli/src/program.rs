@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::bench::laboratory::Laboratory;
 use crate::config::Kinds;
-use crate::kinds::{echo, heard, ping, ring_member};
+use crate::kinds::{echo, heard, job_agents, ping, ring_member};
 use crate::simulate::Rules;
 
 /// A `dx` with kinds of one's own. `dx up` starts its nodes by running the same program again, so
@@ -64,7 +64,8 @@ impl Program {
     /// `dx` as it is.
     #[must_use]
     pub fn new() -> Self {
-        let (registry, kinds, rules) = (Registry::new(), Kinds::new(), Rules::default());
+        let registry = job_agents::register(Registry::new());
+        let (kinds, rules) = (Kinds::new(), Rules::default());
         Self { registry, kinds, rules, latest: None, laboratory: None }
             .kind(echo::KIND, |attr, _, _| Ok(echo::Echo::new(attr)))
             .always(

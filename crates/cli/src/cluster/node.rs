@@ -22,15 +22,15 @@ use dx_transport::mesh::MeshConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
-use self::jobs::{AtWork, Jobs};
+use self::jobs::{Ends, Jobs, Working};
 use self::log::Log;
 use self::output::Output;
 use self::service::Service;
-use crate::cluster::roles;
 use crate::config;
 use crate::console;
-use crate::control::{About, Limits, Socket};
+use crate::control::{About, Gateway, Limits, Socket};
 use crate::home::{Home, Running};
+use crate::kinds::job_agents;
 
 pub use failure::StartError;
 
@@ -42,8 +42,10 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 pub struct Node {
     inside: Arc<Inside>,
     socket: Socket,
+    gateway: Option<Gateway>,
     console: Port,
-    jobs: Jobs,
+    /// What the runner's calls come to, if there is one.
+    processor: Option<Port>,
     runtime: Runtime,
     // The last to go: while it is held, no other process runs this node.
     running: Running,
@@ -53,6 +55,7 @@ pub struct Node {
 struct Inside {
     mesh: mesh::Node,
     service: Service,
+    jobs: Arc<Jobs>,
     about: About,
     cluster: config::Cluster,
     started: Instant,
@@ -95,11 +98,10 @@ impl Node {
         let ports = |runtime: &agents::Runtime| {
             let own = |id| runtime.port_as(id).expect("the id is kept free for it");
             let service = Service::new(own(service::service(id)), runtime.port());
-            (own(console::console(id)), service, Jobs::new(runtime, cluster, id))
+            (own(console::console(id)), service, Ends::of(runtime, spec))
         };
-        let registry = roles::kinds(registry, cluster);
         let config = node_config(cluster, spec, &running);
-        let (mesh, (console, service, jobs)) = mesh::Node::start_with(config, &registry, ports)
+        let (mesh, (console, service, ends)) = mesh::Node::start_with(config, registry, ports)
             .map_err(|error| failure::of_mesh(error, cluster, home, &runtime))?;
         let about = About::this_process(
             cluster.name.clone(),
@@ -107,10 +109,14 @@ impl Node {
             id,
             running.incarnation,
         );
-        let (stop, _) = watch::channel(false);
+        let (stop, stopping) = watch::channel(false);
+        let (jobs, processor) = Jobs::new(cluster, spec, ends, stopping);
+        let tokens = home.open(&cluster.name)?.tokens();
+        let gateway = runtime.block_on(jobs::gateway(cluster, id, &running, tokens))?;
+        let jobs = Arc::new(jobs);
         let (cluster, started) = (cluster.clone(), Instant::now());
-        let inside = Arc::new(Inside { mesh, service, about, cluster, started, stop });
-        Ok(Self { inside, socket, console, jobs, runtime, running })
+        let inside = Arc::new(Inside { mesh, service, jobs, about, cluster, started, stop });
+        Ok(Self { inside, socket, gateway, console, processor, runtime, running })
     }
 
     /// Who it is.
@@ -129,13 +135,14 @@ impl Node {
     /// in good order, unless `kill` is ready before that is done. What its agents print goes to
     /// standard output, what happens to it to standard error.
     pub fn run(self, until: impl Future<Output = ()>, kill: impl Future<Output = ()>) -> Ended {
-        let Self { inside, socket, console, jobs, runtime, running } = self;
+        let Self { inside, socket, gateway, console, processor, runtime, running } = self;
         let log = Log::of_this_process(running.node.log());
-        let ended = runtime.block_on(async {
-            let jobs = jobs.begin(&inside, running.node.path());
-            let parts = Parts { socket, console, log, jobs };
-            serve(inside, parts, until, kill).await
-        });
+        let working = {
+            let _within = runtime.enter();
+            inside.jobs.work(processor, &running)
+        };
+        let doors = Doors { socket, gateway, console, log };
+        let ended = runtime.block_on(serve(inside, doors, working, until, kill));
         // A task that still waits for something, waits for nothing that matters.
         runtime.shutdown_background();
         drop(running);
@@ -165,24 +172,34 @@ impl Inside {
         // The sender is in `self`.
         let _ = self.stop.subscribe().wait_for(|stop| *stop).await;
     }
+
+    /// Ready when the links to all nodes are up, and the runner, if there is one, has joined.
+    async fn ready(&self) {
+        self.mesh.ready().await;
+        self.jobs.joined().await;
+    }
 }
 
-/// What a node serves with.
-struct Parts {
+/// Where things come in and go out.
+struct Doors {
     socket: Socket,
+    gateway: Option<Gateway>,
     console: Port,
     log: Log,
-    jobs: AtWork,
 }
 
 async fn serve(
     inside: Arc<Inside>,
-    parts: Parts,
+    doors: Doors,
+    working: Working,
     until: impl Future<Output = ()>,
     kill: impl Future<Output = ()>,
 ) -> Ended {
-    let Parts { socket, console, log, jobs } = parts;
+    let Doors { socket, gateway, console, log } = doors;
     let (output, printing) = Output::start(log);
+    let others = gateway.map(|gateway| {
+        tokio::spawn(jobs::serve_others(Arc::clone(&inside), gateway, output.clone()))
+    });
     let words = tokio::spawn(words::tell(Arc::clone(&inside), output.clone()));
     let (finish, finished) = oneshot::channel();
     let printed = tokio::spawn(output::print(console, output, finished));
@@ -202,8 +219,12 @@ async fn serve(
     }
     inside.stop.send_replace(true);
     serving.await;
-    jobs.end();
     let stopped = async {
+        if let Some(others) = others {
+            // It ends by returning, within its limits.
+            let _ = others.await;
+        }
+        inside.jobs.leave(working).await;
         for task in [words, answering] {
             task.abort();
             // What it was doing is not needed any more.
@@ -245,8 +266,8 @@ fn node_config(
         .dialing(cluster.dialing.clone().into())
         .bounds(cluster.bounds.clone().into())
         .insecure(cluster.insecure);
-    let agents = cluster.agents.iter().cloned().chain(roles::agents(cluster));
-    let directory = Arc::new(Directory::new(agents));
+    let directory =
+        Arc::new(Directory::new(cluster.agents.iter().cloned().chain(job_agents::specs(cluster))));
     let others = cluster.nodes.iter().filter(|node| node.id != spec.id);
     NodeConfig {
         mesh,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use axum::Router;
 use tokio::net::UnixListener;
 
+use super::door::Door;
 use super::served::{self, Limits};
 
 /// A control socket that listens, and has not served anybody yet.
@@ -61,7 +62,7 @@ impl Socket {
 
     /// Serves `router` until `shutdown`, and then what was begun, within limits.
     pub async fn serve(self, router: Router, limits: Limits, shutdown: impl Future<Output = ()>) {
-        served::serve(self.listener, router, limits, shutdown).await;
+        served::serve(Door::Unix(self.listener), router, limits, shutdown).await;
         drop(self.file);
     }
 }

@@ -4,22 +4,23 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
-use axum::{Router, middleware};
+use axum::{Extension, Router, middleware};
+use dx_scheduler::api::{MAX_WAITING, explain};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_io_timeout::TimeoutStream;
 
-use super::{failure, whole_body};
+use super::door::{Door, Visitor};
+use super::{user, whole_body};
 
 /// What clients may make a node hold, and for how long.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Connections at a time. Further ones wait in the kernel's queue. Default: 64, far more than
-    /// people and their scripts keep open.
+    /// Connections at a time. Further ones wait in the kernel's queue. Default: 256: those that
+    /// wait or stream ([`MAX_WAITING`]), and as many that do not.
     pub connections: usize,
     /// The largest body of a request, in bytes. Default: 4 MiB, the largest configuration or batch
     /// of jobs that is sensible; a guess.
@@ -38,7 +39,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 64,
+            connections: 2 * MAX_WAITING,
             body_bytes: 4 * 1024 * 1024,
             head: Duration::from_secs(10),
             body: Duration::from_secs(10),
@@ -51,18 +52,13 @@ impl Default for Limits {
 /// How long to wait when the kernel gives no connection, as when descriptors have run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves `router` on `listener` until `shutdown`.
-pub async fn serve(
-    listener: UnixListener,
-    router: Router,
-    limits: Limits,
-    shutdown: impl Future<Output = ()>,
-) {
+/// Serves `router` at `door` until `shutdown`.
+pub async fn serve(door: Door, router: Router, limits: Limits, shutdown: impl Future<Output = ()>) {
     let router = router
         // The bound of `whole_body` stands in its place.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(limits.clone(), whole_body::receive))
-        .layer(middleware::from_fn(failure::explain));
+        .layer(middleware::from_fn(explain));
     let (stop, stopping) = watch::channel(());
     let mut connections = JoinSet::new();
     let mut shutdown = pin!(shutdown);
@@ -70,40 +66,41 @@ pub async fn serve(
         tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
-            accepted = listener.accept(), if connections.len() < limits.connections => {
+            accepted = door.accept(), if connections.len() < limits.connections => {
                 match accepted {
-                    Ok((stream, _)) if is_allowed(&stream) => {
-                        let served = connection(stream, router.clone(), limits.clone(), stopping.clone());
+                    Ok(visitor) if visitor.is_allowed() => {
+                        let served = connection(visitor, router.clone(), limits.clone(), stopping.clone());
                         connections.spawn(served);
                     }
                     Ok(_) => tracing::warn!("turned away another user at the control socket"),
                     Err(error) => {
-                        tracing::warn!("failed to accept at the control socket: {error}");
+                        tracing::warn!("failed to accept a connection: {error}");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 }
             }
         }
     }
-    drop((listener, stop));
+    drop((door, stop));
     let all = async { while connections.join_next().await.is_some() {} };
     // What is not done by then is cut off when the set is dropped.
     let _ = tokio::time::timeout(limits.drain, all).await;
 }
 
-/// Whether whoever connected may ask: the user who runs the node, or root.
-fn is_allowed(stream: &UnixStream) -> bool {
-    let user = rustix::process::geteuid().as_raw();
-    stream.peer_cred().is_ok_and(|peer| peer.uid() == user || peer.uid() == 0)
-}
-
 async fn connection(
-    stream: UnixStream,
+    visitor: Visitor,
     router: Router,
     limits: Limits,
     mut stopping: watch::Receiver<()>,
 ) {
-    let mut stream = TimeoutStream::new(stream);
+    // By TCP, each request says who asks.
+    let caller = matches!(visitor, Visitor::Unix(_)).then(|| user::caller(visitor.user()));
+    let router = match caller {
+        Some(caller) => router.layer(Extension(caller)),
+        None => router,
+    };
+    let Some(stream) = visitor.open(limits.head).await else { return };
+    let mut stream = TimeoutStream::new(Box::into_pin(stream));
     stream.set_write_timeout(Some(limits.write_pause));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -118,6 +115,6 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!("a connection of the control socket ended: {error}");
+        tracing::debug!("a connection ended: {error}");
     }
 }

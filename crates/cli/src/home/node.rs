@@ -65,6 +65,12 @@ impl Node {
         self.path.join("log")
     }
 
+    /// The folder of the process that runs its tasks.
+    #[must_use]
+    pub fn shim(&self) -> PathBuf {
+        self.path.join("shim")
+    }
+
     /// The folder of its journal.
     #[must_use]
     pub fn journal(&self) -> PathBuf {

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use super::console::{self, Console, Transcript};
 use super::{Faults, Rules};
 use crate::config::{Cluster, units};
+use crate::kinds::job_agents;
 use crate::program::Program;
 
 /// All that a run follows from, beside its seed and the program.
@@ -134,7 +135,9 @@ impl World {
             .clone()
             .kind(console::KIND, move |_, _| Ok(Console::new(transcript.clone())));
         let consoles = cluster.nodes.iter().map(|node| console::spec(node.id));
-        let directory = Directory::new(cluster.agents.iter().cloned().chain(consoles));
+        let directory = Directory::new(
+            cluster.agents.iter().cloned().chain(job_agents::specs(cluster)).chain(consoles),
+        );
         let mut config = SimConfig::seeded(seed);
         config.network.fidelity = self.setup.fidelity.into();
         config.network.silence = cluster.timing.silence;

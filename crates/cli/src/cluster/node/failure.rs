@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 
 use super::blame;
 use crate::config;
-use crate::control::BindError;
+use crate::control::{BindError, OpenError};
 use crate::home::{ClusterError, Home, NodeError};
 
 /// Why a node did not start. Nothing of it is left.
@@ -37,6 +37,9 @@ pub enum StartError {
         /// Who, if it is known, and what to do.
         holder: String,
     },
+    /// It cannot answer the job API where it should.
+    #[error(transparent)]
+    Gateway(#[from] OpenError),
     /// Its mesh or its agents do not start.
     #[error(transparent)]
     Mesh(StartNodeError),

@@ -1,74 +1,233 @@
-//! A node's part in jobs: the link to its shim if it runs some, and the API.
+//! What a node does for jobs: the API at every node, the link to the shim where it runs them.
 
-use std::env;
-use std::path::Path;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::any;
 use dx_agents::NodeId;
 use dx_agents::runtime::{Port, Runtime};
-use dx_scheduler::api::{Api, Caller, Scope};
+use dx_scheduler::api::Api;
 use dx_scheduler::link::{self, LinkConfig};
 use dx_scheduler::{processor_of, runner_of};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Inside;
-use crate::cluster::roles;
-use crate::config::Cluster;
+use super::output::Output;
+use crate::config::{Cluster, NodeSpec};
+use crate::control::{Failure, Gateway, Limits, OpenError};
+use crate::home::{Running, Tokens};
 
-/// The folder of a node's shim, in that of the node.
-const SHIM: &str = "shim";
+/// This program, also when its file has been replaced meanwhile.
+const PROGRAM: &str = "/proc/self/exe";
 
-/// What jobs need of a node, before its agents are there.
+/// How long a node that stops waits until what it runs has ended and the controller knows it. Tasks
+/// that are given longer to end by themselves are killed by the shim after that; their ends are
+/// kept, and told when the node is back.
+const LEAVING: Duration = Duration::from_secs(8);
+
+/// What a node is drained for that stops in good order: it undrains itself when it is back.
+const STOPPED: &str = "it was stopped";
+
+/// A node's part in jobs.
 pub struct Jobs {
-    /// Where its runner calls the shim.
-    processor: Option<Port>,
-    /// By which the API asks, and the node of the controller.
-    asking: Option<(Port, NodeId)>,
+    node: NodeId,
+    api: Option<Api>,
+    is_runner: bool,
+    /// Whether the node's runner has joined the controller, as far as it is one.
+    joined: watch::Sender<bool>,
 }
 
-/// Jobs at work.
-pub struct AtWork {
-    /// The API.
-    pub router: Router,
+/// What works for it, and ends with it.
+#[derive(Debug)]
+pub struct Working {
     link: Option<JoinHandle<()>>,
+    joining: Option<JoinHandle<()>>,
+    /// Ends the link, and what the shim runs.
+    end: watch::Sender<bool>,
+}
+
+/// What is needed before a node's agents are there.
+#[derive(Debug)]
+pub struct Ends {
+    api: Port,
+    processor: Option<Port>,
+}
+
+impl Ends {
+    /// Of `node`, before its agents start.
+    pub fn of(runtime: &Runtime, spec: &NodeSpec) -> Self {
+        let is_runner = is_runner(spec);
+        let own = || runtime.port_as(processor_of(spec.id)).expect("the id is kept free for it");
+        Self { api: runtime.port(), processor: is_runner.then(own) }
+    }
 }
 
 impl Jobs {
-    /// The ports of node `id`.
-    pub fn new(runtime: &Runtime, cluster: &Cluster, id: NodeId) -> Self {
-        let own = || runtime.port_as(processor_of(id)).expect("the id is kept free for it");
-        Self {
-            processor: roles::is_runner(cluster, id).then(own),
-            asking: roles::controller(cluster).map(|controller| (runtime.port(), controller)),
+    /// The part of `spec` in `cluster`, and the port of what runs its attempts.
+    pub fn new(
+        cluster: &Cluster,
+        spec: &NodeSpec,
+        ends: Ends,
+        stopping: watch::Receiver<bool>,
+    ) -> (Self, Option<Port>) {
+        let names = cluster.nodes.iter().map(|node| (node.id, node.name.to_string())).collect();
+        let controller = cluster.controller();
+        let api = controller.map(|it| Api::new(ends.api, it.id, names, stopping));
+        let is_runner = is_runner(spec);
+        let joined = watch::Sender::new(!is_runner);
+        (Self { node: spec.id, api, is_runner, joined }, ends.processor)
+    }
+
+    /// The routes of the API; where nobody controls jobs, ones that say so.
+    pub fn router(&self, cluster: &Cluster) -> Router {
+        match &self.api {
+            Some(api) => api.router(),
+            None => no_jobs(cluster.name.to_string()),
         }
     }
 
-    /// Connects the runner with its shim, which is started if it does not run.
-    pub fn begin(self, inside: &Arc<Inside>, folder: &Path) -> AtWork {
-        let id = inside.about.id;
-        let link = self.processor.map(|port| {
-            let folder = folder.join(SHIM);
-            let arguments = vec!["shim".into(), folder.clone().into(), id.0.to_string().into()];
-            let program = env::current_exe().unwrap_or_else(|_| "dx".into());
-            let config = LinkConfig { folder, program, arguments, runner: runner_of(id) };
-            tokio::spawn(async move { match link::run(port, config).await {} })
-        });
-        let names = inside.cluster.nodes.iter().map(|node| (node.id, node.name.to_string()));
-        let router = self.asking.map_or_else(Router::new, |(port, controller)| {
-            let api = Api::new(port, controller, names.collect(), inside.stop.subscribe());
-            let name = env::var("USER").unwrap_or_else(|_| "root".to_owned());
-            api.router().layer(Extension(Caller { name, scope: Scope::Admin }))
-        });
-        AtWork { router, link }
+    /// Ready when the node's runner has joined the controller; at once if it has none.
+    pub async fn joined(&self) {
+        // The sender is in `self`.
+        let _ = self.joined.subscribe().wait_for(|joined| *joined).await;
     }
-}
 
-impl AtWork {
-    /// Leaves the shim to itself.
-    pub fn end(&self) {
-        if let Some(link) = &self.link {
+    /// Begins what works beside the agents.
+    pub fn work(self: &Arc<Self>, processor: Option<Port>, running: &Running) -> Working {
+        let (end, ending) = watch::channel(false);
+        let link = processor.map(|port| {
+            let config = link_config(self.node, running);
+            tokio::spawn(link::run_until(port, config, ending))
+        });
+        let jobs = Arc::clone(self);
+        let joining = self.is_runner.then(|| tokio::spawn(async move { jobs.join().await }));
+        Working { link, joining, end }
+    }
+
+    /// Waits until the controller counts with this node, and undoes what its last stop did.
+    async fn join(&self) {
+        let Some(api) = &self.api else { return };
+        let view = api.joined(self.node).await;
+        let drained = view.reason.as_deref().is_some_and(|reason| reason.contains(STOPPED));
+        if drained {
+            // Who is not there to hear it shows the node as drained, and why.
+            let _ = api.undrain(self.node).await;
+        }
+        self.joined.send_replace(true);
+    }
+
+    /// Ends what this node runs, and waits until the controller knows, within [`LEAVING`].
+    pub async fn leave(&self, working: Working) {
+        let Working { link, joining, end } = working;
+        let (Some(api), Some(mut link)) = (&self.api, link) else { return };
+        if let Some(joining) = joining {
+            joining.abort();
+        }
+        let leaving = async {
+            // Takes back what has not started. Without a controller there is nobody to tell.
+            let is_told = match api.view(self.node).await {
+                Ok(view) if !is_drained(view.state) => {
+                    api.drain(self.node, Some(STOPPED.to_owned())).await.is_ok()
+                }
+                Ok(_) => true,
+                Err(_) => false,
+            };
+            end.send_replace(true);
+            // It ends by returning.
+            let _ = (&mut link).await;
+            if is_told {
+                api.idle(self.node).await;
+            }
+        };
+        if tokio::time::timeout(LEAVING, leaving).await.is_err() {
+            tracing::warn!("not all that ran here has ended: the shim goes on ending it");
+            end.send_replace(true);
             link.abort();
         }
     }
+}
+
+fn is_drained(state: dx_scheduler::client::NodeState) -> bool {
+    use dx_scheduler::client::NodeState::{Drained, Draining};
+    matches!(state, Drained | Draining)
+}
+
+fn is_runner(spec: &NodeSpec) -> bool {
+    spec.roles.contains(&crate::config::file::Role::Runner)
+}
+
+fn link_config(node: NodeId, running: &Running) -> LinkConfig {
+    let folder = running.node.shim();
+    let arguments = ["shim".into(), folder.clone().into(), node.0.to_string().into()];
+    LinkConfig {
+        folder,
+        program: PROGRAM.into(),
+        arguments: arguments.into(),
+        runner: runner_of(node),
+    }
+}
+
+/// Says, at the paths of the API, that there are no jobs.
+fn no_jobs(cluster: String) -> Router {
+    let answer = move || {
+        let text = format!("cluster {cluster} runs no jobs: no node has the role `controller`");
+        let failure = Failure::new(StatusCode::NOT_FOUND, "no_controller", text)
+            .hint("set `roles = [\"controller\", \"runner\"]` for one node, and start it again");
+        std::future::ready(failure)
+    };
+    let mut router = Router::new();
+    for path in PATHS {
+        router = router.route(path, any(answer.clone()));
+    }
+    router
+}
+
+/// Where the API would be.
+const PATHS: [&str; 11] = [
+    "/v1/jobs",
+    "/v1/jobs/{*rest}",
+    "/v1/nodes",
+    "/v1/nodes/{*rest}",
+    "/v1/events",
+    "/v1/cancel",
+    "/v1/retry",
+    "/v1/hold",
+    "/v1/release",
+    "/v1/priority",
+    "/v1/remove",
+];
+
+/// Opens the API to others, if this node is to.
+pub async fn gateway(
+    cluster: &Cluster,
+    node: NodeId,
+    running: &Running,
+    tokens: Tokens,
+) -> Result<Option<Gateway>, OpenError> {
+    let is_here = cluster.controller().is_some_and(|controller| controller.id == node);
+    let Some(address) = cluster.jobs.listen.filter(|_| is_here) else { return Ok(None) };
+    let identity = running.credentials.identity.as_ref();
+    Gateway::open(address, identity, tokens).await.map(Some)
+}
+
+/// Serves the API to others until the node stops.
+pub async fn serve_others(inside: Arc<Inside>, gateway: Gateway, output: Output) {
+    let address: SocketAddr = gateway.address();
+    let scheme = if address.ip().is_loopback() { "http" } else { "https" };
+    output
+        .tell(format!("the job API answers at {scheme}://{address} to whoever has a token"))
+        .await;
+    let router = inside.jobs.router(&inside.cluster);
+    let stop = inside.stop.subscribe();
+    drop(inside);
+    let stopping = async move {
+        let mut stop = stop;
+        // A sender that is gone has stopped.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    gateway.serve(router, Limits::default(), stopping).await;
 }

@@ -24,19 +24,21 @@ pub fn router(inside: &Arc<Inside>) -> Router {
         let node = node.clone();
         move || node.upgrade().map(|inside| inside.mesh.metrics()).unwrap_or_default()
     };
-    control(inside.about.clone(), metrics).merge(
-        Router::new()
-            .route("/v1/node", get(report))
-            .route("/v1/status", get(status))
-            .route("/v1/ready", get(ready))
-            .route("/v1/configuration", get(configuration))
-            .route("/v1/agents/{id}/ping", get(ping))
-            .route("/v1/ring/{until}", get(ring))
-            .route("/v1/ring/{until}/{member}", get(ring_of))
-            .route("/v1/stop", post(stop))
-            .route("/v1/stop/{node}", post(stop_other))
-            .with_state(node),
-    )
+    control(inside.about.clone(), metrics)
+        .merge(
+            Router::new()
+                .route("/v1/node", get(report))
+                .route("/v1/status", get(status))
+                .route("/v1/ready", get(ready))
+                .route("/v1/configuration", get(configuration))
+                .route("/v1/agents/{id}/ping", get(ping))
+                .route("/v1/ring/{until}", get(ring))
+                .route("/v1/ring/{until}/{member}", get(ring_of))
+                .route("/v1/stop", post(stop))
+                .route("/v1/stop/{node}", post(stop_other))
+                .with_state(node),
+        )
+        .merge(inside.jobs.router(&inside.cluster))
 }
 
 async fn report(State(node): State<Weak<Inside>>) -> Answer<NodeReport> {
@@ -51,11 +53,11 @@ async fn status(State(node): State<Weak<Inside>>) -> Answer<ClusterReport> {
     }
 }
 
-/// Answers as soon as the links to all nodes are up.
+/// Answers as soon as the links to all nodes are up, and the runner has joined.
 async fn ready(State(node): State<Weak<Inside>>) -> Answer<About> {
     let inside = alive(&node)?;
     tokio::select! {
-        () = inside.mesh.ready() => Ok(Json(inside.about.clone())),
+        () = inside.ready() => Ok(Json(inside.about.clone())),
         () = inside.stopping() => Err(is_stopping()),
     }
 }

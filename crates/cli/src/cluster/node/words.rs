@@ -22,10 +22,13 @@ pub async fn tell(inside: Arc<Inside>, output: Output) {
             () = &mut patience, if !words.is_ready && !is_waiting => {
                 is_waiting = true;
                 let missing = inside.mesh.status().missing;
-                let names: Vec<String> = missing.into_iter().map(|id| inside.name(id)).collect();
+                let mut names: Vec<String> = missing.into_iter().map(|id| inside.name(id)).collect();
+                if names.is_empty() {
+                    names.push("its runner to join the controller".to_owned());
+                }
                 output.tell(format!("waits for {}", names.join(", "))).await;
             }
-            () = inside.mesh.ready(), if !words.is_ready => {
+            () = inside.ready(), if !words.is_ready => {
                 words.is_ready = true;
                 output.tell(ready(&inside, inside.started.elapsed())).await;
             }
