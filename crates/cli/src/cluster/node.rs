@@ -208,7 +208,7 @@ async fn serve(
         let inside = Arc::clone(&inside);
         async move { inside.stopping().await }
     };
-    let router = routes::router(&inside).merge(jobs.router.clone());
+    let router = routes::router(&inside);
     let mut serving = pin!(socket.serve(router, Limits::default(), shutdown));
     let mut failed = None;
     tokio::select! {

@@ -215,8 +215,12 @@ impl Reader {
     /// The runner has no such log: not yet, or no more.
     async fn unknown(&mut self, attempt: u32, node: NodeId) -> Result<(), Failure> {
         let view = self.api.task(self.task).await?;
-        let has_ended = find(&view, attempt).is_none_or(|it| it.record.end.is_some());
-        if has_ended {
+        let record = find(&view, attempt).map(|it| &it.record);
+        // Of what prints nothing there is no log, and that is no fault.
+        if record.is_some_and(|it| it.finish.as_ref().is_some_and(|finish| finish.printed == 0)) {
+            return self.end_attempt(attempt, 0).await;
+        }
+        if record.is_none_or(|it| it.end.is_some()) {
             let (attempt_id, node) = (self.task.attempt(attempt), self.api.name(node));
             let text = format!("node {node} has no log of attempt {attempt_id}");
             let why = Failure::new(StatusCode::NOT_FOUND, "no_log", text)
