@@ -38,7 +38,10 @@ pub fn failure(task: &TaskView) -> Option<String> {
         None => String::new(),
     };
     // How it failed says it all; what else happened is worth its reason.
-    let reason = if task.state == TaskState::Failed { String::new() } else { reason };
+    // Of these the words above say it all.
+    let is_said = matches!(task.state, TaskState::Failed | TaskState::TimedOut | TaskState::Oom)
+        || task.reason.as_deref() == Some(what.as_str());
+    let reason = if is_said { String::new() } else { reason };
     Some(format!("{what}{place}{reason}"))
 }
 
