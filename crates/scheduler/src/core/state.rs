@@ -35,6 +35,16 @@ pub struct State {
 }
 
 impl State {
+    /// What a node was given that has not ended, in the order in which it was given.
+    #[must_use]
+    pub fn open_on(&self, node: NodeId) -> Vec<AttemptId> {
+        let Some(node) = self.nodes.get(&node) else { return Vec::new() };
+        let mut open: Vec<(u64, AttemptId)> =
+            node.open.iter().map(|(attempt, hold)| (hold.at, *attempt)).collect();
+        open.sort_unstable();
+        open.into_iter().map(|(_, attempt)| attempt).collect()
+    }
+
     /// A job.
     pub(super) fn job(&self, job: JobId) -> Option<&Job> {
         self.jobs.get(&job)

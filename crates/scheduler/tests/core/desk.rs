@@ -250,3 +250,11 @@ pub fn not_started(fault: Fault) -> Finish {
     let not_started = Some(NotStarted { fault, errno: 2, reason });
     Finish { exit: None, not_started, ..exit(Exit::Code(1)) }
 }
+
+impl Desk {
+    /// Of what is open on a node, the attempt that comes first.
+    pub fn core_first(&mut self, node: u32) -> AttemptId {
+        let open = self.core.state().open_on(NodeId(node));
+        open.first().copied().expect("something is open there")
+    }
+}

@@ -1,1 +1,14 @@
 //! The rules, one by one.
+
+#[path = "rules/attempts.rs"]
+mod attempts;
+#[path = "rules/explained.rs"]
+mod explained;
+#[path = "rules/nodes.rs"]
+mod nodes;
+#[path = "rules/placement.rs"]
+mod placement;
+#[path = "rules/steering.rs"]
+mod steering;
+#[path = "rules/submitting.rs"]
+mod submitting;
