@@ -4,11 +4,14 @@ use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
 use dx_agents::NodeId;
-use dx_scheduler::client::{Answer, Request, Selection, TaskQuery};
+use dx_scheduler::client::{Answer, Request, Selection, TaskQuery, TaskView};
+use dx_scheduler::message::RunnerMessage;
+use dx_scheduler::processor::{LogPart, ReadLog};
 use dx_scheduler::runner::Runner;
-use dx_sim::{Campaign, Choices, Failure, FaultKind, FaultPlan, Scenario, Sim};
+use dx_scheduler::runner_of;
+use dx_sim::{Campaign, Choices, Failure, FaultKind, FaultPlan, Heard, Scenario, Sim};
 
-use super::client::{Client, Fate};
+use super::client::{Client, Fate, NoAnswer};
 use super::history::{Over, Shared};
 use super::shim::SimShim;
 use super::world::{LEASE, is_runners, runner_node, shim_node, world};
@@ -140,8 +143,8 @@ pub fn until_done(
     sim.run_until("requests are answered", Duration::from_mins(1), |sim| {
         client.listen(sim);
         match client.answer(asked) {
-            Some(Some(answer)) => answered = Some(answer),
-            Some(None) => asked = client.ask(sim, request.clone()),
+            Some(Ok(answer)) => answered = Some(answer),
+            Some(Err(NoAnswer)) => asked = client.ask(sim, request.clone()),
             None => {}
         }
         answered.is_some()
@@ -197,6 +200,9 @@ fn judge(sim: &mut Sim, client: &mut Client, history: &Shared) -> Result<(), Fai
                 return fails(sim, history, text);
             }
         }
+        if let Some(text) = read_log(sim, &tasks[0], history)? {
+            return fails(sim, history, text);
+        }
     }
     let all = dx_scheduler::client::JobQuery::default();
     match until_done(sim, client, &Request::Jobs(all))? {
@@ -204,6 +210,30 @@ fn judge(sim: &mut Sim, client: &mut Client, history: &Shared) -> Result<(), Fai
         other => return fails(sim, history, format!("there are other jobs: {other:?}")),
     }
     settle(sim, client, history)
+}
+
+/// The log of a task's last attempt is where it ran: what is wrong with it.
+fn read_log(sim: &mut Sim, task: &TaskView, history: &Shared) -> Result<Option<String>, Failure> {
+    let Some(last) = task.attempts.last().map(|it| &it.record) else { return Ok(None) };
+    let attempt = task.job.task(task.index).attempt(last.number);
+    if history.lock().unwrap().process(attempt).is_none() {
+        return Ok(None);
+    }
+    let port = sim.port();
+    let read = ReadLog { ticket: 7, attempt, from: 0, max: 1 << 10, wait: false };
+    sim.ask(port, runner_of(last.node), RunnerMessage::Read(read), LEASE);
+    let mut answer = None;
+    sim.run_until("a log is read", LEASE, |sim| {
+        if let Some(Heard::Reply(_, part)) = sim.heard(port) {
+            answer = Some(part.map(|part| part.open::<LogPart>().unwrap()));
+        }
+        answer.is_some()
+    })?;
+    let is_right = |part: &LogPart| {
+        part.is_known && part.is_end && (part.ticket, part.attempt) == (7, attempt)
+    };
+    let is_read = matches!(&answer, Some(Ok(part)) if is_right(part));
+    Ok((!is_read).then(|| format!("the log of {attempt}: {answer:?}")))
 }
 
 /// At the end nothing is left, anywhere.
@@ -238,8 +268,10 @@ fn cover(sim: &mut Sim, history: &super::history::History, client: &Client) {
     sim.sometimes("a cluster has much to do", client.jobs.len() > 15);
 }
 
-pub const SCENARIO: Scenario<fn(u64, Choices) -> Sim, fn(&mut Sim) -> Result<(), Failure>> =
-    Scenario { make, play };
+type Make = fn(u64, Choices) -> Sim;
+type Play = fn(&mut Sim) -> Result<(), Failure>;
+
+const SCENARIO: Scenario<Make, Play> = Scenario { make, play };
 
 #[test]
 fn whatever_happens_no_task_is_lost_none_overlaps_and_all_end_as_they_are_to() {

@@ -40,11 +40,14 @@ pub struct Wanted {
     ended: BTreeMap<(u32, u32), AttemptRecord>,
 }
 
+/// There was no answer in time. The question may have been heard all the same.
+pub struct NoAnswer;
+
 pub struct Client {
     port: Port,
     pub jobs: Vec<Wanted>,
     open: BTreeMap<AskId, Request>,
-    answers: BTreeMap<AskId, Option<Answer>>,
+    answers: BTreeMap<AskId, Result<Answer, NoAnswer>>,
     /// What was asked, and answered, for whoever looks into a failure.
     pub said: Vec<String>,
     /// A rule that the controller's answers broke.
@@ -182,7 +185,7 @@ impl Client {
             if let (Some(Request::Submit { .. }), Some(answer)) = (&request, &answer) {
                 self.taken(ask, answer);
             }
-            self.answers.insert(ask, answer);
+            self.answers.insert(ask, answer.ok_or(NoAnswer));
         }
     }
 
@@ -195,8 +198,8 @@ impl Client {
         }
     }
 
-    /// What was answered to a question; nothing, if it had no answer in time.
-    pub fn answer(&mut self, ask: AskId) -> Option<Option<Answer>> {
+    /// What came of a question, if it is settled.
+    pub fn answer(&mut self, ask: AskId) -> Option<Result<Answer, NoAnswer>> {
         self.answers.remove(&ask)
     }
 
@@ -292,13 +295,10 @@ fn confirm(task: TaskId, record: &AttemptRecord, history: &History) -> Result<()
     let Some(end) = record.end else { return Err(format!("{attempt} has no end")) };
     let over = history.process(attempt).map(|process| process.over);
     let is_so = match (end, over) {
-        (_, Some(None)) => false,
-        (End::Lost | End::Cancelled, None) => true,
+        // What a process did may be lost with its shim; what it did not is never said.
+        (End::Lost, None | Some(Some(_))) | (End::Cancelled, None) => true,
         (End::Failed, None) => history.unstarted.contains(&attempt),
-        // What its process did may be lost with the shim; what it did not is never said.
-        (End::Lost, Some(Some(_))) => true,
-        (end, Some(Some(over))) => over == Over::Told(end),
-        (_, None) => false,
+        (end, over) => over == Some(Some(Over::Told(end))),
     };
     if !is_so {
         return Err(format!("{attempt} is said to have ended {end:?}, and it was {over:?}"));

@@ -42,7 +42,6 @@ impl Program {
         let words: Vec<&str> = exec.iter().map(String::as_str).collect();
         let code = |code| Ends::With(Exit::Code(code));
         let (ends, after, obeys) = match words[..] {
-            ["sim", "ok", after] => (code(0), Some(after), true),
             ["sim", "exit", with, after] => (code(with.parse().unwrap()), Some(after), true),
             ["sim", "signal", signal, after] => {
                 (Ends::With(Exit::Signal(signal.parse().unwrap())), Some(after), true)
@@ -57,7 +56,7 @@ impl Program {
             ["sim", "hole", good, _] if number < good.parse().unwrap() => {
                 (Ends::NotStarted(Fault::Node), Some("0s"), true)
             }
-            ["sim", "hole", _, after] => (code(0), Some(after), true),
+            ["sim", "ok", after] | ["sim", "hole", _, after] => (code(0), Some(after), true),
             ref other => panic!("there is no program {other:?}"),
         };
         let after = after.map(|after| humantime::parse_duration(after).unwrap());
