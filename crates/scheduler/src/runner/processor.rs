@@ -12,7 +12,7 @@ use crate::message::{ControllerMessage, Report, ToController};
 use crate::processor::{Call, Certainty, Hello, KillRun, Running, Told};
 
 use super::Runner;
-use super::held::Stage;
+use super::held::{Held, Stage};
 
 /// A shim, in one of its lives.
 pub struct Shim {
@@ -100,6 +100,7 @@ impl Runner {
             clock: None,
             is_leased: false,
         });
+        self.let_misfits_go();
         self.compare(&hello.running, &hello.ended, cx);
         self.read_again(cx);
         self.retry.hello = false;
@@ -117,6 +118,19 @@ impl Runner {
         self.room.clear();
         self.given = 0;
         self.ungiven.clear();
+    }
+
+    /// What waits and does not fit any more would bar the way for all behind it. It is not joined
+    /// with, is assigned again for that, and goes back then.
+    fn let_misfits_go(&mut self) {
+        let is_misfit = |held: &Held| {
+            matches!(held.stage, Stage::Queued(_)) && !self.room.could_fit(&held.need)
+        };
+        let misfits = self.held.iter().filter(|(_, held)| is_misfit(held));
+        let misfits: Vec<AttemptId> = misfits.map(|(attempt, _)| attempt).collect();
+        for attempt in misfits {
+            self.held.remove(attempt);
+        }
     }
 
     /// What both have of this life is made the same.

@@ -3,9 +3,9 @@
 use dx_scheduler::end::{End, Fault};
 use dx_scheduler::id::JobId;
 use dx_scheduler::message::{Assigned, Report, ToRunner};
-use dx_scheduler::processor::{Call, KillRun, Progress, Told};
+use dx_scheduler::processor::{Call, Hello, KillRun, Progress, Told};
 
-use super::desk::{Desk, TERM, attempt, attempts, cpus, finish, hello, life};
+use super::desk::{Desk, TERM, attempt, attempts, cpus, finish, hello, life, running};
 
 #[test]
 fn what_fits_starts_in_order_and_the_rest_waits_for_room() {
@@ -94,6 +94,16 @@ fn what_can_never_fit_goes_back() {
     let mut desk = Desk::working(cpus(2));
     let said = desk.assign(r#"{ "cpus": 3 }"#, 0..1);
     assert_eq!(said.returned(), [attempt(0)]);
+}
+
+#[test]
+fn what_fits_no_more_bars_no_way() {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign(r#"{ "cpus": 2 }"#, 0..2);
+    let said = desk.hello(Hello { running: vec![running(0, &[])], machine: cpus(1), ..hello(1) });
+    assert_eq!(said.joins[0].holds, [attempt(0)]);
+    desk.welcome(&[attempt(0)]);
+    assert_eq!(desk.assign(r#"{ "cpus": 2 }"#, 1..2).returned(), [attempt(1)]);
 }
 
 #[test]
