@@ -74,7 +74,7 @@ impl fmt::Display for Size {
 }
 
 macro_rules! as_text {
-    ($type:ident, $name:literal, $like:literal) => {
+    ($type:ident, $name:literal, $form:literal, $like:literal) => {
         impl Serialize for $type {
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 to.collect_str(self)
@@ -93,11 +93,11 @@ macro_rules! as_text {
             }
 
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "examples": [$like] })
+                json_schema!({ "type": "string", "examples": [$like], "x-form": $form })
             }
         }
     };
 }
 
-as_text!(Span, "Span", "30s");
-as_text!(Size, "Size", "64MiB");
+as_text!(Span, "Span", "duration", "30s");
+as_text!(Size, "Size", "size", "64MiB");
