@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use dx_scheduler::client::{JobView, NodeState, NodeView, TaskView};
+use dx_scheduler::client::{JobView, MAX_PAGE, NodeState, NodeView, TaskView};
 use dx_scheduler::end::TaskState;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::nodes::{percent, share};
 use super::{choose, job};
 use crate::cli::{Query, QueryAction};
 use crate::exit;
-use crate::jobs::{self, JobPage, NodePage, Reading, Service, Style, Table, note};
+use crate::jobs::{self, JobPage, NodePage, Query as Asked, Reading, Service, Style, Table, note};
 
 /// Answers what was asked.
 pub fn run(arguments: &Query) -> anyhow::Result<ExitCode> {
@@ -37,8 +37,9 @@ async fn answer(
         QueryAction::Executors => executors(&nodes(service).await?),
         QueryAction::ResourceUsage => usage(&nodes(service).await?, jobs::now()),
         QueryAction::Finished => {
-            let open = "/v1/jobs?limit=1&state=waiting&state=held&state=running";
-            let page: JobPage = service.get(open).await?;
+            let open = Asked::default().with("limit", 1);
+            let open = open.with_each("state", ["waiting", "held", "running"]);
+            let page: JobPage = service.get(&open.of("/v1/jobs")).await?;
             let is_finished = page.jobs.is_empty();
             let code = if is_finished { exit::OK } else { exit::FAILED };
             return Ok((json!(is_finished), format!("{is_finished}\n"), code));
@@ -52,7 +53,7 @@ async fn answer(
                 let (tasks, table) = listed(service, kind, bound.limit).await?;
                 json[kind.name()] = tasks;
                 let gap = if text.is_empty() { "" } else { "\n" };
-                text += &format!("{gap}{}:\n{table}", kind.name());
+                text = [&*text, gap, kind.name(), ":\n", &table].concat();
             }
             (json, text)
         }
@@ -136,24 +137,24 @@ impl Kind {
 /// Tasks of a kind, of the newest jobs first.
 async fn listed(service: &mut Service, kind: Kind, most: u32) -> anyhow::Result<(Value, String)> {
     let mut found: Vec<(JobView, TaskView)> = Vec::new();
-    let mut before = Some(String::new());
+    let mut query = Some(Asked::default().with("limit", MAX_PAGE));
     let mut is_all = true;
-    'all: while let Some(here) = before {
-        let page: JobPage = service.get(&format!("/v1/jobs?limit={PAGE}{here}")).await?;
-        before = page.next.map(|next| format!("&before={next}"));
+    'all: while let Some(here) = query {
+        let page: JobPage = service.get(&here.of("/v1/jobs")).await?;
+        let following = |next| Asked::default().with("limit", MAX_PAGE).with("before", next);
+        query = page.next.map(following);
         for job in page.jobs {
-            let states =
-                job.counts.0.iter().filter(|(state, count)| **count > 0 && kind.is(**state));
-            let words: String =
-                states.map(|(state, _)| format!("&state={}", jobs::word(*state))).collect();
-            let mut from = (!words.is_empty()).then_some(0);
+            let present = job.counts.0.iter().filter(|(_, count)| **count > 0);
+            let states: Vec<TaskState> =
+                present.map(|(state, _)| *state).filter(|state| kind.is(*state)).collect();
+            let mut from = (!states.is_empty()).then_some(0);
             while let Some(index) = from {
                 let left = most.saturating_sub(found.len() as u32);
                 if left == 0 {
                     is_all = false;
                     break 'all;
                 }
-                let page = service.tasks(job.id, index, left.min(PAGE), &words).await?;
+                let page = service.tasks(job.id, index, left, &states).await?;
                 found.extend(page.tasks.into_iter().map(|task| (job.clone(), task)));
                 from = page.next;
             }
@@ -165,9 +166,6 @@ async fn listed(service: &mut Service, kind: Kind, most: u32) -> anyhow::Result<
     let tasks: Vec<&TaskView> = found.iter().map(|(_, task)| task).collect();
     Ok((json!(tasks), table(&found, kind, jobs::now())))
 }
-
-/// Jobs or tasks on a page that is asked for: the most that a node gives.
-const PAGE: u32 = 1_000;
 
 fn table(found: &[(JobView, TaskView)], kind: Kind, now: u64) -> String {
     let plain = |text: String| (text, Style::Plain);

@@ -1,12 +1,13 @@
 //! `dx run`: from arguments to exit code.
 
+mod watch;
+
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::process::ExitCode;
 
-use dx_scheduler::client::JobView;
 use dx_scheduler::id::JobId;
 use dx_scheduler::job::{JobSpec, Stdin};
 
@@ -14,7 +15,7 @@ use super::job::submit::{self, Source};
 use super::{choose, signals};
 use crate::cli::Run;
 use crate::exit::{self, Usage};
-use crate::jobs::{self, AskError, Changed, Marks, Part, Service, Submitted, Terminal, note};
+use crate::jobs::{self, AskError, Changed, Service, note};
 
 /// The most that is read of standard input for a job, in bytes: half of what a job may be, since
 /// it travels within it, as JSON. What is larger belongs into a file.
@@ -79,7 +80,7 @@ fn piped(quiet: bool) -> anyhow::Result<Option<Stdin>> {
 }
 
 /// A request to cancel, under way.
-type Cancelling = Pin<Box<dyn Future<Output = Result<Changed, AskError>>>>;
+type Cancelling<'a> = Pin<Box<dyn Future<Output = Result<Changed, AskError>> + 'a>>;
 
 async fn foreground(
     arguments: &Run,
@@ -88,14 +89,33 @@ async fn foreground(
 ) -> anyhow::Result<ExitCode> {
     // From here on Ctrl-C is waited for: whether the job is taken is not known in between.
     let mut presses = signals::Presses::listen();
-    let submitted = submit::send(&mut service, spec, false).await?;
-    let mut service = service.patient();
+    let mut pressed = 0;
+    let submitted = {
+        let mut sending = pin!(submit::send(&mut service, spec, false));
+        loop {
+            tokio::select! {
+                submitted = &mut sending => break submitted?,
+                () = presses.next() => pressed += 1,
+            }
+            if pressed > 1 {
+                note("left: nobody answered whether the job is taken");
+                return Ok(exit::interrupted());
+            }
+            note("cancelling the job as soon as it is known to be taken; Ctrl-C again leaves it");
+        }
+    };
+    let service = service.patient();
     let job = submitted.job;
     submit::warn(&submitted, arguments.quiet);
-    let mut cancelling = service.clone();
-    let mut running = pin!(watch(&mut service, &submitted, spec, arguments.quiet));
-    let mut request: Cancelling = Box::pin(std::future::pending());
-    let mut pressed = 0;
+    let cancel = |now| {
+        let (mut service, what) = (service.clone(), [job.to_string()]);
+        async move { service.cancel(&what, now).await }
+    };
+    let mut running = pin!(watch::until_ended(service.clone(), job, spec, arguments.quiet));
+    let mut request: Cancelling<'_> = match pressed {
+        0 => Box::pin(std::future::pending()),
+        _ => Box::pin(cancel(false)),
+    };
     let ended = loop {
         tokio::select! {
             ended = &mut running => break ended,
@@ -109,9 +129,8 @@ async fn foreground(
                 if pressed > 2 {
                     return Ok(exit::interrupted());
                 }
-                let (mut service, what) = (cancelling.clone(), [job.to_string()]);
                 // One that is still under way is given up: this one asks for more.
-                request = Box::pin(async move { service.cancel(&what, pressed > 1).await });
+                request = Box::pin(cancel(pressed > 1));
             }
         }
     };
@@ -119,7 +138,7 @@ async fn foreground(
         && exit::is_closed_pipe(error)
     {
         // Nobody reads what it prints: as a command of a pipe, it has no more to do.
-        cancelling.cancel(&[job.to_string()], false).await?;
+        cancel(false).await?;
     }
     let ended = ended?;
     if pressed > 0 {
@@ -135,30 +154,4 @@ fn press(count: u32, job: JobId) -> String {
         2 => format!("killing job {job}; Ctrl-C again leaves it"),
         _ => format!("left job {job}, which is being killed: `dx job show {job}`"),
     }
-}
-
-/// Prints what the job's tasks print until it has ended.
-async fn watch(
-    service: &mut Service,
-    submitted: &Submitted,
-    spec: &JobSpec,
-    quiet: bool,
-) -> anyhow::Result<JobView> {
-    let job = submitted.job;
-    let indices = spec.indices().map_err(Usage)?;
-    let is_array = spec.array.is_some();
-    let mut terminal = Terminal::new(Marks { task: is_array, ..Marks::default() });
-    for index in indices.into_iter().flatten() {
-        let task = job.task(index);
-        let view = jobs::follow(service, task, 1, &Part::default(), &mut |from, printed| {
-            terminal.print(from, printed)
-        })
-        .await?;
-        if let Some(failure) = jobs::failure(&view)
-            && !quiet
-        {
-            note(&format!("{task} {failure}"));
-        }
-    }
-    Ok(service.ended_job(job).await?)
 }

@@ -1,76 +1,140 @@
-//! A task as it runs: what all its attempts print, one after the other, until it has ended.
+//! Tasks as they run: what all their attempts print, one after the other, until they have ended.
 
+use std::cell::RefCell;
+use std::convert::Infallible;
 use std::io;
+use std::time::Duration;
 
 use dx_scheduler::client::TaskView;
-use dx_scheduler::id::{AttemptId, TaskId};
+use dx_scheduler::id::{AttemptId, JobId, TaskId};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::watch;
 
 use super::log::{Log, LogError, Part, Printed};
 use super::{AskError, Service, note};
 
-/// Why a task is followed no more.
+/// Tasks of a job that are followed at a time. Each may hold one of the connections that a node
+/// keeps, of which there are 64 for everybody.
+const AT_ONCE: usize = 16;
+
+/// The least time between two looks at a job that changes all the time.
+const PACE: Duration = Duration::from_millis(50);
+
+/// What is heard of a task.
+#[derive(Clone, Copy, Debug)]
+pub enum Heard<'a> {
+    /// An attempt printed something.
+    Printed(AttemptId, &'a Printed),
+    /// It has ended, and everything that it printed was heard.
+    Ended(&'a TaskView),
+}
+
+/// Why tasks are followed no more.
 #[derive(Debug, thiserror::Error)]
 pub enum FollowError {
-    /// Nobody knows how it goes on.
+    /// Nobody knows how they go on.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// What it printed cannot be written.
+    /// What they printed cannot be written.
     #[error("failed to write: {0}")]
     Write(#[from] io::Error),
 }
 
-/// Follows `task` from its attempt number `first` on until it has ended, and hands what it prints
-/// to `sink`. A log that cannot be read is noted, and the task is followed on.
+/// Follows tasks of `job`, each an index and the attempt to begin with, until they have ended, and
+/// tells `sink` what is heard. A log that cannot be read is noted, and its task is followed on.
 ///
 /// # Errors
-/// If nobody can be asked about the task any more, or the sink takes no more.
+/// If nobody can be asked about them any more, or the sink takes no more.
 pub async fn follow(
-    service: &mut Service,
-    task: TaskId,
-    first: u32,
+    service: &Service,
+    job: JobId,
+    tasks: impl IntoIterator<Item = (u32, u32)>,
     part: &Part,
-    sink: &mut impl FnMut(AttemptId, &Printed) -> io::Result<()>,
-) -> Result<TaskView, FollowError> {
-    let mut next = first;
-    let mut is_again = false;
-    // The job's version is read before the task, so that no change between them is missed.
-    let mut version = service.job(task.job).await?.version;
-    loop {
-        let view = service.task(task).await?;
-        let begun = view.attempts.iter().find(|attempt| {
-            attempt.record.number >= next
-                && (attempt.record.started.is_some() || attempt.record.ended.is_some())
-        });
-        if let Some(attempt) = begun {
-            let attempt = task.attempt(attempt.record.number);
-            if std::mem::replace(&mut is_again, true) {
-                note(&format!("{task} runs again: attempt {}", attempt.number));
-            }
-            whole(service, attempt, part, sink).await?;
-            next = attempt.number + 1;
-        } else if view.state.is_ended() {
-            return Ok(view);
-        } else {
-            version = service.changed_job(task.job, version).await?.version;
-        }
+    sink: impl FnMut(Heard<'_>) -> io::Result<()>,
+) -> Result<(), FollowError> {
+    // One long poll for all of them.
+    let version = watch::Sender::new(service.clone().job(job).await?.version);
+    let sink = RefCell::new(sink);
+    let each = stream::iter(tasks).map(|(index, attempt)| {
+        let following = Following {
+            service: service.clone(),
+            task: job.task(index),
+            part,
+            version: version.subscribe(),
+            sink: &sink,
+        };
+        following.run(attempt)
+    });
+    let all = each.buffer_unordered(AT_ONCE).try_for_each(async |()| Ok(()));
+    tokio::select! {
+        ended = all => ended,
+        Err(error) = watch(service.clone(), job, &version) => Err(error.into()),
     }
 }
 
-async fn whole(
-    service: &mut Service,
-    attempt: AttemptId,
-    part: &Part,
-    sink: &mut impl FnMut(AttemptId, &Printed) -> io::Result<()>,
-) -> Result<(), FollowError> {
-    let mut log = Log::new(attempt, Part { follow: true, ..part.clone() });
+/// Says when a job changed.
+async fn watch(
+    mut service: Service,
+    job: JobId,
+    version: &watch::Sender<u64>,
+) -> Result<Infallible, AskError> {
     loop {
-        match log.next(service).await {
-            Ok(Some(printed)) => sink(attempt, &printed)?,
-            Ok(None) => return Ok(()),
-            Err(LogError::Ask(error @ AskError::Unreachable(_))) => return Err(error.into()),
-            Err(error) => {
-                note(&error.to_string());
-                return Ok(());
+        let known = *version.borrow();
+        let view = service.changed_job(job, known).await?;
+        version
+            .send_if_modified(|version| std::mem::replace(version, view.version) != view.version);
+        tokio::time::sleep(PACE).await;
+    }
+}
+
+/// A task that is followed.
+struct Following<'a, S> {
+    service: Service,
+    task: TaskId,
+    part: &'a Part,
+    /// That of the job: a new one is worth a look at the task.
+    version: watch::Receiver<u64>,
+    sink: &'a RefCell<S>,
+}
+
+impl<S: FnMut(Heard<'_>) -> io::Result<()>> Following<'_, S> {
+    /// Follows it from this attempt on.
+    async fn run(mut self, first: u32) -> Result<(), FollowError> {
+        let mut next = first;
+        let mut is_again = false;
+        loop {
+            self.version.mark_unchanged();
+            let view = self.service.task(self.task).await?;
+            let begun = view.attempts.iter().map(|attempt| &attempt.record).find(|record| {
+                record.number >= next && (record.started.is_some() || record.ended.is_some())
+            });
+            if let Some(record) = begun {
+                if std::mem::replace(&mut is_again, true) {
+                    note(&format!("{} runs again: attempt {}", self.task, record.number));
+                }
+                self.print(self.task.attempt(record.number)).await?;
+                next = record.number + 1;
+            } else if view.state.is_ended() {
+                return Ok((self.sink.borrow_mut())(Heard::Ended(&view))?);
+            } else {
+                // It lasts as long as all that is followed.
+                let _ = self.version.changed().await;
+            }
+        }
+    }
+
+    /// Prints the log of an attempt to its end.
+    async fn print(&mut self, attempt: AttemptId) -> Result<(), FollowError> {
+        let mut log = Log::new(attempt, Part { follow: true, ..self.part.clone() });
+        loop {
+            match log.next(&mut self.service).await {
+                Ok(Some(printed)) => (self.sink.borrow_mut())(Heard::Printed(attempt, &printed))?,
+                Ok(None) => return Ok(()),
+                Err(LogError::Ask(error @ AskError::Unreachable(_))) => return Err(error.into()),
+                Err(error) => {
+                    note(&error.to_string());
+                    return Ok(());
+                }
             }
         }
     }

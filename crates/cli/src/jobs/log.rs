@@ -10,7 +10,7 @@ use dx_scheduler::processor::Stream;
 use serde::Deserialize;
 
 use super::event_stream::{Event, EventStream};
-use super::{AskError, Service, note};
+use super::{AskError, Query, Service, as_word, note};
 use crate::control::{Failure, Streamed};
 
 /// The wait before a log whose connection broke is asked for again.
@@ -108,7 +108,7 @@ impl Log {
     pub async fn next(&mut self, service: &mut Service) -> Result<Option<Printed>, LogError> {
         loop {
             while let Some(event) = self.ready.pop_front() {
-                if let Some(printed) = self.event(event)? {
+                if let Some(printed) = self.event(&event)? {
                     return Ok(Some(printed));
                 }
             }
@@ -154,7 +154,7 @@ impl Log {
         LogError::Unreadable { attempt: self.attempt, reason }
     }
 
-    fn event(&mut self, event: Event) -> Result<Option<Printed>, LogError> {
+    fn event(&mut self, event: &Event) -> Result<Option<Printed>, LogError> {
         let attempt = self.attempt;
         if let Some(id) = &event.id {
             let next = id.rsplit_once('.').and_then(|(_, next)| next.parse().ok());
@@ -199,18 +199,14 @@ impl Log {
 
     fn path(&self) -> String {
         let AttemptId { task, number } = self.attempt;
-        let mut path = format!("/v1/jobs/{}/tasks/{}/log?attempt={number}", task.job, task.index);
-        path += if self.part.follow { "&follow=true" } else { "" };
-        match self.part.stream {
-            Some(Stream::Stdout) => path += "&stream=stdout",
-            Some(Stream::Stderr) => path += "&stream=stderr",
-            None => {}
-        }
-        match (self.next, self.part.tail) {
-            (Some(next), _) => path += &format!("&from={next}"),
-            (None, Some(lines)) => path += &format!("&tail={lines}"),
-            (None, None) => {}
-        }
-        path
+        let Part { stream, tail, follow } = self.part;
+        let stream = stream.map(|stream| as_word(&stream));
+        let query = Query::default().with("attempt", number).with_some("stream", stream);
+        let query = query.with_some("follow", follow.then_some(true));
+        let query = match self.next {
+            Some(next) => query.with("from", next),
+            None => query.with_some("tail", tail),
+        };
+        query.of(&format!("/v1/jobs/{}/tasks/{}/log", task.job, task.index))
     }
 }

@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn times_are_short_and_their_units_fit() {
-        let ago = |millis| ago(1_000_000_000 - millis, 1_000_000_000);
+        let ago = |millis: u64| ago(1_000_000_000 - millis, 1_000_000_000);
         for (millis, expected) in [
             (0, "now"),
             (999, "now"),

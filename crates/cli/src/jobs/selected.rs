@@ -1,13 +1,9 @@
 //! Which jobs and tasks are meant, looked up: for commands that look at each.
 
-use dx_scheduler::client::{JobView, Part};
+use dx_scheduler::client::{JobView, MAX_PAGE, Part};
 use dx_scheduler::id::JobId;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::{AskError, JobPage, Service};
-
-/// Jobs on a page that is asked for.
-const PAGE: u32 = 1_000;
+use super::{AskError, JobPage, Query, Service};
 
 /// A job that is meant, and which of its tasks.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,7 +47,7 @@ async fn between(
     let mut jobs = Vec::new();
     let mut before = Some(JobId(last.0.saturating_add(1)));
     while let Some(below) = before {
-        let page = page(service, &format!("&before={below}")).await?;
+        let page = page(service, &all().with("before", below)).await?;
         before = page.next.filter(|next| *next > first);
         jobs.extend(page.jobs.into_iter().filter(|job| (first..=last).contains(&job.id)));
     }
@@ -60,8 +56,7 @@ async fn between(
 }
 
 async fn newest(service: &mut Service) -> Result<Vec<JobView>, AskError> {
-    let page: JobPage = service.get("/v1/jobs?limit=1").await?;
-    Ok(page.jobs)
+    Ok(page(service, &Query::default().with("limit", 1)).await?.jobs)
 }
 
 async fn labelled(
@@ -70,24 +65,20 @@ async fn labelled(
     value: Option<&str>,
 ) -> Result<Vec<JobView>, AskError> {
     let label = value.map_or_else(|| name.to_owned(), |value| format!("{name}={value}"));
-    let filter = format!("&label={}", encoded(&label));
-    let mut jobs = Vec::new();
-    let mut after = Some(String::new());
-    while let Some(here) = after {
-        let page = page(service, &format!("{filter}{here}")).await?;
+    let mut page = page(service, &all().with("label", &label)).await?;
+    let mut jobs = page.jobs;
+    while let Some(next) = page.next {
+        page = self::page(service, &all().with("label", &label).with("before", next)).await?;
         jobs.extend(page.jobs);
-        after = page.next.map(|next| format!("&before={next}"));
     }
     jobs.reverse();
     Ok(jobs)
 }
 
-async fn page(service: &mut Service, rest: &str) -> Result<JobPage, AskError> {
-    service.get(&format!("/v1/jobs?limit={PAGE}{rest}")).await
+fn all() -> Query {
+    Query::default().with("limit", MAX_PAGE)
 }
 
-/// `text` as a value in a query.
-#[must_use]
-pub fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+async fn page(service: &mut Service, query: &Query) -> Result<JobPage, AskError> {
+    service.get(&query.of("/v1/jobs")).await
 }

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use dx_scheduler::client::{Explanation, JobView, TaskView};
+use dx_scheduler::client::{Explanation, JobView, MAX_PAGE, TaskView};
+use dx_scheduler::end::TaskState;
 use dx_scheduler::id::{JobId, TaskId};
 use dx_transport::id::ClusterId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-use super::{Changed, TaskPage, note};
+use super::{Changed, Query, TaskPage, note, word};
 use crate::control::{CallError, Client, Failure, Streamed, Unreachable};
 use crate::exit;
 use crate::home::Home;
@@ -70,8 +71,9 @@ impl AskError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotFound(_) | Self::NothingSelected(_) => exit::NOT_FOUND,
-            Self::Denied(_) => exit::DENIED,
-            Self::NoNode(Unreachable::Silent(CallError::Denied(_))) => exit::DENIED,
+            Self::Denied(_) | Self::NoNode(Unreachable::Silent(CallError::Denied(_))) => {
+                exit::DENIED
+            }
             Self::Unreachable(_) | Self::NoNode(_) | Self::NoCluster => exit::UNREACHABLE,
             Self::Refused(_) => 1,
         }
@@ -210,7 +212,9 @@ impl Service {
     /// # Errors
     /// As [`job`](Self::job).
     pub async fn changed_job(&mut self, job: JobId, version: u64) -> Result<JobView, AskError> {
-        self.get(&format!("/v1/jobs/{job}?since={version}&wait={WAIT_SECONDS}s")).await
+        let wait = format!("{WAIT_SECONDS}s");
+        let query = Query::default().with("since", version).with("wait", wait);
+        self.get(&query.of(&format!("/v1/jobs/{job}"))).await
     }
 
     /// A job when it has ended.
@@ -241,8 +245,8 @@ impl Service {
         self.get(&format!("/v1/jobs/{}/tasks/{}/explain", task.job, task.index)).await
     }
 
-    /// Tasks of a job from an index on, as many as fit on a page; only those in `states`, written
-    /// as a query (`&state=failed`), if it is not empty.
+    /// Tasks of a job from an index on, at most `limit` and no more than fit on a page; only those
+    /// in `states`, if there is one.
     ///
     /// # Errors
     /// If there is no such job, or nobody answers.
@@ -251,9 +255,11 @@ impl Service {
         job: JobId,
         from: u32,
         limit: u32,
-        states: &str,
+        states: &[TaskState],
     ) -> Result<TaskPage, AskError> {
-        self.get(&format!("/v1/jobs/{job}/tasks?from={from}&limit={limit}{states}")).await
+        let query = Query::default().with("from", from).with("limit", limit.min(MAX_PAGE));
+        let query = query.with_each("state", states.iter().map(|state| word(*state)));
+        self.get(&query.of(&format!("/v1/jobs/{job}/tasks"))).await
     }
 
     /// Ends what `what` selects.

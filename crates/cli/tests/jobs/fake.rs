@@ -1,6 +1,7 @@
 //! A node with the REST API of jobs, which runs nothing: tests say what happens.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
@@ -19,13 +20,16 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::sync::{oneshot, watch};
 
+/// An event of a log: its name, and its data.
+pub type Event = (&'static str, Value);
+
 /// What the service knows, and what it was asked.
 #[derive(Debug, Default)]
 pub struct Known {
     pub jobs: BTreeMap<u64, Value>,
     pub tasks: BTreeMap<(u64, u64), Value>,
-    /// Events of the log of an attempt: name and data.
-    pub logs: BTreeMap<(u64, u64, u64), Vec<(&'static str, Value)>>,
+    /// The logs of attempts.
+    pub logs: BTreeMap<(u64, u64, u64), Vec<Event>>,
     pub explanations: BTreeMap<(u64, u64), Value>,
     pub nodes: Vec<Value>,
     /// Each request that changes something: path with query, and body.
@@ -310,7 +314,7 @@ async fn log(
             // As a node does it: who comes back has had all pieces of an answer, or none.
             let is_last = events.get(at + 1).is_none_or(|(next, _)| *next != "piece");
             let id = if is_last { format!("id: 1.{}\n", at + 1) } else { String::new() };
-            text += &format!("{id}event: {name}\ndata: {data}\n\n");
+            write!(text, "{id}event: {name}\ndata: {data}\n\n").unwrap();
         }
     }
     Ok(([("content-type", "text/event-stream")], text))

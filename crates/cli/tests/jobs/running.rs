@@ -2,16 +2,16 @@
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Child;
 
-use super::fake::{Fake, attempt, finish, job, task};
+use super::fake::{Event, Fake, attempt, finish, job, task};
 
-fn piece(stream: &str, text: &str) -> (&'static str, Value) {
+fn piece(stream: &str, text: &str) -> Event {
     ("piece", json!({ "stream": stream, "at": 1_000, "text": text }))
 }
 
-fn end() -> (&'static str, Value) {
+fn end() -> Event {
     ("end", json!({ "dropped": 0 }))
 }
 
@@ -148,4 +148,55 @@ async fn ctrl_c_cancels_and_waits_and_pressed_again_kills() {
     let (exit, _, stderr) = finish(child).await;
     assert_eq!(exit, 130, "{stderr}");
     assert!(stderr.contains("killing job 7"), "{stderr}");
+}
+
+#[tokio::test]
+async fn an_array_is_followed_task_by_task_and_its_lines_say_whose_they_are() {
+    let fake = Fake::start();
+    fake.change(|known| {
+        let mut ended = job(7, "failed", &json!({ "succeeded": 49, "failed": 1 }));
+        ended["exit"] = 1.into();
+        known.jobs.insert(7, ended);
+        for index in 0..50 {
+            let (state, code) = if index == 33 { ("failed", 4) } else { ("succeeded", 0) };
+            known.tasks.insert((7, index), task(7, index, state, &[attempt(1, Some(code))]));
+            known.logs.insert((7, index, 1), vec![piece("stdout", "hello"), end()]);
+        }
+    });
+    let (exit, stdout, stderr) = fake.run(&["run", "--array", "0-49", "--", "true"]).await;
+    assert_eq!((exit, stderr.as_str()), (1, "dx: 7.33 exited with 4 on n2\n"));
+    let mut lines: Vec<&str> = stdout.lines().collect();
+    lines.sort_unstable();
+    let mut expected: Vec<String> = (0..50).map(|index| format!("7.{index}: hello")).collect();
+    expected.sort_unstable();
+    assert_eq!(lines, expected);
+}
+
+#[tokio::test]
+async fn whoever_looks_on_is_told_why_a_job_waits() {
+    let fake = Fake::start();
+    fake.change(|known| {
+        known.jobs.insert(7, job(7, "waiting", &json!({ "queued": 1 })));
+        let mut queued = task(7, 0, "queued", &[]);
+        queued["reason"] = "no node has a label `gpu`".into();
+        known.tasks.insert((7, 0), queued);
+    });
+    let mut child = fake.command(&["run", "--", "true"]).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+    let line = stderr.next_line().await.unwrap().unwrap();
+    assert_eq!(line, "dx: 7.0 is queued: no node has a label `gpu`");
+    interrupt(&child);
+    fake.until_asked("/v1/cancel", 1).await;
+    ended(&fake, 1);
+    assert_eq!(finish(child).await.0, 130);
+}
+
+#[tokio::test]
+async fn a_job_whose_output_nobody_reads_is_cancelled() {
+    let fake = Fake::start();
+    ended(&fake, 0);
+    let mut child = fake.command(&["run", "--", "yes"]).spawn().unwrap();
+    drop(child.stdout.take());
+    let (exit, _, stderr) = finish(child).await;
+    assert_eq!((exit, fake.asked("/v1/cancel").len()), (0, 1), "{stderr}");
 }

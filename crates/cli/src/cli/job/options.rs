@@ -66,11 +66,11 @@ pub struct JobOptions {
     /// The wait before the second attempt, which doubles with each further one (default: 1s).
     #[arg(long, value_name = "TIME")]
     pub backoff: Option<Span>,
-    /// Which ends are worth another attempt, of exit, signal, timeout, oom and not_started (default: all
-    /// but the last).
+    /// Which ends are worth another attempt, of exit, signal, timeout, oom and `not_started` (default:
+    /// all but the last).
     #[arg(long, value_name = "ENDS", value_delimiter = ',', value_parser = one_word::<RetryOn>)]
     pub retry_on: Vec<RetryOn>,
-    /// The tasks of an array, as `0-99` or `1,4,7-9`: each has its index in DX_TASK_INDEX.
+    /// The tasks of an array, as `0-99` or `1,4,7-9`: each has its index in `DX_TASK_INDEX`.
     #[arg(long, value_name = "INDICES")]
     pub array: Option<String>,
     /// The most tasks of it that run at a time.

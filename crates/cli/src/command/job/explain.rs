@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use dx_scheduler::client::{Explanation, Part, Removal, Validity};
+use dx_scheduler::end::TaskState;
 use dx_scheduler::id::TaskId;
 
 use crate::cli::OneTask;
@@ -45,16 +46,18 @@ async fn one(service: &mut Service, what: &Part) -> anyhow::Result<TaskId> {
 /// Of a whole job, the task that tells most: the first that failed, else the first that has not
 /// ended, else the first.
 async fn telling(service: &mut Service, selected: &jobs::Selected) -> anyhow::Result<u32> {
-    const FAILED: &str = "&state=failed&state=timed_out&state=oom&state=lost&state=expired";
-    const OPEN: &str = "&state=waiting&state=held&state=queued&state=backoff&state=assigned\
-                        &state=starting&state=running&state=blocked";
-    for states in [FAILED, OPEN, ""] {
+    let present = selected.job.counts.0.iter().filter(|(_, count)| **count > 0);
+    let (ended, open): (Vec<TaskState>, Vec<_>) =
+        present.map(|(state, _)| *state).partition(|state| state.is_ended());
+    let failed: Vec<TaskState> = ended.into_iter().filter(|state| state.is_failure()).collect();
+    for states in [failed, open].iter().filter(|states| !states.is_empty()) {
         let page = service.tasks(selected.job.id, 0, 1, states).await?;
         if let Some(task) = page.tasks.first() {
             return Ok(task.index);
         }
     }
-    Ok(0)
+    let page = service.tasks(selected.job.id, 0, 1, &[]).await?;
+    Ok(page.tasks.first().map_or(0, |task| task.index))
 }
 
 fn text(task: TaskId, explanation: &Explanation, now: u64) -> String {

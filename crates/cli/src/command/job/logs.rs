@@ -3,14 +3,11 @@
 use std::process::ExitCode;
 
 use dx_scheduler::client::TaskView;
-use dx_scheduler::id::TaskId;
+use dx_scheduler::id::JobId;
 
 use crate::cli::Logs;
 use crate::exit;
-use crate::jobs::{self, Log, Marks, Part, Service, Terminal, note};
-
-/// Tasks on a page that is asked for.
-const PAGE: u32 = 1_000;
+use crate::jobs::{self, AskError, Heard, Log, Marks, Part, Selected, Service, Terminal, note};
 
 /// Prints what tasks printed.
 pub async fn run(mut service: Service, arguments: &Logs, json: bool) -> anyhow::Result<ExitCode> {
@@ -23,71 +20,78 @@ pub async fn run(mut service: Service, arguments: &Logs, json: bool) -> anyhow::
     let marks = Marks { task: is_several, time: arguments.timestamps, json };
     let mut terminal = Terminal::new(marks);
     let mut service = if arguments.follow { service.patient() } else { service };
-    let mut printing = Printing { arguments, terminal: &mut terminal };
     for selected in selected {
-        let (mut from, last) = selected.tasks.unwrap_or((0, u32::MAX));
-        loop {
-            let page = service.tasks(selected.job.id, from, PAGE, "").await?;
-            for task in page.tasks.iter().filter(|task| task.index <= last) {
-                printing.task(&mut service, task).await?;
-            }
-            match page.next.filter(|next| *next <= last) {
-                Some(next) => from = next,
-                None => break,
-            }
+        let part =
+            Part { stream: arguments.stream, tail: arguments.tail, follow: arguments.follow };
+        let tasks = tasks(&mut service, &selected).await?;
+        let mut printing = Printing { arguments, part, terminal: &mut terminal };
+        if arguments.follow {
+            printing.follow(&service, selected.job.id, &tasks).await?;
+            continue;
+        }
+        for task in &tasks {
+            printing.task(&mut service, task).await?;
         }
     }
     Ok(exit::OK)
 }
 
+/// The tasks that are meant.
+async fn tasks(service: &mut Service, selected: &Selected) -> Result<Vec<TaskView>, AskError> {
+    let (mut from, last) = selected.tasks.unwrap_or((0, u32::MAX));
+    let mut all = Vec::new();
+    loop {
+        let page = service.tasks(selected.job.id, from, u32::MAX, &[]).await?;
+        all.extend(page.tasks.into_iter().filter(|task| task.index <= last));
+        match page.next.filter(|next| *next <= last) {
+            Some(next) => from = next,
+            None => return Ok(all),
+        }
+    }
+}
+
 struct Printing<'a> {
     arguments: &'a Logs,
+    part: Part,
     terminal: &'a mut Terminal,
 }
 
 impl Printing<'_> {
+    async fn follow(
+        &mut self,
+        service: &Service,
+        job: JobId,
+        tasks: &[TaskView],
+    ) -> anyhow::Result<()> {
+        let is_all = self.arguments.all;
+        let begin = tasks.iter().map(|task| {
+            let last = task.attempts.last().filter(|_| !is_all);
+            (task.index, last.map_or(1, |attempt| attempt.record.number))
+        });
+        let following = jobs::follow(service, job, begin, &self.part, |heard| match heard {
+            Heard::Printed(from, printed) => self.terminal.print(from, printed),
+            Heard::Ended(_) => Ok(()),
+        });
+        Ok(following.await?)
+    }
+
     async fn task(&mut self, service: &mut Service, view: &TaskView) -> anyhow::Result<()> {
         let task = view.job.task(view.index);
-        let part = Part {
-            stream: self.arguments.stream,
-            tail: self.arguments.tail,
-            follow: self.arguments.follow,
-        };
-        let remembered = view.attempts.iter().map(|attempt| attempt.record.number);
-        let last = remembered.clone().next_back();
-        if self.arguments.follow {
-            let first = if self.arguments.all { 1 } else { last.unwrap_or(1) };
-            jobs::follow(service, task, first, &part, &mut |from, printed| {
-                self.terminal.print(from, printed)
-            })
-            .await?;
-            return Ok(());
-        }
+        let mut remembered = view.attempts.iter().map(|attempt| attempt.record.number);
         let numbers: Vec<u32> = match (self.arguments.attempt, self.arguments.all) {
             (Some(number), _) => vec![number],
             (None, true) => remembered.collect(),
-            (None, false) => last.into_iter().collect(),
+            (None, false) => remembered.next_back().into_iter().collect(),
         };
         if numbers.is_empty() {
             note(&format!("{task} has not run yet, and has printed nothing"));
         }
         for number in numbers {
-            self.attempt(service, task, number, &part).await?;
-        }
-        Ok(())
-    }
-
-    async fn attempt(
-        &mut self,
-        service: &mut Service,
-        task: TaskId,
-        number: u32,
-        part: &Part,
-    ) -> anyhow::Result<()> {
-        let attempt = task.attempt(number);
-        let mut log = Log::new(attempt, part.clone());
-        while let Some(printed) = log.next(service).await? {
-            self.terminal.print(attempt, &printed)?;
+            let attempt = task.attempt(number);
+            let mut log = Log::new(attempt, self.part.clone());
+            while let Some(printed) = log.next(service).await? {
+                self.terminal.print(attempt, &printed)?;
+            }
         }
         Ok(())
     }

@@ -3,14 +3,11 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use dx_scheduler::client::JobView;
+use dx_scheduler::client::{JobView, MAX_PAGE};
 
 use crate::cli::List;
 use crate::exit;
-use crate::jobs::{self, JobPage, Service, Style, Table, note};
-
-/// Jobs on a page that is asked for: the most that a node gives.
-const PAGE: u32 = 1_000;
+use crate::jobs::{self, JobPage, Query, Service, Style, Table, note};
 
 /// Lists jobs.
 pub async fn run(mut service: Service, arguments: &List, json: bool) -> anyhow::Result<ExitCode> {
@@ -34,22 +31,15 @@ pub async fn run(mut service: Service, arguments: &List, json: bool) -> anyhow::
 }
 
 async fn newest(service: &mut Service, arguments: &List) -> anyhow::Result<JobPage> {
-    let mut filter = String::new();
-    for state in &arguments.state {
-        filter += &format!("&state={}", jobs::job_word(*state));
-    }
-    for label in &arguments.labels {
-        filter += &format!("&label={}", jobs::encoded(label));
-    }
-    if let Some(name) = &arguments.name {
-        filter += &format!("&name={}", jobs::encoded(name));
-    }
+    let states = arguments.state.iter().map(|state| jobs::job_word(*state));
+    let filter = Query::default().with_each("state", states).with_each("label", &arguments.labels);
+    let filter = filter.with_some("name", arguments.name.as_ref());
     let most = if arguments.all { usize::MAX } else { arguments.limit as usize };
     let mut all = JobPage { jobs: Vec::new(), next: None, version: 0 };
     loop {
-        let limit = (most - all.jobs.len()).min(PAGE as usize);
-        let before = all.next.map(|next| format!("&before={next}")).unwrap_or_default();
-        let page: JobPage = service.get(&format!("/v1/jobs?limit={limit}{before}{filter}")).await?;
+        let limit = (most - all.jobs.len()).min(MAX_PAGE as usize);
+        let query = filter.clone().with("limit", limit).with_some("before", all.next);
+        let page: JobPage = service.get(&query.of("/v1/jobs")).await?;
         all.jobs.extend(page.jobs);
         (all.next, all.version) = (page.next, page.version);
         if all.next.is_none() || all.jobs.len() >= most {

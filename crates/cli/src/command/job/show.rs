@@ -16,9 +16,6 @@ use crate::jobs::{self, Selected, Service, Style, Table};
 /// Tasks that are shown of a job, unless all are wanted.
 const SHOWN: u32 = 20;
 
-/// Tasks on a page that is asked for: the most that a node gives.
-const PAGE: u32 = 1_000;
-
 /// Shows jobs.
 pub async fn run(mut service: Service, arguments: &Show, json: bool) -> anyhow::Result<ExitCode> {
     let selected = jobs::look_up(&mut service, &arguments.what).await?;
@@ -51,14 +48,12 @@ async fn tasks(
     arguments: &Show,
     selected: &Selected,
 ) -> anyhow::Result<(Vec<TaskView>, bool)> {
-    let words = arguments.state.iter().map(|state| format!("&state={}", jobs::word(*state)));
-    let states: String = words.collect();
     let most = if arguments.all { usize::MAX } else { SHOWN as usize };
     let (mut from, last) = selected.tasks.unwrap_or((0, u32::MAX));
     let mut all: Vec<TaskView> = Vec::new();
     loop {
-        let limit = PAGE.min(u32::try_from(most - all.len()).unwrap_or(PAGE));
-        let page = service.tasks(selected.job.id, from, limit, &states).await?;
+        let limit = u32::try_from(most - all.len()).unwrap_or(u32::MAX);
+        let page = service.tasks(selected.job.id, from, limit, &arguments.state).await?;
         all.extend(page.tasks.into_iter().filter(|task| task.index <= last));
         match page.next.filter(|next| *next <= last) {
             Some(next) if all.len() < most => from = next,

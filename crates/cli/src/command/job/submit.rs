@@ -58,10 +58,9 @@ impl Source<'_> {
         let mut texts = Vec::new();
         match self.file {
             Some("-") => texts.push(stdin().map_err(Failure::Other)?),
-            Some(file) => texts.push(
-                gather::read(Layer::File, Path::new(file))
-                    .map_err(|error| Failure::Gather(error))?,
-            ),
+            Some(file) => {
+                texts.push(gather::read(Layer::File, Path::new(file)).map_err(Failure::Gather)?);
+            }
             None => {}
         }
         texts.extend(self.options.set.iter().map(|text| Text::new(Layer::Set, "--set", text)));
