@@ -30,7 +30,7 @@ pub struct Outcome {
 }
 
 /// Members that have not all delivered something within this time never will.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// The time between two looks whether they have.
 const LOOK: Duration = Duration::from_millis(5);
@@ -61,7 +61,8 @@ pub async fn measure(
         Ok(joined) => run_all(joined, &shared, time).await,
         Err(error) => Err(error),
     };
-    daemon::stop_all(daemons);
+    daemon::stop_all(&daemons);
+    drop(daemons);
     let done = counted?;
     let wrong = shared.ledger.wrong();
     ensure!(wrong.is_none(), "{}", wrong.unwrap_or_default());

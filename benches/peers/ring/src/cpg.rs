@@ -82,7 +82,7 @@ type Change = unsafe extern "C" fn(
 /// `cpg_model_v1_data_t`. The ring's own changes are not asked for.
 #[repr(C)]
 struct Model {
-    model: c_int,
+    version: c_int,
     deliver: Deliver,
     change: Change,
     ring_change: Option<unsafe extern "C" fn()>,
@@ -107,7 +107,7 @@ impl<L: Listener> Group<L> {
     pub fn join(name: &str, listener: L) -> anyhow::Result<Option<Self>> {
         ensure!(name.len() < NAME_BYTES, "a group's name has less than {NAME_BYTES} bytes");
         let mut model = Model {
-            model: CPG_MODEL_V1,
+            version: CPG_MODEL_V1,
             deliver: deliver::<L>,
             change: change::<L>,
             ring_change: None,

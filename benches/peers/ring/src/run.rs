@@ -134,7 +134,7 @@ fn tables() -> [Table; 2] {
 /// Measures and reports. Returns whether everything went well.
 pub async fn run(options: &Options, json: Option<&Path>) -> anyhow::Result<bool> {
     let mut output = Output::open(&header(options), json, None)?;
-    let tables = tables();
+    let (tables, mut remarked) = (tables(), Vec::new());
     let rows: usize = tables.iter().map(|table| table.rows.len()).sum();
     output.progress.expect((rows * options.contenders.len() * options.rounds) as u64);
     for table in &tables {
@@ -147,6 +147,7 @@ pub async fn run(options: &Options, json: Option<&Path>) -> anyhow::Result<bool>
         }
         output.begin_scenario(table.title);
         for (row, results) in table.rows.iter().zip(results) {
+            remarked.extend(remarks(table, *row, &results));
             report(&mut output, options, table, *row, results)?;
         }
         output.end_scenario()?;
@@ -154,7 +155,7 @@ pub async fn run(options: &Options, json: Option<&Path>) -> anyhow::Result<bool>
     let failed = output.has_failures();
     output.finish("benches/peers/run ring", "", |_| Vec::new())?;
     if json != Some(Path::new("-")) {
-        io::stdout().write_all(notes().as_bytes())?;
+        io::stdout().write_all((notes() + &remarked.concat()).as_bytes())?;
     }
     Ok(!failed)
 }
@@ -240,11 +241,21 @@ fn report(
         let reason = Reason::Failed(format!("{column}: {failure}"));
         output.gap(part.gap(params.clone(), reason))?;
     }
-    for (column, changes) in results.changes.into_iter().filter(|(_, changes)| *changes > 0) {
-        let what = format!("{column}: under this load, members saw others leave {changes} times");
-        output.gap(part.gap(params.clone(), Reason::Skipped(what)))?;
-    }
     Ok(())
+}
+
+/// What happened beside the figures of a row.
+fn remarks(table: &Table, row: Row, results: &Results) -> Vec<String> {
+    let Row { members, senders, size } = row;
+    let changed = results.changes.iter().filter(|(_, changes)| **changes > 0);
+    let remark = |(column, changes): (&&str, &usize)| {
+        let scenario = table.scenario;
+        format!(
+            "  {scenario}, {members} members, {senders} send, {size} B: under this load, members of \
+             `{column}` saw others leave: {changes}\n"
+        )
+    };
+    changed.map(remark).collect()
 }
 
 fn header(options: &Options) -> Header {

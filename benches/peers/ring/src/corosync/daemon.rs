@@ -107,7 +107,7 @@ fn configuration(setting: Setting, addresses: &[IpAddr], folder: &Path) -> Strin
 
 /// Tells all to stop, and waits until they have. Killed, they would leave behind the memory that
 /// they share with clients.
-pub fn stop_all(daemons: Vec<Daemon>) {
+pub fn stop_all(daemons: &[Daemon]) {
     let running = daemons.iter().filter_map(|daemon| {
         let pid = Pid::from_raw(daemon.process.id().cast_signed())?;
         // Its end can be waited for, with a limit, though it is not our own child's handle.
@@ -115,7 +115,7 @@ pub fn stop_all(daemons: Vec<Daemon>) {
         kill_process(pid, Signal::TERM).is_ok().then_some(end)
     });
     for end in running.collect::<Vec<_>>() {
-        // What does not stop in time is killed as it is dropped.
+        // What does not stop in time is killed when it is dropped.
         let _ = poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&STOP));
     }
     // Its flight recorder outlives a corosync, for whoever wants to know what it died of.

@@ -45,8 +45,7 @@ impl Member {
         let end = Instant::now() + START;
         loop {
             let seen = vec![0; shared.members];
-            let ear =
-                Ear { me, shared: Arc::clone(&shared), seen, present: 0, has_shrunk: false };
+            let ear = Ear { me, shared: Arc::clone(&shared), seen, present: 0, has_shrunk: false };
             if let Some(group) = Group::join(GROUP, ear)? {
                 return Ok(Self { me, shared, group });
             }
