@@ -37,8 +37,7 @@ pub fn failure(task: &TaskView) -> Option<String> {
         Some(attempt) => format!(" on {}", attempt.node_name),
         None => String::new(),
     };
-    // How it failed says it all; what else happened is worth its reason.
-    // Of these the words above say it all.
+    // Of these the words above say it all; what else happened is worth its reason.
     let is_said = matches!(task.state, TaskState::Failed | TaskState::TimedOut | TaskState::Oom)
         || task.reason.as_deref() == Some(what.as_str());
     let reason = if is_said { String::new() } else { reason };
