@@ -35,7 +35,7 @@ pub use moment::{ago, lasted, now};
 pub use node::{Reading, reading};
 pub use options::command;
 pub(crate) use outcome::as_word;
-pub use outcome::{exit_code, failure, job_word, signal_name, word};
+pub use outcome::{exit_code, failure, job_word, printed_nothing, signal_name, word};
 pub use pages::{Changed, JobPage, NodePage, Submitted, TaskPage};
 pub use path::{Query, encoded};
 pub use selected::{Selected, look_up};

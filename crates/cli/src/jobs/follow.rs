@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 
 use super::log::{Log, LogError, Part, Printed};
-use super::{AskError, Service, note};
+use super::{AskError, Service, note, printed_nothing};
 
 /// Tasks of a job that are followed at a time. Each may hold one of the connections that a node
 /// keeps, of which there are 64 for everybody.
@@ -19,6 +19,9 @@ const AT_ONCE: usize = 16;
 
 /// The least time between two looks at a job that changes all the time.
 const PACE: Duration = Duration::from_millis(50);
+
+/// The code of the answer where there is no log.
+const NO_LOG: &str = "no_log";
 
 /// What is heard of a task.
 #[derive(Clone, Copy, Debug)]
@@ -112,7 +115,9 @@ impl<S: FnMut(Heard<'_>) -> io::Result<()>> Following<'_, S> {
                 if std::mem::replace(&mut is_again, true) {
                     note(&format!("{} runs again: attempt {}", self.task, record.number));
                 }
-                self.print(self.task.attempt(record.number)).await?;
+                if !printed_nothing(record) {
+                    self.print(self.task.attempt(record.number)).await?;
+                }
                 next = record.number + 1;
             } else if view.state.is_ended() {
                 return Ok((self.sink.borrow_mut())(Heard::Ended(&view))?);
@@ -123,6 +128,20 @@ impl<S: FnMut(Heard<'_>) -> io::Result<()>> Following<'_, S> {
         }
     }
 
+    /// There is no log of an attempt: which is as it should be if it printed nothing.
+    async fn without_log(
+        &mut self,
+        attempt: AttemptId,
+        error: &AskError,
+    ) -> Result<(), FollowError> {
+        let view = self.service.task(self.task).await?;
+        let record = view.attempts.iter().find(|it| it.record.number == attempt.number);
+        if !record.is_some_and(|it| printed_nothing(&it.record)) {
+            note(&error.to_string());
+        }
+        Ok(())
+    }
+
     /// Prints the log of an attempt to its end.
     async fn print(&mut self, attempt: AttemptId) -> Result<(), FollowError> {
         let mut log = Log::new(attempt, Part { follow: true, ..self.part.clone() });
@@ -131,6 +150,9 @@ impl<S: FnMut(Heard<'_>) -> io::Result<()>> Following<'_, S> {
                 Ok(Some(printed)) => (self.sink.borrow_mut())(Heard::Printed(attempt, &printed))?,
                 Ok(None) => return Ok(()),
                 Err(LogError::Ask(error @ AskError::Unreachable(_))) => return Err(error.into()),
+                Err(LogError::Ask(error)) if error.code() == Some(NO_LOG) => {
+                    return self.without_log(attempt, &error).await;
+                }
                 Err(error) => {
                     note(&error.to_string());
                     return Ok(());

@@ -1,7 +1,7 @@
 //! How a job ended: for people, and as an exit code.
 
 use dx_scheduler::client::{JobState, JobView, TaskView};
-use dx_scheduler::end::{Exit, Finish, TaskState};
+use dx_scheduler::end::{AttemptRecord, Exit, Finish, TaskState};
 
 /// The exit code that stands for how `job` ended: that of its only task, 128 + n if signal n
 /// killed it; of several, 0 if all succeeded, else 1.
@@ -19,17 +19,10 @@ pub fn failure(task: &TaskView) -> Option<String> {
     }
     let last = task.attempts.last();
     let finish = last.and_then(|attempt| attempt.record.finish.as_ref());
-    let what = match task.state {
-        TaskState::Failed => finish.map_or_else(|| "failed".to_owned(), failed),
-        TaskState::TimedOut => "ran longer than its timeout, and was killed".to_owned(),
-        TaskState::Oom => "used up its memory, and was killed".to_owned(),
-        TaskState::Cancelled => "was cancelled".to_owned(),
-        TaskState::Lost => "was lost: nobody can say how it ended".to_owned(),
-        TaskState::Aborted => "never ran, because others failed".to_owned(),
-        TaskState::Expired => "never ran, because its time was over".to_owned(),
-        other => format!("ended as {}", word(other)),
+    let what = match (task.state, finish) {
+        (TaskState::Failed, Some(finish)) => failed(finish),
+        _ => task.reason.clone().unwrap_or_else(|| format!("ended as {}", word(task.state))),
     };
-    let reason = task.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
     let place = match last {
         Some(attempt) if attempt.record.number > 1 => {
             format!(" on {} in attempt {}", attempt.node_name, attempt.record.number)
@@ -37,11 +30,13 @@ pub fn failure(task: &TaskView) -> Option<String> {
         Some(attempt) => format!(" on {}", attempt.node_name),
         None => String::new(),
     };
-    // Of these the words above say it all; what else happened is worth its reason.
-    let is_said = matches!(task.state, TaskState::Failed | TaskState::TimedOut | TaskState::Oom)
-        || task.reason.as_deref() == Some(what.as_str());
-    let reason = if is_said { String::new() } else { reason };
-    Some(format!("{what}{place}{reason}"))
+    Some(format!("{what}{place}"))
+}
+
+/// Whether an attempt has ended and nothing is kept of what it printed.
+#[must_use]
+pub fn printed_nothing(attempt: &AttemptRecord) -> bool {
+    attempt.finish.as_ref().is_some_and(|finish| finish.kept == 0)
 }
 
 fn failed(finish: &Finish) -> String {

@@ -43,7 +43,7 @@ pub struct Service {
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// There is no such job, task or node.
-    #[error("{0}")]
+    #[error("{}", in_words_of_commands(.0))]
     NotFound(Failure),
     /// A selection names no job.
     #[error("`{0}` names no job: `dx job ls` lists those there are")]
@@ -65,7 +65,26 @@ pub enum AskError {
     Refused(CallError),
 }
 
+/// A failure with a hint for whoever uses commands, where its own is for those who use the API.
+fn in_words_of_commands(failure: &Failure) -> String {
+    let hint = match failure.code.as_str() {
+        "no_such_job" => "`dx job ls` lists those there are",
+        "no_such_task" => "`dx job show` lists those there are",
+        _ => return failure.to_string(),
+    };
+    format!("{}: {hint}", failure.message)
+}
+
 impl AskError {
+    /// The code of the answer, if that is one which says that something is not there.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::NotFound(failure) => Some(&failure.code),
+            _ => None,
+        }
+    }
+
     /// The exit code of a command that ends with it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

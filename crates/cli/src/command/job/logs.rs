@@ -78,6 +78,10 @@ impl Printing<'_> {
     async fn task(&mut self, service: &mut Service, view: &TaskView) -> anyhow::Result<()> {
         let task = view.job.task(view.index);
         let mut remembered = view.attempts.iter().map(|attempt| attempt.record.number);
+        let is_silent = |number: &u32| {
+            let attempt = view.attempts.iter().find(|attempt| attempt.record.number == *number);
+            attempt.is_some_and(|attempt| jobs::printed_nothing(&attempt.record))
+        };
         let numbers: Vec<u32> = match (self.arguments.attempt, self.arguments.all) {
             (Some(number), _) => vec![number],
             (None, true) => remembered.collect(),
@@ -86,7 +90,10 @@ impl Printing<'_> {
         if numbers.is_empty() {
             note(&format!("{task} has not run yet, and has printed nothing"));
         }
-        for number in numbers {
+        for number in numbers.iter().filter(|number| is_silent(number)) {
+            note(&format!("nothing is kept of what {} printed", task.attempt(*number)));
+        }
+        for number in numbers.into_iter().filter(|number| !is_silent(number)) {
             let attempt = task.attempt(number);
             let mut log = Log::new(attempt, self.part.clone());
             while let Some(printed) = log.next(service).await? {
