@@ -22,7 +22,7 @@ use dx_transport::mesh::MeshConfig;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{oneshot, watch};
 
-use self::jobs::{Ends, Jobs, Working};
+use self::jobs::{Ends, Jobs, LEAVING, Working};
 use self::log::Log;
 use self::output::Output;
 use self::service::Service;
@@ -34,8 +34,11 @@ use crate::kinds::job_agents;
 
 pub use failure::StartError;
 
-/// How long a node takes at most to leave in good order.
-pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long its agents and links take at most to leave in good order.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a node takes at most from the request to stop to its end.
+pub const STOPPING: Duration = LEAVING.saturating_add(DRAIN);
 
 /// A node that runs: its folder is locked, it listens, its agents have started, and its control
 /// socket answers once it is [run](Self::run). Dropped, it ends at once.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::choose;
 use crate::cli::Down;
-use crate::cluster::node::DRAIN;
+use crate::cluster::node::STOPPING;
 use crate::control::{About, Client, Unreachable};
 use crate::exit::{self, Usage};
 use crate::home::{Home, NodeName};
@@ -75,7 +75,7 @@ async fn stop(arguments: &Down) -> anyhow::Result<Vec<Told>> {
         client.post::<(), About>("/v1/stop", &()).await?;
         told.push((process, Told { node, id, pid, stopped: false }));
     }
-    let limit = Timespec::try_from(DRAIN + PATIENCE)?;
+    let limit = Timespec::try_from(STOPPING + PATIENCE)?;
     Ok(told
         .into_iter()
         .map(|(process, mut told)| {

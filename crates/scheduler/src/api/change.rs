@@ -15,11 +15,15 @@ use crate::end::TaskState;
 /// The most selections in one request; a range is one. A guess.
 const MAX_SELECTED: usize = 1_000;
 
+/// What selects jobs and tasks.
+const SELECTION: &str = r"^([0-9]+(-[0-9]+)?|[0-9]+\.[0-9]+(-[0-9]+)?|last|@[^=]+(=.*)?)$";
+
 /// What to cancel.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Cancel {
+pub struct CancelTasks {
     /// Which jobs and tasks: `7`, `7.3`, `7.0-99`, `1-5`, `last`, `@label=value`.
+    #[schemars(length(min = 1, max = MAX_SELECTED), inner(regex(pattern = SELECTION)))]
     what: Vec<String>,
     /// Of these only tasks in these states; all if there is none.
     #[serde(default)]
@@ -35,8 +39,9 @@ pub struct Cancel {
 /// What to run again.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Retry {
+pub struct RetryTasks {
     /// Which jobs and tasks: `7`, `7.3`, `7.0-99`, `1-5`, `last`, `@label=value`.
+    #[schemars(length(min = 1, max = MAX_SELECTED), inner(regex(pattern = SELECTION)))]
     what: Vec<String>,
     /// Of these only tasks in these states; all if there is none.
     #[serde(default)]
@@ -49,8 +54,9 @@ pub struct Retry {
 /// What to hold, or to release.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Selected {
+pub struct SelectTasks {
     /// Which jobs and tasks: `7`, `7.3`, `7.0-99`, `1-5`, `last`, `@label=value`.
+    #[schemars(length(min = 1, max = MAX_SELECTED), inner(regex(pattern = SELECTION)))]
     what: Vec<String>,
     /// Of these only tasks in these states; all if there is none.
     #[serde(default)]
@@ -60,8 +66,9 @@ pub struct Selected {
 /// What goes before what.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Prioritize {
+pub struct PrioritizeJobs {
     /// Which jobs: `7`, `1-5`, `last`, `@label=value`.
+    #[schemars(length(min = 1, max = MAX_SELECTED), inner(regex(pattern = SELECTION)))]
     what: Vec<String>,
     /// Higher goes first.
     priority: i32,
@@ -70,8 +77,9 @@ pub struct Prioritize {
 /// What to remove.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Remove {
+pub struct RemoveJobs {
     /// Which jobs: `7`, `1-5`, `last`, `@label=value`.
+    #[schemars(length(min = 1, max = MAX_SELECTED), inner(regex(pattern = SELECTION)))]
     what: Vec<String>,
     /// Also jobs that have not ended, after they are cancelled.
     #[serde(default)]
@@ -91,11 +99,11 @@ type Done = Result<Json<Changed>, Failure>;
 ///
 /// Those that wait never run; those that run get the job's signal, and after its grace are killed.
 #[utoipa::path(post, path = "/v1/cancel", tag = "changes",
-    request_body = ref("#/components/schemas/Cancel"), responses(
+    request_body = ref("#/components/schemas/CancelTasks"), responses(
     (status = 200, description = "It is done.", body = ref("#/components/schemas/Changed"))))]
 pub async fn cancel(
     State(api): State<Api>,
-    Body(Cancel { what, states, now, reason }): Body<Cancel>,
+    Body(CancelTasks { what, states, now, reason }): Body<CancelTasks>,
 ) -> Done {
     let what = selection(&what, states)?;
     api.change(Request::Cancel { what, now, reason }).await
@@ -105,49 +113,58 @@ pub async fn cancel(
 ///
 /// Those that did not succeed; all, if asked to.
 #[utoipa::path(post, path = "/v1/retry", tag = "changes",
-    request_body = ref("#/components/schemas/Retry"), responses(
+    request_body = ref("#/components/schemas/RetryTasks"), responses(
     (status = 200, description = "It is done.", body = ref("#/components/schemas/Changed"))))]
-pub async fn retry(State(api): State<Api>, Body(Retry { what, states, all }): Body<Retry>) -> Done {
+pub async fn retry(
+    State(api): State<Api>,
+    Body(RetryTasks { what, states, all }): Body<RetryTasks>,
+) -> Done {
     api.change(Request::Retry { what: selection(&what, states)?, all }).await
 }
 
 /// Keep tasks that wait from running.
 #[utoipa::path(post, path = "/v1/hold", tag = "changes",
-    request_body = ref("#/components/schemas/Selected"), responses(
+    request_body = ref("#/components/schemas/SelectTasks"), responses(
     (status = 200, description = "It is done.", body = ref("#/components/schemas/Changed"))))]
-pub async fn hold(State(api): State<Api>, Body(Selected { what, states }): Body<Selected>) -> Done {
+pub async fn hold(
+    State(api): State<Api>,
+    Body(SelectTasks { what, states }): Body<SelectTasks>,
+) -> Done {
     api.change(Request::Hold(selection(&what, states)?)).await
 }
 
 /// Let tasks run that are held.
 #[utoipa::path(post, path = "/v1/release", tag = "changes",
-    request_body = ref("#/components/schemas/Selected"), responses(
+    request_body = ref("#/components/schemas/SelectTasks"), responses(
     (status = 200, description = "It is done.", body = ref("#/components/schemas/Changed"))))]
 pub async fn release(
     State(api): State<Api>,
-    Body(Selected { what, states }): Body<Selected>,
+    Body(SelectTasks { what, states }): Body<SelectTasks>,
 ) -> Done {
     api.change(Request::Release(selection(&what, states)?)).await
 }
 
 /// Change the priority of jobs.
 #[utoipa::path(post, path = "/v1/priority", tag = "changes",
-    request_body = ref("#/components/schemas/Prioritize"), responses(
+    request_body = ref("#/components/schemas/PrioritizeJobs"), responses(
     (status = 200, description = "It is done.", body = ref("#/components/schemas/Changed"))))]
 pub async fn priority(
     State(api): State<Api>,
-    Body(Prioritize { what, priority }): Body<Prioritize>,
+    Body(PrioritizeJobs { what, priority }): Body<PrioritizeJobs>,
 ) -> Done {
     api.change(Request::Priority(selection(&what, Vec::new())?, priority)).await
 }
 
-/// Remove jobs that have ended.
+/// RemoveJobs jobs that have ended.
 ///
 /// With their logs.
 #[utoipa::path(post, path = "/v1/remove", tag = "changes",
-    request_body = ref("#/components/schemas/Remove"), responses(
+    request_body = ref("#/components/schemas/RemoveJobs"), responses(
     (status = 200, description = "It is done.", body = ref("#/components/schemas/Changed"))))]
-pub async fn remove(State(api): State<Api>, Body(Remove { what, force }): Body<Remove>) -> Done {
+pub async fn remove(
+    State(api): State<Api>,
+    Body(RemoveJobs { what, force }): Body<RemoveJobs>,
+) -> Done {
     api.change(Request::Remove { what: selection(&what, Vec::new())?, force }).await
 }
 

@@ -40,22 +40,51 @@ pub fn document() -> Value {
         ))
         .build();
     let mut document = serde_json::to_value(&openapi).expect("it has text keys only");
-    explain_failures(&mut document);
+    complete(&mut document);
     document["components"] = json!({
         "schemas": schemas(),
         "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
     });
+    bound(&mut document);
     document["security"] = json!([{ "token": [] }]);
     document
 }
 
-/// Says of each operation what its failures look like.
-fn explain_failures(document: &mut Value) {
+/// Says of each number how large it can be: of its format, few programs know.
+fn bound(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            let most = match object.get("format").and_then(Value::as_str) {
+                Some("uint32") => Some(u64::from(u32::MAX)),
+                Some("uint64") => Some(u64::MAX),
+                Some("int32") => Some(u64::from(i32::MAX.unsigned_abs())),
+                _ => None,
+            };
+            if let Some(most) = most {
+                object.entry("maximum").or_insert(json!(most));
+            }
+            if object.get("format").is_some_and(|format| format == "int32") {
+                object.entry("minimum").or_insert(json!(i32::MIN));
+            }
+            object.values_mut().for_each(bound);
+        }
+        Value::Array(values) => values.iter_mut().for_each(bound),
+        _ => {}
+    }
+}
+
+/// Says of each operation what its failures look like, and whether it needs a body.
+fn complete(document: &mut Value) {
     let schema = json!({ "$ref": "#/components/schemas/Failure" });
     let content = json!({ MEDIA_TYPE: { "schema": schema } });
     let paths = document["paths"].as_object_mut().expect("there are paths");
     for operation in paths.values_mut().flat_map(|path| path.as_object_mut().into_iter().flatten())
     {
+        // What a node is drained for need not be said; all other bodies are the request.
+        if let Some(body) = operation.1.get_mut("requestBody") {
+            let is_optional = body.to_string().contains("DrainNode");
+            body["required"] = json!(!is_optional);
+        }
         let responses = operation.1["responses"].as_object_mut().expect("each has responses");
         for (status, whose) in [("4XX", "the request's"), ("5XX", "the cluster's")] {
             let description = format!("It is not done, and that is {whose} fault.");
@@ -83,12 +112,12 @@ fn schemas() -> Map<String, Value> {
         jobs::JobPage,
         tasks::TaskPage,
         nodes::Nodes,
-        nodes::Drain,
-        change::Cancel,
-        change::Retry,
-        change::Selected,
-        change::Prioritize,
-        change::Remove,
+        nodes::DrainNode,
+        change::CancelTasks,
+        change::RetryTasks,
+        change::SelectTasks,
+        change::PrioritizeJobs,
+        change::RemoveJobs,
         change::Changed,
         Stream,
     );

@@ -32,9 +32,13 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
         let query = parts.uri.query().unwrap_or_default();
-        serde_html_form::from_str(query).map(Self).map_err(|error| {
-            let text = format!("what follows the `?` is not understood: {error}");
-            Failure::new(StatusCode::BAD_REQUEST, "invalid_query", text)
+        let form = serde_html_form::Deserializer::from_bytes(query.as_bytes());
+        serde_path_to_error::deserialize(form).map(Self).map_err(|error| {
+            let (key, what) = (error.path().to_string(), error.inner().to_string());
+            let text = format!("`{key}` after the `?`: {what}");
+            let mut failure = Failure::new(StatusCode::BAD_REQUEST, "invalid_query", text);
+            failure.problems.push(Wrong { key, what });
+            failure
         })
     }
 }

@@ -25,7 +25,7 @@ pub struct Nodes {
 /// Why a node is drained.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Drain {
+pub struct DrainNode {
     /// For the record.
     reason: Option<String>,
 }
@@ -53,7 +53,7 @@ pub async fn show(
 /// What runs there goes on. The body may be left out.
 #[utoipa::path(post, path = "/v1/nodes/{name}/drain", tag = "nodes",
     params(("name" = String, Path, description = "Its name, or its number.")),
-    request_body = Option<Object>,
+    request_body = ref("#/components/schemas/DrainNode"),
     responses((status = 200, description = "The node as it is then.",
         body = ref("#/components/schemas/NodeView"))))]
 pub async fn drain(
@@ -61,7 +61,7 @@ pub async fn drain(
     Path(name): Path<String>,
     request: HttpRequest,
 ) -> Result<Json<NodeView>, Failure> {
-    let Drain { reason } = optional(request).await?;
+    let DrainNode { reason } = optional(request).await?;
     let node = api.node(&name).await?.id;
     Api::drain(&api, node, reason).await?;
     api.node(&name).await.map(Json)

@@ -14,6 +14,7 @@ use dx_scheduler::link::{self, LinkConfig};
 use dx_scheduler::{processor_of, runner_of};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::Inside;
 use super::output::Output;
@@ -24,10 +25,14 @@ use crate::home::{Running, Tokens};
 /// This program, also when its file has been replaced meanwhile.
 const PROGRAM: &str = "/proc/self/exe";
 
-/// How long a node that stops waits until what it runs has ended and the controller knows it. Tasks
-/// that are given longer to end by themselves are killed by the shim after that; their ends are
-/// kept, and told when the node is back.
-const LEAVING: Duration = Duration::from_secs(8);
+/// How long a node that stops waits until what it runs has ended and the controller knows it: the
+/// grace that a task has if its job says nothing, and a little. Tasks that are given longer are
+/// killed by the shim after that; their ends are kept, and told when the node is back.
+pub const LEAVING: Duration = Duration::from_secs(12);
+
+/// How long a controller may take to hear that the node leaves. One that stops at the same time
+/// hears nothing.
+const TELLING: Duration = Duration::from_secs(2);
 
 /// What a node is drained for that stops in good order: it undrains itself when it is back.
 const STOPPED: &str = "it was stopped";
@@ -128,14 +133,7 @@ impl Jobs {
             joining.abort();
         }
         let leaving = async {
-            // Takes back what has not started. Without a controller there is nobody to tell.
-            let is_told = match api.view(self.node).await {
-                Ok(view) if !is_drained(view.state) => {
-                    api.drain(self.node, Some(STOPPED.to_owned())).await.is_ok()
-                }
-                Ok(_) => true,
-                Err(_) => false,
-            };
+            let is_told = timeout(TELLING, self.tell_of_leaving(api)).await.unwrap_or(false);
             end.send_replace(true);
             // It ends by returning.
             let _ = (&mut link).await;
@@ -143,10 +141,22 @@ impl Jobs {
                 api.idle(self.node).await;
             }
         };
-        if tokio::time::timeout(LEAVING, leaving).await.is_err() {
+        if timeout(LEAVING, leaving).await.is_err() {
             tracing::warn!("not all that ran here has ended: the shim goes on ending it");
             end.send_replace(true);
             link.abort();
+        }
+    }
+}
+
+impl Jobs {
+    /// Has the controller take back what has not started here. False if nobody heard it.
+    async fn tell_of_leaving(&self, api: &Api) -> bool {
+        match api.view(self.node).await {
+            // What somebody drained stays drained when the node is back.
+            Ok(view) if is_drained(view.state) => true,
+            Ok(_) => api.drain(self.node, Some(STOPPED.to_owned())).await.is_ok(),
+            Err(_) => false,
         }
     }
 }
