@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dx_scheduler::client::{Answer, Request, TaskQuery, TaskView};
+use dx_scheduler::client::{Answer, Request, Selection, TaskQuery, TaskView};
 use dx_scheduler::end::{End, TaskState};
 use dx_scheduler::runner::Runner;
 use dx_sim::{Choices, Sim};
@@ -51,18 +51,23 @@ impl Case {
 
     /// The task, once it has ended.
     fn end(&mut self) -> TaskView {
+        self.end_of(0)
+    }
+
+    /// That of the `number`th job.
+    fn end_of(&mut self, number: usize) -> TaskView {
         for _ in 0..300 {
-            if let Some(task) = self.task().filter(|task| task.state.is_ended()) {
+            if let Some(task) = self.task(number).filter(|task| task.state.is_ended()) {
                 return task;
             }
             self.sim.run_for(Duration::from_millis(100)).unwrap();
         }
-        panic!("it does not end: {:?}", self.task());
+        panic!("it does not end: {:?}", self.task(number));
     }
 
-    fn task(&mut self) -> Option<TaskView> {
+    fn task(&mut self, number: usize) -> Option<TaskView> {
         self.client.listen(&mut self.sim);
-        let job = self.client.jobs[0].id?;
+        let job = self.client.jobs[number].id?;
         let query = TaskQuery { job, from: 0, limit: None, states: Vec::new() };
         let answer = until_done(&mut self.sim, &mut self.client, &Request::Tasks(query));
         let Answer::Tasks { tasks, .. } = answer.unwrap() else { panic!("it is there") };
@@ -158,6 +163,26 @@ fn a_shim_that_is_killed_loses_what_it_ran_and_nothing_else() {
     let task = case.end();
     assert_eq!(ends(&task), [End::Lost, End::Succeeded]);
     assert_eq!(case.history.lock().unwrap().processes[0].over, Some(Over::WithShim));
+}
+
+/// The assignment was lost, and so was the kill: neither is sent again.
+#[test]
+fn what_is_cancelled_before_its_node_hears_of_it_never_runs() {
+    let mut case = Case::new(1, SHORT);
+    let node = runner_node(0);
+    case.sim.cut(node, CONTROLLER);
+    case.sim.cut(CONTROLLER, node);
+    case.client.want(&mut case.sim, LONG, ONE);
+    case.until("it is taken", |case| case.client.jobs[1].id.is_some());
+    let job = case.client.jobs[1].id.unwrap();
+    let what = Selection::job(job);
+    let cancel = Request::Cancel { what, now: false, reason: None };
+    until_done(&mut case.sim, &mut case.client, &cancel).unwrap();
+    case.sim.lose_session(node, CONTROLLER);
+    case.sim.mend_all();
+    let task = case.end_of(1);
+    assert_eq!(task.state, TaskState::Cancelled);
+    assert_eq!(case.history.lock().unwrap().of(job.task(0)).count(), 0);
 }
 
 /// It had no lease that could have run out, so it does not know by itself.
