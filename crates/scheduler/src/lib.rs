@@ -27,6 +27,10 @@ pub mod link;
 pub mod message;
 pub mod processor;
 pub mod runner;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is an edge: it reads clocks, and waits for the kernel"
+)]
 pub mod shim;
 
 use dx_agents::{AgentId, NodeId};

@@ -1,5 +1,6 @@
 //! The shim, as a process of its own that runs real processes. Each file is about one promise.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test panics where it fails")]
+#![expect(clippy::disallowed_methods, reason = "real processes take real time")]
 
 #[path = "shim/rig.rs"]
 mod rig;

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_task_costs_that_ran_is_below_a_hundred_bytes_and_a_few() {
-        assert!(size_of::<Option<Row>>() <= 104, "{}", size_of::<Option<Row>>());
+    fn a_task_that_ran_costs_less_than_a_hundred_bytes() {
+        assert!(size_of::<Option<Row>>() <= 96, "{}", size_of::<Option<Row>>());
     }
 }

@@ -108,6 +108,11 @@ impl Holdings {
         Some((*attempt, &self.all[attempt]))
     }
 
+    /// Those that wait behind the first, in their order.
+    pub fn behind_first(&self) -> impl Iterator<Item = (AttemptId, &Held)> {
+        self.queue.values().skip(1).map(|attempt| (*attempt, &self.all[attempt]))
+    }
+
     /// All that wait are let go: which, in their order.
     pub fn let_queue_go(&mut self) -> Vec<AttemptId> {
         let queue: Vec<AttemptId> = std::mem::take(&mut self.queue).into_values().collect();

@@ -59,6 +59,25 @@ impl Room {
         Some(gpus)
     }
 
+    /// Takes `need`, if that leaves `first` the room that it waits for. What `need` has none of does
+    /// not matter to it.
+    pub fn take_beside(&mut self, need: &Resources, first: &Resources) -> Option<Vec<u32>> {
+        let fits = |need: u64, first: u64, used: u64, all: u64| {
+            need == 0 || used.saturating_add(first).saturating_add(need) <= all
+        };
+        let amount = |of: &BTreeMap<String, u64>, name: &str| of.get(name).copied().unwrap_or(0);
+        let Resources { cpus, memory, gpus, custom } = &self.capacity;
+        let has_custom = need.custom.iter().all(|(name, need)| {
+            let first = amount(&first.custom, name);
+            fits(*need, first, amount(&self.custom, name), amount(custom, name))
+        });
+        let has_room = has_custom
+            && fits(need.cpus.0.into(), first.cpus.0.into(), self.cpus, cpus.0.into())
+            && fits(need.memory.0, first.memory.0, self.memory, memory.0)
+            && fits(need.gpus.into(), first.gpus.into(), self.gpus.len() as u64, u64::from(*gpus));
+        if has_room { self.take(need) } else { None }
+    }
+
     /// Takes what is in use already.
     pub fn occupy(&mut self, need: &Resources, gpus: &[u32]) {
         self.cpus += u64::from(need.cpus.0);

@@ -23,6 +23,10 @@ pub const MAX_HELD: usize = 100_000;
 /// The most attempts that the shim has at a time, whatever they need.
 pub const MAX_GIVEN: usize = 8192;
 
+/// How many of those that wait are looked at behind one that does not fit. A guess: what waits is
+/// mostly of one kind.
+const LOOK_BEHIND: usize = 256;
+
 /// Jobs that are remembered though nothing of them is held: the next task of one of them comes
 /// without its description.
 const MAX_JOBS: usize = 1024;
@@ -111,7 +115,8 @@ impl Runner {
     }
 
     /// What fits starts, in the order in which it was assigned: what is large is not overtaken by
-    /// what is small, else it might wait for ever.
+    /// what is small, else it might wait for ever. Beside the room that the first waits for, others
+    /// start: what waits for a GPU keeps nobody from the processors.
     pub(super) fn start_what_fits(&mut self, cx: &mut Context) {
         let is_leased = self.shim.as_ref().is_some_and(|shim| shim.is_leased);
         if !is_leased || !matches!(self.standing, Standing::Welcome { .. }) {
@@ -123,15 +128,37 @@ impl Runner {
                 break;
             }
             let Some(gpus) = self.room.take(&held.need) else { break };
-            self.held.set(attempt, Stage::Given);
-            self.given += 1;
-            if let Some(held) = self.held.get_mut(attempt) {
-                held.gpus = gpus;
+            self.start(attempt, gpus, &mut given);
+        }
+        if self.given < MAX_GIVEN {
+            for (attempt, gpus) in self.beside_first() {
+                self.start(attempt, gpus, &mut given);
             }
-            self.reports.add(Report::Starting(attempt));
-            given.push(attempt);
         }
         self.give(&given, cx);
+    }
+
+    /// What waits and fits beside the room that the first waits for; that room is taken.
+    fn beside_first(&mut self) -> Vec<(AttemptId, Vec<u32>)> {
+        let Some((_, first)) = self.held.first() else { return Vec::new() };
+        let first = Arc::clone(&first.need);
+        let behind = self.held.behind_first().take(LOOK_BEHIND.min(MAX_GIVEN - self.given));
+        let others = behind.filter(|(_, held)| held.need != first);
+        others
+            .filter_map(|(attempt, held)| {
+                Some((attempt, self.room.take_beside(&held.need, &first)?))
+            })
+            .collect()
+    }
+
+    fn start(&mut self, attempt: AttemptId, gpus: Vec<u32>, given: &mut Vec<AttemptId>) {
+        self.held.set(attempt, Stage::Given);
+        self.given += 1;
+        if let Some(held) = self.held.get_mut(attempt) {
+            held.gpus = gpus;
+        }
+        self.reports.add(Report::Starting(attempt));
+        given.push(attempt);
     }
 
     /// Gives attempts to the shim. Of those that it has already, nothing happens.

@@ -1,5 +1,7 @@
 //! Whatever happens, in whatever order.
 
+use std::collections::BTreeSet;
+
 use dx_agents::NodeId;
 use dx_scheduler::client::{Answer, JobQuery, Part, Request, Selection};
 use dx_scheduler::end::TaskState;
@@ -7,7 +9,7 @@ use dx_scheduler::id::JobId;
 use dx_scheduler::job::{Constraint, JobSpec, Operator, Placement, Retry, Span};
 
 use crate::desk::{spec, submission};
-use crate::world::World;
+use crate::world::{KINDS, World};
 
 fn any_spec(world: &mut World) -> JobSpec {
     let rng = &mut world.rng;
@@ -74,11 +76,12 @@ fn step(world: &mut World) {
 
 /// How many runs: enough to be quick, or as many as the environment says.
 fn seeds() -> u64 {
-    std::env::var("DX_CORE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(60)
+    std::env::var("DX_CORE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(20)
 }
 
 #[test]
 fn no_task_is_lost_none_overlaps_and_no_end_changes_whatever_happens() {
+    let mut seen = BTreeSet::new();
     for seed in 0..seeds() {
         let outcome = std::panic::catch_unwind(|| {
             let mut world = World::new(seed);
@@ -106,10 +109,16 @@ fn no_task_is_lost_none_overlaps_and_no_end_changes_whatever_happens() {
                 assert_eq!(job.counts.0.values().sum::<u64>(), job.tasks, "no task is lost");
             }
             world.check_ends();
+            world.seen
         });
-        if let Err(panic) = outcome {
-            eprintln!("seed {seed}");
-            std::panic::resume_unwind(panic);
+        match outcome {
+            Ok(more) => seen.extend(more),
+            Err(panic) => {
+                eprintln!("seed {seed}");
+                std::panic::resume_unwind(panic);
+            }
         }
     }
+    let missing: Vec<_> = KINDS.iter().filter(|kind| !seen.contains(*kind)).collect();
+    assert!(missing.is_empty(), "runs come by all that can happen: {missing:?}");
 }

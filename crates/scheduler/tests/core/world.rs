@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use dx_agents::NodeId;
 use dx_agents::rng::Rng;
 use dx_scheduler::client::{Answer, JobQuery, Request};
-use dx_scheduler::core::{Event, How};
-use dx_scheduler::end::{End, Exit, Fault, Finish};
+use dx_scheduler::core::{Doom, EndOf, Event, How, Loss, Then};
+use dx_scheduler::end::{End, Exit, Fault, Finish, TaskState};
 use dx_scheduler::id::{AttemptId, JobId, TaskId};
 use dx_scheduler::message::{Report, ToController, ToRunner};
 
@@ -48,6 +48,8 @@ pub struct World {
     /// Ends that are in the journal.
     ends: BTreeMap<AttemptId, How>,
     pub removed: BTreeSet<JobId>,
+    /// The kinds of events that happened, and some that are rarer than their kind.
+    pub seen: BTreeSet<&'static str>,
 }
 
 impl World {
@@ -67,8 +69,8 @@ impl World {
         });
         let nodes = nodes.collect();
         let (tasks, ends) = (BTreeMap::new(), BTreeMap::new());
-        let (desk, removed) = (Desk::new(count), BTreeSet::new());
-        Self { desk, rng, nodes, looked: 0, tasks, ends, removed }
+        let (desk, removed, seen) = (Desk::new(count), BTreeSet::new(), BTreeSet::new());
+        Self { desk, rng, nodes, looked: 0, tasks, ends, removed, seen }
     }
 
     /// Looks at what was journaled, hands on what was said, and checks.
@@ -81,7 +83,7 @@ impl World {
         for at in 0..self.nodes.len() {
             let said = self.desk.said(self.nodes[at].id);
             if self.nodes[at].is_linked {
-                self.nodes[at].hear(said, self.desk.at);
+                self.nodes[at].hear(said);
             }
         }
         let running = self.nodes.iter().flat_map(|node| {
@@ -93,6 +95,7 @@ impl World {
     }
 
     fn happened(&mut self, event: &Event) {
+        self.seen.extend(kinds(event));
         match event {
             Event::Assigned { runs, .. } => {
                 for run in runs {
@@ -317,14 +320,74 @@ impl World {
     }
 }
 
+/// All that random runs should come by.
+pub const KINDS: [&str; 20] = [
+    "joined",
+    "gave up",
+    "moved",
+    "told",
+    "lost in silence",
+    "lost with its shim",
+    "again",
+    "again later",
+    "returned",
+    "returned to be held",
+    "cancelled",
+    "past the deadline",
+    "siblings failed",
+    "expired",
+    "aborted",
+    "held wanted",
+    "reopened",
+    "removal wanted",
+    "drained",
+    "quarantined",
+];
+
+fn kinds(event: &Event) -> Vec<&'static str> {
+    match event {
+        Event::Joined { .. } => vec!["joined"],
+        Event::GaveUp(_) => vec!["gave up"],
+        Event::Moved { .. } => vec!["moved"],
+        Event::Ended(ends) => ends.iter().flat_map(kinds_of_end).collect(),
+        Event::Returned { then: TaskState::Held, .. } => vec!["returned to be held"],
+        Event::Returned { .. } => vec!["returned"],
+        Event::Doomed { why: Doom::Cancel, .. } => vec!["cancelled"],
+        Event::Doomed { why: Doom::Deadline, .. } => vec!["past the deadline"],
+        Event::Doomed { why: Doom::Siblings, .. } => vec!["siblings failed"],
+        Event::Set { state: TaskState::Expired, .. } => vec!["expired"],
+        Event::Set { state: TaskState::Aborted, .. } => vec!["aborted"],
+        Event::HoldWanted { .. } => vec!["held wanted"],
+        Event::Reopened { .. } => vec!["reopened"],
+        Event::RemovalWanted(_) => vec!["removal wanted"],
+        Event::Drained { .. } => vec!["drained"],
+        Event::Quarantined { .. } => vec!["quarantined"],
+        _ => Vec::new(),
+    }
+}
+
+fn kinds_of_end(end: &EndOf) -> [&'static str; 2] {
+    let how = match &end.how {
+        How::Told(_) => "told",
+        How::Lost(Loss::Silence) => "lost in silence",
+        How::Lost(Loss::Forgotten) => "lost with its shim",
+    };
+    let then = match (end.then, &end.how) {
+        (Then::Again(_), How::Lost(_)) => "again",
+        (Then::Again(_), How::Told(_)) => "again later",
+        (Then::Over(_), _) => how,
+    };
+    [how, then]
+}
+
 impl Node {
-    fn hear(&mut self, said: Vec<ToRunner>, now: u64) {
+    fn hear(&mut self, said: Vec<ToRunner>) {
         for message in said {
-            self.hear_one(message, now);
+            self.hear_one(message);
         }
     }
 
-    fn hear_one(&mut self, message: ToRunner, now: u64) {
+    fn hear_one(&mut self, message: ToRunner) {
         match message {
             ToRunner::Who { .. } => self.is_welcome = false,
             ToRunner::Welcome { shim: of, keep, .. } if of == shim(self.id, self.life) => {
@@ -374,7 +437,6 @@ impl Node {
             }
             ToRunner::Welcome { .. } | ToRunner::Fenced { .. } | ToRunner::DropLogs { .. } => {}
         }
-        let _ = now;
     }
 
     fn forget(&mut self, attempt: AttemptId) {

@@ -34,6 +34,16 @@ fn what_is_large_is_not_overtaken_by_what_is_small() {
 }
 
 #[test]
+fn beside_the_room_that_the_first_waits_for_others_start() {
+    let mut desk = Desk::working(cpus(3));
+    desk.assign(r#"{ "cpus": 1, "gpus": 2 }"#, 0..2);
+    let jobs = vec![(JobId(2), r#"{ "resources": { "cpus": 1 } }"#.into())];
+    let runs = vec![Assigned { job: JobId(2), first: 0, count: 3, number: 1 }];
+    let said = desk.ctrl(ToRunner::Assign { term: TERM, shim: life(1), jobs, runs });
+    assert_eq!(said.started(), [JobId(2).task(0).attempt(1)], "a processor is kept for the first");
+}
+
+#[test]
 fn nothing_starts_before_there_is_a_lease() {
     let mut desk = Desk::new();
     desk.hello(hello(1));
