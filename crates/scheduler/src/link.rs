@@ -17,8 +17,8 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use dx_agents::AgentId;
 use dx_agents::runtime::{Heard, Port};
+use dx_agents::{AgentId, RefusedBecause};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::watch;
@@ -176,16 +176,15 @@ fn deliver(
     loop {
         let told = match next.take() {
             Some(told) => told,
-            None => match inbound.next()? {
+            None => match inbound.take_frame()? {
                 Some(told) => told,
                 None => return Ok(None),
             },
         };
-        match port.send(runner, RunnerMessage::Processor(told.clone())) {
-            Ok(()) => {}
-            Err(dx_agents::RefusedBecause::Full) => return Ok(Some(told)),
-            // There is no runner now: the next one is told all that is kept.
-            Err(_) => {}
+        let sent = port.send(runner, RunnerMessage::Processor(told.clone()));
+        // If there is no runner now, the next one is told all that is kept.
+        if sent == Err(RefusedBecause::Full) {
+            return Ok(Some(told));
         }
     }
 }

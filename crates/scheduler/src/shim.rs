@@ -37,6 +37,7 @@ mod wake;
 pub mod wire;
 mod work;
 
+use std::collections::btree_map::Entry;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -127,6 +128,7 @@ pub fn main_with(config: &Config) -> Result<(), ShimError> {
     set_child_subreaper(Some(getpid())).map_err(refused("become a subreaper"))?;
     let mut home = Home::take(&config.folder)?;
     home.clear();
+    home.clear_progress();
     let shim = begin(config, &mut home)?;
     let shim = shim(home);
     tell_ready(&config.folder).map_err(|reason| ShimError::System { what: "detach", reason })?;
@@ -155,11 +157,14 @@ fn begin(config: &Config, home: &mut Home) -> Result<impl FnOnce(Home) -> Shim +
     let incarnation = home.next_life()?;
     let (mut ends, mut ended) = Ends::open(&folder.join("ends"), incarnation, wake.clone())?;
     for (attempt, path) in home.left() {
-        if !ended.contains_key(&attempt) {
-            ends.keep(attempt, &lost());
-            ended.insert(attempt, lost());
+        match ended.entry(attempt) {
+            Entry::Vacant(vacant) => {
+                let kept = logs::kept(&folder.join("logs"), attempt);
+                // Its folder goes when the disk has its end.
+                ends.keep(attempt, vacant.insert(lost(kept)));
+            }
+            Entry::Occupied(_) => drop(fs::remove_dir_all(path)),
         }
-        let _ = fs::remove_dir_all(path);
     }
     let listener = listen(&folder.join(SOCKET)).map_err(system("listen"))?;
     let shim_id = ShimId { node: config.node, incarnation };
@@ -224,8 +229,8 @@ fn room() -> usize {
     usize::try_from(most.saturating_sub(RESERVE) / PER_TASK).unwrap_or(usize::MAX).max(1)
 }
 
-/// The end of an attempt that ran in an earlier life.
-fn lost() -> Finish {
+/// The end of an attempt that ran in an earlier life, and left so much of a log.
+fn lost(kept: u64) -> Finish {
     Finish {
         end: End::Lost,
         command: 0,
@@ -236,8 +241,8 @@ fn lost() -> Finish {
         ran: 0,
         cpu: 0,
         max_rss: 0,
-        printed: 0,
-        kept: 0,
+        printed: kept,
+        kept,
     }
 }
 

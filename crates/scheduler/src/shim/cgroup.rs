@@ -21,6 +21,7 @@ pub struct Cgroups {
 pub struct Cgroup {
     path: PathBuf,
     folder: OwnedFd,
+    is_limited: bool,
 }
 
 /// The longest wait for the processes of a cgroup that was killed.
@@ -63,14 +64,15 @@ impl Cgroups {
     pub fn create(&self, name: &str, memory: u64) -> io::Result<Cgroup> {
         let path = self.root.join(name);
         fs::create_dir(&path)?;
-        if self.memory && memory > 0 {
+        let is_limited = self.memory && memory > 0;
+        if is_limited {
             fs::write(path.join("memory.max"), memory.to_string())?;
             // All or nothing: half of a task is of no use.
             fs::write(path.join("memory.oom.group"), "1")?;
         }
         let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
         let folder = open(&path, flags, Mode::empty())?;
-        Ok(Cgroup { path, folder })
+        Ok(Cgroup { path, folder, is_limited })
     }
 
     /// Kills whatever runs in the tree at `root`, which an earlier life made, and removes it.
@@ -125,6 +127,9 @@ impl Cgroup {
 
     /// Whether the kernel killed something in it for want of memory.
     pub fn was_oom(&self) -> bool {
+        if !self.is_limited {
+            return false;
+        }
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
         value::<u64>(&events, "oom_kill").is_some_and(|count| count > 0)
     }

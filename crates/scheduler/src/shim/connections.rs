@@ -45,10 +45,19 @@ struct Connection {
     /// Reads that are not answered, and will be soon.
     reads: usize,
     /// The ends that are still to be told again, from this one on.
-    retell: Option<Option<AttemptId>>,
+    retell: Option<Retell>,
     flags: EventFlags,
     is_greeted: bool,
     is_closed: bool,
+}
+
+/// From where on ends are to be told again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retell {
+    /// From the first.
+    First,
+    /// From this one.
+    From(AttemptId),
 }
 
 /// What a connection brings.
@@ -146,7 +155,7 @@ impl Connections {
     /// All ends are to be told to this one again.
     pub fn retell(&mut self, caller: Caller) {
         if let Some(connection) = self.all.get_mut(&caller) {
-            connection.retell = Some(None);
+            connection.retell = Some(Retell::First);
         }
     }
 
@@ -161,7 +170,7 @@ impl Connections {
     }
 
     /// Those who have room for ends that they are still to be told, and from where on.
-    pub fn hungry(&self) -> Option<(Caller, Option<AttemptId>)> {
+    pub fn hungry(&self) -> Option<(Caller, Retell)> {
         let mut hungry = self.all.iter().filter(|(_, it)| it.waiting() < PAUSE);
         hungry.find_map(|(caller, it)| Some((*caller, it.retell?)))
     }
@@ -172,7 +181,7 @@ impl Connections {
             for told in ends {
                 wire::put_told(told, &mut connection.out);
             }
-            connection.retell = next.map(Some);
+            connection.retell = next.map(Retell::From);
         }
     }
 
@@ -217,7 +226,7 @@ impl Connection {
     }
 
     fn read(&mut self) {
-        let mut bytes = [0; 64 << 10];
+        let mut bytes = vec![0; 64 << 10];
         match self.stream.read(&mut bytes) {
             Ok(0) => self.is_closed = true,
             Ok(len) => self.inbound.push(&bytes[..len]),
@@ -234,7 +243,7 @@ impl Connection {
                 self.is_greeted = true;
                 Ok(Some(Heard::Greeted))
             }
-            Ok(_) => self.inbound.next().map(|call| call.map(Heard::Call)),
+            Ok(_) => self.inbound.take_frame().map(|call| call.map(Heard::Call)),
             Err(error) => Err(error),
         };
         heard.unwrap_or_else(|error| {

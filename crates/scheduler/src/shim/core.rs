@@ -2,11 +2,13 @@
 //! nothing: time is an argument, and what is to be done are [`Effect`]s.
 //!
 //! ```text
-//! Waiting -> Starting -> Running -> (Lingering ->) Clearing -> Closing -> Keeping -> an end
+//! Waiting -> Starting -> Running -> (Lingering ->) Clearing -> Closing -> an end
 //!    ^------------- the next command -----------------'
 //! ```
 //!
-//! *Invariant:* an end is told when it is on the disk, and that is when nothing is left.
+//! *Invariant:* an end is told when nothing is left, and is on its way to the disk by then. If this
+//! process dies within that moment, the attempt is lost, as any under a shim that was killed; whoever
+//! heard of the end before knows better. So nobody waits for a disk, and no room stands empty.
 //! *Invariant:* without a lease nothing starts; when it is over, all is killed before anything else
 //! is heard.
 
@@ -174,20 +176,13 @@ impl Core {
 
     /// The log is at its end: so many bytes were printed, so many of them are kept.
     pub fn closed(&mut self, id: AttemptId, printed: u64, kept: u64) {
-        let Some(attempt) = self.active.get_mut(&id) else { return };
+        let Some(attempt) = self.active.get(&id) else { return };
         let Stage::Closing(ending) = &attempt.stage else { return };
         let finish = attempt.finish(ending, printed, kept);
-        attempt.stage = Stage::Keeping(finish.clone());
-        self.effects.push(Effect::Keep(id, finish));
-    }
-
-    /// The end is on the disk.
-    pub fn kept(&mut self, id: AttemptId) {
-        let Some(attempt) = self.active.remove(&id) else { return };
-        if let Stage::Keeping(finish) = attempt.stage {
-            self.effects.push(Effect::Tell(Told::Ended { attempt: id, finish: finish.clone() }));
-            self.ended.insert(id, finish);
-        }
+        self.active.remove(&id);
+        self.effects.push(Effect::Keep(id, finish.clone()));
+        self.effects.push(Effect::Tell(Told::Ended { attempt: id, finish: finish.clone() }));
+        self.ended.insert(id, finish);
         self.finish_life();
     }
 

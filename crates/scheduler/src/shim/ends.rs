@@ -50,7 +50,7 @@ pub struct Ends {
     on_their_way: VecDeque<(Ticket, AttemptId)>,
     /// The disk was full, or the journal had too much to do: to be tried again.
     unsaved: VecDeque<(AttemptId, Bytes)>,
-    /// Of those, the ones that have been told: they wait for the disk no longer.
+    /// The disk is full, or has failed: it is tried again later.
     is_full: bool,
 }
 
@@ -127,8 +127,8 @@ impl Ends {
         }
     }
 
-    /// Whose ends are kept since. Those that the disk has no room for are kept in memory, and
-    /// counted in: whoever waits for them must not wait for somebody to make room.
+    /// Whose ends are on the disk since. Those that it has no room for are in memory only, and are
+    /// tried again.
     pub fn take(&mut self) -> Vec<AttemptId> {
         let mut kept = Vec::new();
         for commit in self.commits.try_iter().collect::<Vec<_>>() {
@@ -144,19 +144,17 @@ impl Ends {
                     note(format_args!(
                         "{place} has no room for {needed} bytes: ends are kept in memory only"
                     ));
+                    // What it has accepted it keeps, and writes when there is room.
                     self.is_full = true;
-                    kept.extend(self.on_their_way.drain(..).map(|(_, attempt)| attempt));
                 }
                 Commit::Failed(error) => {
                     note(format_args!("the disk failed: ends are kept in memory only: {error}"));
                     self.is_full = true;
-                    kept.extend(self.on_their_way.drain(..).map(|(_, attempt)| attempt));
+                    self.on_their_way.clear();
                 }
             }
         }
-        if self.is_full {
-            kept.extend(self.unsaved.iter().map(|(attempt, _)| *attempt));
-        } else {
+        if !self.is_full {
             self.submit();
         }
         kept

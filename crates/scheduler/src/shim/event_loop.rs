@@ -1,8 +1,6 @@
 //! The shim's one loop: it waits for the kernel, for its threads and for time, lets the core
 //! decide, and does what it says. Nothing in here waits for a disk.
 
-use std::fs;
-use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
@@ -19,7 +17,7 @@ use crate::id::{AttemptId, ShimId};
 use crate::processor::{Certainty, Hello, Machine, ReadLog, Told};
 
 use super::clock::boottime;
-use super::connections::{Connections, Heard};
+use super::connections::{Connections, Heard, Retell};
 use super::core::{Caller, Core, Effect, Start};
 use super::ends::Ends;
 use super::launch::Surroundings;
@@ -197,25 +195,12 @@ impl Shim {
         }
     }
 
+    /// What has an end on the disk needs its folder no longer, by which a later life would know that
+    /// it has run.
     fn take_kept(&mut self) {
-        for id in
-            self.ends.take().into_iter().filter(|id| self.core.is_running(*id)).collect::<Vec<_>>()
-        {
-            let folder = self.surroundings.task_folder(id);
-            match fs::remove_dir(&folder) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => self.end(id),
-                Ok(()) => self.end(id),
-                Err(_) => self.logs.order(Order::RemoveFolder(id, folder)),
-            }
+        for id in self.ends.take() {
+            self.logs.order(Order::RemoveFolder(self.surroundings.task_folder(id)));
         }
-    }
-
-    /// Its end is on the disk, and nothing of it is left there but its log.
-    fn end(&mut self, id: AttemptId) {
-        self.watch.forget(id);
-        self.core.kept(id);
-        self.tasks.remove(id);
-        self.read_on(id);
     }
 
     /// There is more of a log, or it is at its end.
@@ -247,7 +232,6 @@ impl Shim {
                         self.read(caller, ReadLog { wait: false, ..read });
                     }
                 }
-                Done::Removed(id) => self.end(id),
             }
         }
     }
@@ -299,7 +283,12 @@ impl Shim {
                 Some((_, dropped)) => self.logs.order(Order::Close { attempt, dropped, drop }),
                 None => self.core.closed(attempt, 0, 0),
             },
-            Effect::Keep(id, finish) => self.ends.keep(id, &finish),
+            Effect::Keep(id, finish) => {
+                self.ends.keep(id, &finish);
+                self.watch.forget(id);
+                self.tasks.remove(id);
+                self.read_on(id);
+            }
             Effect::Forget(ids) => self.ends.forget(&ids),
             Effect::Tell(told) => self.connections.tell(&told),
             Effect::Answer(caller, told) => self.connections.answer(caller, &told),
@@ -347,7 +336,11 @@ impl Shim {
     }
 
     /// Tells some of the ends that are kept, from one on.
-    fn retell(&mut self, caller: Caller, from: Option<AttemptId>) {
+    fn retell(&mut self, caller: Caller, from: Retell) {
+        let from = match from {
+            Retell::First => None,
+            Retell::From(id) => Some(id),
+        };
         let told = |(attempt, finish): (AttemptId, &Finish)| Told::Ended {
             attempt,
             finish: finish.clone(),

@@ -151,6 +151,14 @@ impl Home {
         named.collect()
     }
 
+    /// Removes what tasks of earlier lives said of how far they were.
+    pub fn clear_progress(&self) {
+        let entries = fs::read_dir(self.folder.join("progress"));
+        for entry in entries.into_iter().flatten().flatten() {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+
     fn kill_strays(&self) -> bool {
         let mark = format!("{}={}", launch::SECRET, self.secret);
         let own = getpid().as_raw_nonzero().get();

@@ -139,6 +139,24 @@ pub fn read(path: &Path, from: u64, max: usize) -> io::Result<Part> {
     Ok(Part { pieces, next: at << WITHIN | within as u64, is_all, dropped })
 }
 
+/// Bytes of pieces in a log that was not ended.
+///
+/// # Errors
+/// If there is none, or the disk refuses.
+pub fn kept(path: &Path) -> io::Result<u64> {
+    let file = File::open(path)?;
+    let end = file.metadata()?.len();
+    let (mut at, mut kept) = (HEAD, 0);
+    while let Some((_, _, len)) = piece_head(&file, at)? {
+        at += (PIECE_HEAD + len) as u64;
+        if at > end {
+            break;
+        }
+        kept += len as u64;
+    }
+    Ok(kept)
+}
+
 fn piece_head(file: &File, at: u64) -> io::Result<Option<(Stream, u64, usize)>> {
     let mut head = [0; PIECE_HEAD];
     if !read_whole(file, &mut head, at)? {
@@ -190,7 +208,7 @@ mod tests {
         let path = folder.path().join("log");
         let mut log = Writer::create(&path).unwrap();
         log.append(Stream::Stdout, 1, b"hello ").unwrap();
-        log.append(Stream::Stdout, 2, &[7; MAX_PIECE]).unwrap();
+        log.append(Stream::Stdout, 2, &vec![7; MAX_PIECE]).unwrap();
         log.append(Stream::Stderr, 3, b"\0\xff\n").unwrap();
         assert_eq!(log.close(0).unwrap(), 9 + MAX_PIECE as u64);
         let all = whole(&path, MAX_LOG_PART);
@@ -213,6 +231,7 @@ mod tests {
         file.set_len(file.metadata().unwrap().len() - 1).unwrap();
         let part = read(&path, 0, 100).unwrap();
         assert_eq!((part.pieces.len(), part.is_all), (1, true));
+        assert_eq!(kept(&path).unwrap(), 5);
     }
 
     #[test]

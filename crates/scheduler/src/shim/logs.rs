@@ -46,7 +46,7 @@ pub enum Order {
     /// These may go.
     Drop(Vec<AttemptId>),
     /// The fresh folder of a task may go, with all that is in it.
-    RemoveFolder(AttemptId, PathBuf),
+    RemoveFolder(PathBuf),
 }
 
 /// What was done.
@@ -65,8 +65,6 @@ pub enum Done {
     Part(Caller, LogPart),
     /// There is nothing yet for whoever wants to wait.
     Nothing(Caller, ReadLog),
-    /// The folder is gone.
-    Removed(AttemptId),
 }
 
 /// The thread, as seen from the event loop.
@@ -155,9 +153,9 @@ impl Disk {
                 }
                 None
             }
-            Order::RemoveFolder(attempt, folder) => {
+            Order::RemoveFolder(folder) => {
                 remove_tree(&folder);
-                Some(Done::Removed(attempt))
+                None
             }
         }
     }
@@ -237,12 +235,25 @@ impl Disk {
     }
 
     fn job_folder(&self, attempt: AttemptId) -> PathBuf {
-        self.folder.join(attempt.task.job.to_string())
+        job_folder(&self.folder, attempt)
     }
 
     fn path(&self, attempt: AttemptId) -> PathBuf {
-        self.job_folder(attempt).join(format!("{}.{}", attempt.task.index, attempt.number))
+        path(&self.folder, attempt)
     }
+}
+
+/// Bytes that the log of an attempt keeps whose end nobody knows.
+pub fn kept(folder: &Path, attempt: AttemptId) -> u64 {
+    log_file::kept(&path(folder, attempt)).unwrap_or(0)
+}
+
+fn job_folder(folder: &Path, attempt: AttemptId) -> PathBuf {
+    folder.join(attempt.task.job.to_string())
+}
+
+fn path(folder: &Path, attempt: AttemptId) -> PathBuf {
+    job_folder(folder, attempt).join(format!("{}.{}", attempt.task.index, attempt.number))
 }
 
 fn create(path: &Path) -> io::Result<Writer> {
@@ -255,8 +266,11 @@ fn create(path: &Path) -> io::Result<Writer> {
     }
 }
 
-/// Removes a folder, even where the task took its own rights away.
+/// Removes the folder of a task, which is empty as a rule.
 fn remove_tree(folder: &Path) {
+    if fs::remove_dir(folder).is_ok() {
+        return;
+    }
     if let Err(error) = fs::remove_dir_all(folder)
         && error.kind() != io::ErrorKind::NotFound
     {

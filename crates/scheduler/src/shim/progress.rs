@@ -83,9 +83,10 @@ impl Watch {
     /// It has ended.
     pub fn forget(&mut self, id: AttemptId) {
         self.changed.remove(&id);
-        self.told.remove(&id);
-        // Most tasks have none.
-        let _ = fs::remove_file(self.folder.join(launch::file_name(id)));
+        if self.told.remove(&id).is_some() {
+            // What was never told of is removed when the next life begins.
+            let _ = fs::remove_file(self.folder.join(launch::file_name(id)));
+        }
     }
 
     fn last(&self, id: AttemptId) -> Option<Progress> {

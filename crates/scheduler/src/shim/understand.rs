@@ -14,10 +14,13 @@ use super::work::Work;
 /// remembered is read again.
 const REMEMBERED: usize = 16;
 
+/// A job, or why it cannot be run.
+type Understood = Result<Arc<Work>, NotStarted>;
+
 /// The jobs that were read last.
 #[derive(Debug, Default)]
 pub struct Understanding {
-    jobs: VecDeque<(Arc<str>, Result<Arc<Work>, NotStarted>)>,
+    jobs: VecDeque<(Arc<str>, Understood)>,
 }
 
 impl Understanding {
@@ -60,7 +63,7 @@ impl Understanding {
         })
     }
 
-    fn job(&mut self, json: &Arc<str>) -> Result<Arc<Work>, NotStarted> {
+    fn job(&mut self, json: &Arc<str>) -> Understood {
         if let Some((_, work)) = self.jobs.iter().find(|(known, _)| known == json) {
             return work.clone();
         }

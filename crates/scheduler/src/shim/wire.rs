@@ -224,7 +224,7 @@ impl Inbound {
     ///
     /// # Errors
     /// If what has arrived is not of this protocol and version.
-    pub fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
+    pub fn take_frame<T: DeserializeOwned>(&mut self) -> Result<Option<T>, WireError> {
         if !self.greeted()? {
             return Ok(None);
         }
@@ -280,7 +280,7 @@ mod tests {
         let mut frames = Vec::new();
         for chunk in bytes.chunks(1000) {
             inbound.push(chunk);
-            while let Some(frame) = inbound.next().unwrap() {
+            while let Some(frame) = inbound.take_frame().unwrap() {
                 frames.push(frame);
             }
         }
@@ -331,6 +331,6 @@ mod tests {
         let mut inbound = Inbound::default();
         inbound.push(&greeting());
         inbound.push(&u32::MAX.to_le_bytes());
-        assert!(matches!(inbound.next::<ToShim>(), Err(WireError::TooLong { .. })));
+        assert!(matches!(inbound.take_frame::<ToShim>(), Err(WireError::TooLong { .. })));
     }
 }

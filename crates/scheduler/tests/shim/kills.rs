@@ -77,6 +77,7 @@ fn what_ends_by_itself_when_asked_has_yielded() {
             format!("trap 'exit 5' INT; echo > {}; while :; do sleep 0.01; done", ready.display());
         let more = json!({ "kill": { "grace": "1h", "signal": "INT" } });
         rig.caller.run(id, &with(sh(&script), more));
+        rig.caller.started(id);
         wait_for_file(&ready);
         rig.caller.kill(id, false);
         let finish = rig.caller.ended(id);

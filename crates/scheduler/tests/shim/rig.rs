@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The longest that any test waits for an event: far beyond what any takes.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A lease that no test outlives.
 pub const LONG: u64 = 3_600_000_000_000;
@@ -150,7 +150,7 @@ impl Caller {
     /// The next thing that is told. Beats are answered.
     fn hear(&mut self) -> Told {
         loop {
-            if let Some(told) = self.inbound.next::<Told>().unwrap() {
+            if let Some(told) = self.inbound.take_frame::<Told>().unwrap() {
                 match told {
                     Told::Beat { clock } => {
                         (self.beats, self.beat) = (self.beats + 1, clock);

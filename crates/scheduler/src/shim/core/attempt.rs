@@ -11,6 +11,7 @@ const SILENCE: u64 = 200_000_000;
 
 /// An attempt that has not ended.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact for itself, and part of the end")]
 pub struct Attempt {
     pub work: Arc<Work>,
     pub gpus: Arc<[u32]>,
@@ -56,8 +57,6 @@ pub enum Stage {
     Clearing,
     /// Nothing is left. The log is being closed.
     Closing(Ending),
-    /// Its end is being written.
-    Keeping(Finish),
 }
 
 /// How it ends, as far as that is known before its log is closed.
@@ -158,7 +157,7 @@ impl Attempt {
                 if is_asked { Blow::Nothing } else { Blow::Signal }
             }
             Stage::Lingering { .. } => self.clear(),
-            Stage::Clearing | Stage::Closing(_) | Stage::Keeping(_) => Blow::Nothing,
+            Stage::Clearing | Stage::Closing(_) => Blow::Nothing,
         }
     }
 

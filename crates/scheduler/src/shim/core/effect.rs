@@ -29,7 +29,7 @@ pub enum Effect {
         /// Keep nothing of it.
         drop: bool,
     },
-    /// Write this end to the disk: answered by [`kept`](super::Core::kept).
+    /// It has ended so: write that to the disk.
     Keep(AttemptId, Finish),
     /// The ends of these are not needed any more.
     Forget(Vec<AttemptId>),

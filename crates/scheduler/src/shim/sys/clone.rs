@@ -119,7 +119,7 @@ pub fn start(newborn: &Newborn<'_>) -> io::Result<(Pid, OwnedFd)> {
         exit_signal: libc::SIGCHLD as u64,
         stack: stack.as_mut_ptr() as u64,
         stack_size: STACK as u64,
-        cgroup: newborn.cgroup.map_or(0, |fd| fd.as_raw_fd() as u64),
+        cgroup: newborn.cgroup.map_or(0, |fd| u64::from(fd.as_raw_fd().unsigned_abs())),
         ..CloneArgs::default()
     };
     let before = block_signals();
@@ -206,8 +206,8 @@ unsafe fn run(errand: &Errand) -> Option<()> {
             libc::signal(signal, libc::SIG_DFL);
         }
         done(libc::chdir(errand.cwd))?;
-        for (at, fd) in errand.stdio.iter().enumerate() {
-            done(libc::dup2(*fd, at as c_int))?;
+        for (fd, at) in errand.stdio.into_iter().zip(0..) {
+            done(libc::dup2(fd, at))?;
         }
         if let Some(limit) = &errand.descriptors {
             done(libc::setrlimit(libc::RLIMIT_NOFILE, limit))?;

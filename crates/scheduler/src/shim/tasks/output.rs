@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use rustix::buffer::spare_capacity;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
@@ -44,7 +45,7 @@ struct Pipe {
 
 /// What became of a look into a pipe.
 enum Read {
-    Bytes(usize),
+    Bytes(Vec<u8>),
     Nothing,
     End,
 }
@@ -153,14 +154,13 @@ impl Output {
         poller: &Poller,
         logs: &Logs,
     ) -> usize {
-        let mut bytes = [0; MAX_PIECE];
         let mut total = 0;
         for _ in 0..turn {
             let Some(pipe) = &self.pipes[stream as usize] else { break };
-            match look(&pipe.fd, &mut bytes) {
-                Read::Bytes(len) => {
-                    total += len;
-                    self.keep(id, stream, &bytes[..len], logs);
+            match look(&pipe.fd) {
+                Read::Bytes(bytes) => {
+                    total += bytes.len();
+                    self.keep(id, stream, bytes, logs);
                 }
                 Read::Nothing => break,
                 Read::End => {
@@ -177,7 +177,7 @@ impl Output {
         total
     }
 
-    fn keep(&mut self, id: AttemptId, stream: Stream, bytes: &[u8], logs: &Logs) {
+    fn keep(&mut self, id: AttemptId, stream: Stream, mut bytes: Vec<u8>, logs: &Logs) {
         self.printed += bytes.len() as u64;
         let kept = self.room.min(bytes.len() as u64) as usize;
         self.room -= kept as u64;
@@ -185,7 +185,9 @@ impl Output {
         self.has_begun = true;
         if kept > 0 {
             self.unwritten += kept;
-            logs.order(Order::Append(id, stream, clock::wall_ms(), bytes[..kept].to_vec()));
+            bytes.truncate(kept);
+            bytes.shrink_to_fit();
+            logs.order(Order::Append(id, stream, clock::wall_ms(), bytes));
         }
     }
 
@@ -203,11 +205,12 @@ fn wanted(is_paused: bool) -> EventFlags {
     if is_paused { EventFlags::ONESHOT } else { EventFlags::IN }
 }
 
-fn look(fd: &OwnedFd, bytes: &mut [u8]) -> Read {
+fn look(fd: &OwnedFd) -> Read {
+    let mut bytes = Vec::with_capacity(MAX_PIECE);
     loop {
-        match rustix::io::read(fd, &mut *bytes) {
+        match rustix::io::read(fd, spare_capacity(&mut bytes)) {
             Ok(0) => return Read::End,
-            Ok(len) => return Read::Bytes(len),
+            Ok(_) => return Read::Bytes(bytes),
             Err(Errno::INTR) => {}
             Err(_) => return Read::Nothing,
         }

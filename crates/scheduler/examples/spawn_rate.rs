@@ -1,0 +1,127 @@
+//! How many programs that do nothing a shim starts in a second, beside the same number started by
+//! `posix_spawn` alone, in turns: `cargo run --release --example spawn_rate -- [TASKS] [AT A TIME]`.
+//! The shim's program, `dx-shim`, is to be built before, with the same profile.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use dx_scheduler::id::{JobId, Term};
+use dx_scheduler::processor::{Call, Run, Told};
+use dx_scheduler::shim::SOCKET;
+use dx_scheduler::shim::wire::{self, Inbound};
+
+const ROUNDS: u64 = 3;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let tasks: u32 = arguments.next().map_or(Ok(20_000), |it| it.parse())?;
+    let at_a_time: u32 = arguments.next().map_or(Ok(4), |it| it.parse())?;
+    let program = arguments.next().unwrap_or_else(|| "/bin/true".to_owned());
+    let out = &mut std::io::stdout();
+    for options in [&[][..], &["--without-cgroups"]] {
+        let folder = tempfile::tempdir()?;
+        let mut shim = Command::new(std::env::current_exe()?.with_file_name("../dx-shim"))
+            .arg(folder.path())
+            .arg("1")
+            .args(options)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let ready = shim.stdout.take().ok_or("there is no output")?;
+        BufReader::new(ready).read_line(&mut String::new())?;
+        for round in 1..=ROUNDS {
+            let bare = bare(tasks, &program);
+            let ours = through(folder.path(), round, tasks, at_a_time, &program)?;
+            writeln!(
+                out,
+                "{options:?} bare {bare:.0}/s, shim {ours:.0}/s, ratio {:.2}",
+                ours / bare
+            )?;
+        }
+        shim.kill()?;
+        shim.wait()?;
+    }
+    Ok(())
+}
+
+/// Two threads, each with one process at a time, and pipes for what it prints.
+fn bare(tasks: u32, program: &str) -> f64 {
+    let left = AtomicU32::new(tasks);
+    let start = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let take = |it: u32| it.checked_sub(1);
+                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+                    let mut command = Command::new(program);
+                    command.env_clear().process_group(0).stdin(Stdio::null());
+                    let output = command.output().expect("the program can be started");
+                    assert!(output.status.success());
+                }
+            });
+        }
+    });
+    f64::from(tasks) / start.elapsed().as_secs_f64()
+}
+
+/// As many at a time as a runner would have.
+fn through(
+    folder: &Path,
+    job: u64,
+    tasks: u32,
+    at_a_time: u32,
+    program: &str,
+) -> Result<f64, Box<dyn std::error::Error>> {
+    let mut stream = UnixStream::connect(folder.join(SOCKET))?;
+    stream.write_all(&wire::greeting())?;
+    let mut inbound = Inbound::default();
+    let spec: Arc<str> = format!(r#"{{"commands": [{{"exec": ["{program}"]}}]}}"#).into();
+    let (mut given, mut ended, mut life) = (0, 0, None);
+    let mut start = Instant::now();
+    let mut bytes = vec![0; 64 << 10];
+    while ended < tasks {
+        let mut calls = Vec::new();
+        let mut over = Vec::new();
+        while let Some(told) = inbound.take_frame::<Told>()? {
+            match told {
+                Told::Hello(hello) => life = Some(hello.shim.incarnation),
+                Told::Beat { clock } => {
+                    let lease = 60_000_000_000;
+                    wire::put_call(Call::Renew { clock, lease, term: Term(1) }, &mut calls);
+                    if given == 0 {
+                        start = Instant::now();
+                    }
+                }
+                Told::Ended { attempt, .. } if attempt.task.job == JobId(job) => over.push(attempt),
+                _ => {}
+            }
+        }
+        ended += over.len() as u32;
+        if !over.is_empty() {
+            wire::put_call(Call::Forget(over), &mut calls);
+        }
+        if let Some(shim) = life {
+            let until = tasks.min(ended + at_a_time);
+            let run = |index| Run {
+                attempt: JobId(job).task(index).attempt(1),
+                shim,
+                spec: Arc::clone(&spec),
+                gpus: Vec::new(),
+            };
+            let runs: Vec<_> = (given..until).map(run).collect();
+            given = given.max(until);
+            if !runs.is_empty() {
+                wire::put_call(Call::Run(runs), &mut calls);
+            }
+        }
+        stream.write_all(&calls)?;
+        let len = stream.read(&mut bytes)?;
+        inbound.push(&bytes[..len]);
+    }
+    Ok(f64::from(tasks) / start.elapsed().as_secs_f64())
+}
