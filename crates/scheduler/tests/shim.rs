@@ -16,3 +16,9 @@ mod prints;
 
 #[path = "shim/lives.rs"]
 mod lives;
+
+#[path = "shim/scarce.rs"]
+mod scarce;
+
+#[path = "shim/talks.rs"]
+mod talks;

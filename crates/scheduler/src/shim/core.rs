@@ -16,6 +16,8 @@ mod attempt;
 mod calls;
 mod effect;
 mod lease;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -218,7 +218,7 @@ impl Shim {
                     self.read_on(id);
                 }
                 Done::Closed { attempt, kept } => {
-                    let printed = self.tasks.close(attempt).map_or(0, |(printed, _)| printed);
+                    let printed = self.tasks.printed_in_all(attempt).unwrap_or(0);
                     self.core.closed(attempt, printed, kept);
                 }
                 Done::Part(caller, part) => {
@@ -279,8 +279,8 @@ impl Shim {
             Effect::Start(start) => self.spawner.start(start),
             Effect::Signal(id, signal) => self.tasks.signal(id, signal),
             Effect::Clear(id) => self.tasks.clear(id),
-            Effect::Close { attempt, drop } => match self.tasks.close(attempt) {
-                Some((_, dropped)) => self.logs.order(Order::Close { attempt, dropped, drop }),
+            Effect::Close { attempt, drop } => match self.tasks.printed_in_all(attempt) {
+                Some(printed) => self.logs.order(Order::Close { attempt, printed, drop }),
                 None => self.core.closed(attempt, 0, 0),
             },
             Effect::Keep(id, finish) => {

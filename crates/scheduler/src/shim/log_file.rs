@@ -91,11 +91,11 @@ impl Writer {
     ///
     /// # Errors
     /// If the disk refuses.
-    pub fn close(self, dropped: u64) -> io::Result<u64> {
+    pub fn close(self, dropped: u64) -> io::Result<()> {
         if dropped > 0 {
             self.file.write_all_at(&dropped.to_le_bytes(), 8)?;
         }
-        Ok(self.kept)
+        Ok(())
     }
 }
 
@@ -210,7 +210,8 @@ mod tests {
         log.append(Stream::Stdout, 1, b"hello ").unwrap();
         log.append(Stream::Stdout, 2, &vec![7; MAX_PIECE]).unwrap();
         log.append(Stream::Stderr, 3, b"\0\xff\n").unwrap();
-        assert_eq!(log.close(0).unwrap(), 9 + MAX_PIECE as u64);
+        assert_eq!(log.kept, 9 + MAX_PIECE as u64);
+        log.close(0).unwrap();
         let all = whole(&path, MAX_LOG_PART);
         assert_eq!(all.len(), 2);
         assert_eq!((all[0].1.len(), &all[1].1[..]), (6 + MAX_PIECE, &b"\0\xff\n"[..]));

@@ -22,12 +22,12 @@ pub enum Order {
     Into(AttemptId, File),
     /// Something was printed.
     Append(AttemptId, Stream, u64, Vec<u8>),
-    /// Nothing follows: so many bytes were dropped. Keep nothing of it with `drop`.
+    /// Nothing follows: so many bytes were printed. Keep nothing of it with `drop`.
     Close {
         /// Whose.
         attempt: AttemptId,
         /// Bytes.
-        dropped: u64,
+        printed: u64,
         /// Keep nothing.
         drop: bool,
     },
@@ -105,16 +105,17 @@ struct Disk {
     wake: Wake,
 }
 
-enum Sink {
+/// Where output goes. Once the disk has refused some of it, nothing more is tried: what is kept is
+/// complete up to there.
+struct Sink {
+    into: Into,
+    is_broken: bool,
+}
+
+enum Into {
     Log(Writer),
-    File {
-        file: File,
-        kept: u64,
-    },
-    /// The disk refused: what follows is dropped.
-    Broken {
-        kept: u64,
-    },
+    File { file: File, kept: u64 },
+    Nothing,
 }
 
 impl Disk {
@@ -132,15 +133,16 @@ impl Disk {
     fn handle(&mut self, order: Order) -> Option<Done> {
         match order {
             Order::Into(attempt, file) => {
-                self.open.insert(attempt, Sink::File { file, kept: 0 });
+                let into = Into::File { file, kept: 0 };
+                self.open.insert(attempt, Sink { into, is_broken: false });
                 None
             }
             Order::Append(attempt, stream, at, bytes) => {
                 self.append(attempt, stream, at, &bytes);
                 Some(Done::Appended(attempt, bytes.len()))
             }
-            Order::Close { attempt, dropped, drop } => {
-                Some(Done::Closed { attempt, kept: self.close(attempt, dropped, drop) })
+            Order::Close { attempt, printed, drop } => {
+                Some(Done::Closed { attempt, kept: self.close(attempt, printed, drop) })
             }
             Order::Read { caller, read, is_open, is_known } => {
                 Some(self.read(caller, read, is_open, is_known))
@@ -163,37 +165,28 @@ impl Disk {
     fn append(&mut self, attempt: AttemptId, stream: Stream, at: u64, bytes: &[u8]) {
         let path = self.path(attempt);
         let sink = self.open.entry(attempt).or_insert_with(|| match create(&path) {
-            Ok(log) => Sink::Log(log),
+            Ok(log) => Sink { into: Into::Log(log), is_broken: false },
             Err(error) => {
                 note(format_args!("failed to begin the log of {attempt}: {error}"));
-                Sink::Broken { kept: 0 }
+                Sink { into: Into::Nothing, is_broken: true }
             }
         });
-        let (result, before) = match sink {
-            Sink::Log(log) => (log.append(stream, at, bytes), log.kept),
-            Sink::File { file, kept } => {
-                let before = *kept;
-                *kept += bytes.len() as u64;
-                (file.write_all(bytes), before)
-            }
-            Sink::Broken { .. } => return,
-        };
-        if let Err(error) = result {
+        if !sink.is_broken
+            && let Err(error) = sink.append(stream, at, bytes)
+        {
             note(format_args!("the output of {attempt} is not kept any more: {error}"));
-            // Its file stays open until it is closed: the head has yet to say what is missing.
-            if !matches!(sink, Sink::Log(_)) {
-                *sink = Sink::Broken { kept: before };
-            }
+            sink.is_broken = true;
         }
     }
 
-    fn close(&mut self, attempt: AttemptId, dropped: u64, drop: bool) -> u64 {
-        let kept = match self.open.remove(&attempt) {
-            None => 0,
-            Some(Sink::Broken { kept } | Sink::File { kept, .. }) => kept,
-            Some(Sink::Log(log)) => {
+    fn close(&mut self, attempt: AttemptId, printed: u64, drop: bool) -> u64 {
+        let into = self.open.remove(&attempt).map_or(Into::Nothing, |sink| sink.into);
+        let kept = match into {
+            Into::Nothing => 0,
+            Into::File { kept, .. } => kept,
+            Into::Log(log) => {
                 let kept = log.kept;
-                if let Err(error) = log.close(dropped) {
+                if let Err(error) = log.close(printed - kept) {
                     note(format_args!("failed to end the log of {attempt}: {error}"));
                 }
                 kept
@@ -240,6 +233,20 @@ impl Disk {
 
     fn path(&self, attempt: AttemptId) -> PathBuf {
         path(&self.folder, attempt)
+    }
+}
+
+impl Sink {
+    fn append(&mut self, stream: Stream, at: u64, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.into {
+            Into::Log(log) => log.append(stream, at, bytes),
+            Into::File { file, kept } => {
+                file.write_all(bytes)?;
+                *kept += bytes.len() as u64;
+                Ok(())
+            }
+            Into::Nothing => Ok(()),
+        }
     }
 }
 

@@ -236,10 +236,9 @@ impl Tasks {
         }
     }
 
-    /// Nothing of it follows: its log is to be closed. Bytes that were printed and dropped, if
-    /// anything was printed.
-    pub fn close(&mut self, id: AttemptId) -> Option<(u64, u64)> {
-        self.all.get(&id)?.output.totals()
+    /// Bytes that it has printed; nothing if it has no log.
+    pub fn printed_in_all(&self, id: AttemptId) -> Option<u64> {
+        self.all.get(&id)?.output.total()
     }
 
     /// It has ended.

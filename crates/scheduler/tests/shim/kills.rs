@@ -16,13 +16,13 @@ fn tenacious(mark: &str, ready: &str) -> Value {
     ))
 }
 
-fn with(mut job: Value, more: Value) -> Value {
+fn with(mut job: Value, more: &Value) -> Value {
     job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     job
 }
 
 /// Starts a tenacious task, and waits until all of it runs.
-fn tenacity(rig: &mut Rig, more: Value) -> (dx_scheduler::id::AttemptId, String) {
+fn tenacity(rig: &mut Rig, more: &Value) -> (dx_scheduler::id::AttemptId, String) {
     let (id, mark) = (attempt(3, 1), unique());
     let ready = rig.folder.path().join("ready");
     rig.caller.run(id, &with(tenacious(&mark, ready.to_str().unwrap()), more));
@@ -37,7 +37,7 @@ fn tenacity(rig: &mut Rig, more: Value) -> (dx_scheduler::id::AttemptId, String)
 #[test]
 fn cancelling_ends_what_forked_daemonised_and_ignores_the_signal() {
     both(|mut rig| {
-        let (id, mark) = tenacity(&mut rig, json!({ "kill": { "grace": "50ms" } }));
+        let (id, mark) = tenacity(&mut rig, &json!({ "kill": { "grace": "50ms" } }));
         rig.caller.kill(id, false);
         let finish = rig.caller.ended(id);
         assert_eq!(processes_with(&mark), [] as [i32; 0]);
@@ -50,7 +50,7 @@ fn cancelling_ends_what_forked_daemonised_and_ignores_the_signal() {
 fn a_timeout_ends_all_of_it_too() {
     both(|mut rig| {
         let more = json!({ "kill": { "grace": "50ms" }, "timeout": "700ms" });
-        let (id, mark) = tenacity(&mut rig, more);
+        let (id, mark) = tenacity(&mut rig, &more);
         let finish = rig.caller.ended(id);
         assert_eq!(processes_with(&mark), [] as [i32; 0]);
         assert_eq!(finish.end, End::TimedOut);
@@ -60,7 +60,7 @@ fn a_timeout_ends_all_of_it_too() {
 #[test]
 fn now_means_without_grace() {
     both(|mut rig| {
-        let (id, mark) = tenacity(&mut rig, json!({ "kill": { "grace": "1h" } }));
+        let (id, mark) = tenacity(&mut rig, &json!({ "kill": { "grace": "1h" } }));
         rig.caller.kill(id, false);
         rig.caller.kill(id, true);
         assert_eq!(rig.caller.ended(id).end, End::Cancelled);
@@ -76,7 +76,7 @@ fn what_ends_by_itself_when_asked_has_yielded() {
         let script =
             format!("trap 'exit 5' INT; echo > {}; while :; do sleep 0.01; done", ready.display());
         let more = json!({ "kill": { "grace": "1h", "signal": "INT" } });
-        rig.caller.run(id, &with(sh(&script), more));
+        rig.caller.run(id, &with(sh(&script), &more));
         rig.caller.started(id);
         wait_for_file(&ready);
         rig.caller.kill(id, false);

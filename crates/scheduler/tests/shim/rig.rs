@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The longest that any test waits for an event: far beyond what any takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A lease that no test outlives.
 pub const LONG: u64 = 3_600_000_000_000;
@@ -168,7 +168,7 @@ impl Caller {
                     other => return other,
                 }
             }
-            let mut bytes = [0; 64 << 10];
+            let mut bytes = vec![0; 64 << 10];
             let len = self.stream.read(&mut bytes).expect("the shim is silent");
             assert!(len > 0, "the shim hung up");
             self.inbound.push(&bytes[..len]);
@@ -269,7 +269,7 @@ impl Caller {
 
     /// Waits until the shim tells no more because it has ended.
     pub fn wait_for_end(&mut self) {
-        let mut bytes = [0; 64 << 10];
+        let mut bytes = vec![0; 64 << 10];
         while self.stream.read(&mut bytes).unwrap_or(0) > 0 {}
     }
 }
@@ -277,7 +277,6 @@ impl Caller {
 /// Checks something with a cgroup for each attempt, where there can be one, and without.
 pub fn both(check: impl Fn(Rig)) {
     for options in [&[][..], &["--without-cgroups"]] {
-        println!("with {options:?}");
         check(Rig::with(options));
     }
 }
@@ -292,7 +291,7 @@ pub fn unique() -> String {
 /// Nanoseconds of the shim's clock.
 pub fn boottime() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
 /// Waits until a task has made this file.
@@ -332,7 +331,8 @@ impl Drop for Rig {
         self.caller.call(Call::Stop);
         if std::thread::panicking() {
             let notes = std::fs::read_to_string(self.shim.folder.join("notes"));
-            println!("{}", notes.unwrap_or_default());
+            let notes = notes.unwrap_or_default();
+            drop(writeln!(std::io::stderr(), "{notes}"));
             let _ = self.shim.process.kill();
         }
         let _ = self.shim.process.wait();

@@ -31,7 +31,6 @@ pub struct Output {
     /// Bytes that may still be kept.
     room: u64,
     printed: u64,
-    dropped: u64,
     unwritten: usize,
     is_paused: bool,
     has_begun: bool,
@@ -59,7 +58,6 @@ impl Output {
             pipes: [None, None],
             room: max,
             printed: 0,
-            dropped: 0,
             unwritten: 0,
             is_paused: false,
             has_begun: false,
@@ -104,9 +102,9 @@ impl Output {
         self.room == 0
     }
 
-    /// Bytes that were printed, and of these dropped; nothing if there is nothing to close.
-    pub fn totals(&self) -> Option<(u64, u64)> {
-        self.has_begun.then_some((self.printed, self.dropped))
+    /// Bytes that were printed; nothing if there is nothing to close.
+    pub fn total(&self) -> Option<u64> {
+        self.has_begun.then_some(self.printed)
     }
 
     /// Reads what is there, for a turn. How much that was.
@@ -181,7 +179,6 @@ impl Output {
         self.printed += bytes.len() as u64;
         let kept = self.room.min(bytes.len() as u64) as usize;
         self.room -= kept as u64;
-        self.dropped += (bytes.len() - kept) as u64;
         self.has_begun = true;
         if kept > 0 {
             self.unwritten += kept;
