@@ -43,6 +43,15 @@ fn whatever_the_document_refers_to_is_in_it() {
     }
 }
 
+#[test]
+fn no_two_schemas_have_one_name() {
+    // The second would get a number, and those who refer to it by its name the first.
+    let document = dx_scheduler::api::document();
+    for name in document["components"]["schemas"].as_object().unwrap().keys() {
+        assert!(!name.ends_with(|last: char| last.is_ascii_digit()), "{name}");
+    }
+}
+
 fn collect(value: &Value, into: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
