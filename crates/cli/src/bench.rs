@@ -31,6 +31,7 @@ pub mod progress;
 pub mod report;
 pub mod ring;
 pub mod scenario;
+pub mod scheduler;
 pub mod sim;
 pub mod subject;
 pub mod table;

@@ -173,6 +173,8 @@ pub enum BenchSubject {
     Sim(SimBench),
     /// A ring's members: throughput, latency, the gap when one is killed.
     Ring(RingBench),
+    /// Jobs: tasks per second, beside a bare loop and other tools.
+    Scheduler(SchedulerBench),
 }
 
 /// `dx bench transport`.
@@ -257,6 +259,21 @@ pub struct RingBench {
     /// --quick, 64 and 8KiB).
     #[arg(long, value_delimiter = ',', value_name = "SIZES", value_parser = ring::message_size)]
     pub size: Vec<usize>,
+    /// How long, and where the results go.
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// `dx bench scheduler`.
+#[derive(Debug, Args)]
+pub struct SchedulerBench {
+    /// Only these scenarios.
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
+    pub scenario: Vec<bench::scheduler::ScenarioName>,
+    /// Where nodes keep their folders, on the disk in question (default: where temporary files
+    /// go).
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
     /// How long, and where the results go.
     #[command(flatten)]
     pub output: Output,
@@ -361,6 +378,16 @@ impl From<RingBench> for ring_bench::Options {
             ),
             effort: arguments.output.effort(),
             laboratory: None,
+        }
+    }
+}
+
+impl From<SchedulerBench> for bench::scheduler::Options {
+    fn from(arguments: SchedulerBench) -> Self {
+        Self {
+            scenarios: all_if_empty(&arguments.scenario),
+            folder: arguments.folder,
+            effort: arguments.output.effort(),
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use crate::bench::course::Outcome;
 use crate::bench::laboratory::Laboratory;
-use crate::bench::{agents, ring, sim, transport};
+use crate::bench::{agents, ring, scheduler, sim, transport};
 use crate::cli::{Bench, BenchSubject};
 use crate::exit;
 
@@ -41,6 +41,12 @@ pub fn run(arguments: Bench, laboratory: Option<Laboratory>) -> anyhow::Result<E
             let output = chosen.output.clone();
             let options = ring::Options { laboratory, ..chosen.into() };
             let bench = ring::run(&options, output.json.as_deref(), output.plot.as_deref());
+            runtime.block_on(bench)?
+        }
+        BenchSubject::Scheduler(chosen) => {
+            let output = chosen.output.clone();
+            let options = scheduler::Options::from(chosen);
+            let bench = scheduler::run(&options, output.json.as_deref(), output.plot.as_deref());
             runtime.block_on(bench)?
         }
     };

@@ -1,0 +1,131 @@
+//! The scheduler bench: how many tasks a second, what one costs, how long a client waits.
+//!
+//! Where processes run, all is as a user has it: a cluster of one node with both roles and two
+//! slots, started by this program, with folders of its own, and asked through its control socket.
+//! Beside it, in turns, run a bare loop of two threads, which is the floor, and the tools that
+//! people use instead, where they are installed. The time of each is from the request, or the
+//! tool's start, until whoever waits knows that all tasks have ended.
+
+mod bare;
+mod charts;
+mod race;
+mod rival;
+mod run;
+mod stand;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use self::run::Run;
+use crate::bench::course::{self, Outcome};
+use crate::bench::effort::Effort;
+use crate::bench::header::Header;
+use crate::bench::output::Output;
+
+/// The name of this bench in reports.
+pub const BENCH: &str = "scheduler";
+
+/// A part of the bench.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ScenarioName {
+    /// Tasks that do nothing, beside a bare loop, xargs, GNU parallel and HyperQueue.
+    Spawn,
+    /// Tasks that print 10 KB each, beside the same.
+    Output,
+    /// Tasks that sleep for 10 ms, beside a bare loop.
+    Sleep,
+}
+
+/// What to measure, and how long.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The scenarios, in order.
+    pub scenarios: Vec<ScenarioName>,
+    /// Where nodes keep their folders; `None`: where temporary files go.
+    pub folder: Option<PathBuf>,
+    /// How often and how long.
+    pub effort: Effort,
+}
+
+/// Time per measurement of a quick run.
+const QUICK_DURATION: Duration = Duration::from_millis(100);
+
+impl Options {
+    /// How long each measurement takes, about.
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.effort.time(QUICK_DURATION)
+    }
+
+    fn describe(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::from([
+            ("duration", self.effort.describe()),
+            ("rounds", self.effort.rounds().to_string()),
+        ])
+    }
+}
+
+impl ScenarioName {
+    /// What the table is called.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Spawn => "spawn: /bin/true, two at a time, beside a bare loop (floor)",
+            Self::Output => {
+                "output: tasks that print 10 KB, two at a time, beside a bare loop (floor)"
+            }
+            Self::Sleep => "sleep: tasks of 10 ms, two at a time, beside a bare loop (floor)",
+        }
+    }
+
+    /// The name as on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spawn => "spawn",
+            Self::Output => "output",
+            Self::Sleep => "sleep",
+        }
+    }
+
+    /// How often it moves the progress bar on.
+    fn steps(self) -> u64 {
+        match self {
+            Self::Spawn => race::SPAWN.steps(),
+            Self::Output => race::OUTPUT.steps(),
+            Self::Sleep => race::SLEEP.steps(),
+        }
+    }
+}
+
+/// Measures what `options` ask for.
+///
+/// # Errors
+/// If an output cannot be written. What fails is reported as failed, and the others go on.
+pub async fn run(
+    options: &Options,
+    json: Option<&Path>,
+    plot: Option<&Path>,
+) -> anyhow::Result<Outcome> {
+    let header = Header::new(BENCH, options.describe());
+    let measure = async |output: &mut Output| run_all(options, output).await;
+    course::run(&header, json, plot, charts::of, measure).await
+}
+
+async fn run_all(options: &Options, output: &mut Output) -> anyhow::Result<()> {
+    output.progress.expect(options.scenarios.iter().map(|name| name.steps()).sum());
+    for &name in &options.scenarios {
+        output.begin_scenario(name.title());
+        let mut run = Run { name, options, output };
+        match name {
+            ScenarioName::Spawn => race::SPAWN.run(&mut run).await?,
+            ScenarioName::Output => race::OUTPUT.run(&mut run).await?,
+            ScenarioName::Sleep => race::SLEEP.run(&mut run).await?,
+        }
+        output.end_scenario()?;
+    }
+    Ok(())
+}

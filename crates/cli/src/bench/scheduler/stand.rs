@@ -1,0 +1,169 @@
+//! A cluster of one node, as a user has it: started, asked and stopped by this program.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, ensure};
+use dx_transport::id::ClusterId;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::race::SLOTS;
+use crate::control::Client;
+use crate::home::Home;
+use crate::jobs::Service;
+
+/// The cluster. It is stopped when it is dropped, if it was not [ended](Self::end).
+pub struct Stand {
+    /// Where all of it is: removed at the end.
+    folder: TempDir,
+    is_up: bool,
+}
+
+/// The cluster's name.
+const CLUSTER: &str = "bench";
+
+impl Stand {
+    /// Starts it in a folder of its own under `folder`.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn start(folder: &Path) -> anyhow::Result<Self> {
+        let folder = TempDir::new_in(folder).context("failed to make a folder for the node")?;
+        let mut stand = Self { folder, is_up: false };
+        std::fs::write(stand.file(), cluster(free_port()?))?;
+        stand.up().await?;
+        Ok(stand)
+    }
+
+    /// Starts its node, which does not run.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn up(&mut self) -> anyhow::Result<()> {
+        // From now on something may run.
+        self.is_up = true;
+        finish(self.up_command()?).await.context("failed to start a node")
+    }
+
+    /// The command that starts its node.
+    ///
+    /// # Errors
+    /// If this program is not found any more.
+    pub fn up_command(&self) -> anyhow::Result<Command> {
+        let mut command = self.command()?;
+        command.arg("up").arg(self.file()).arg("--detach");
+        Ok(command)
+    }
+
+    /// This program, for a user who has only this cluster.
+    ///
+    /// # Errors
+    /// If it is not found any more.
+    pub fn command(&self) -> anyhow::Result<Command> {
+        Ok(self.plain_command()?.into())
+    }
+
+    fn plain_command(&self) -> anyhow::Result<std::process::Command> {
+        let program = std::env::current_exe().context("failed to find this program's own file")?;
+        let mut command = std::process::Command::new(program);
+        for (variable, _) in std::env::vars_os() {
+            // They configure dx, and this cluster has its own configuration.
+            if variable.to_string_lossy().starts_with("DX_") {
+                command.env_remove(variable);
+            }
+        }
+        command.env("XDG_STATE_HOME", self.folder.path());
+        command.env("XDG_CONFIG_HOME", self.folder.path()).stdin(Stdio::null());
+        Ok(command)
+    }
+
+    /// Its node's control socket.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn client(&self) -> anyhow::Result<Client> {
+        Ok(Client::any(&self.home(), &name()).await?)
+    }
+
+    /// Its job service.
+    ///
+    /// # Errors
+    /// If the node does not answer.
+    pub async fn service(&self) -> anyhow::Result<Service> {
+        Ok(Service::new(self.home(), self.client().await?))
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// If the node does not stop in good order.
+    pub async fn end(mut self) -> anyhow::Result<()> {
+        let mut down = self.command()?;
+        down.args(DOWN);
+        finish(down).await.context("failed to stop a node")?;
+        self.is_up = false;
+        Ok(())
+    }
+
+    fn home(&self) -> Home {
+        Home::at(&self.folder.path().join("dx"))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("bench.toml")
+    }
+}
+
+/// What stops it.
+const DOWN: [&str; 3] = ["down", "--cluster", CLUSTER];
+
+impl Drop for Stand {
+    /// Nobody waits for it any more, as after Ctrl-C: it must not be left running.
+    fn drop(&mut self) {
+        if self.is_up
+            && let Ok(mut command) = self.plain_command()
+        {
+            // Nobody is there to be told if it fails.
+            drop(command.args(DOWN).stdout(Stdio::null()).stderr(Stdio::null()).status());
+        }
+    }
+}
+
+fn name() -> ClusterId {
+    CLUSTER.parse().expect("a fixed name")
+}
+
+/// A port at which nobody listens. Nothing keeps it free, but nobody else asks for it either.
+fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("failed to find a free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn cluster(port: u16) -> String {
+    format!(
+        r#"[cluster]
+name = "{CLUSTER}"
+transport = "tls"
+
+[node.n1]
+id = 1
+address = "127.0.0.1:{port}"
+roles = ["controller", "runner"]
+offer = {{ cpus = {SLOTS} }}
+"#
+    )
+}
+
+/// Waits for the end of a command that should succeed.
+///
+/// # Errors
+/// If it does not, with what it said last.
+pub async fn finish(mut command: Command) -> anyhow::Result<()> {
+    let output = command.kill_on_drop(true).output().await?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let why = said.lines().last().unwrap_or("it said nothing");
+    ensure!(output.status.success(), "{}: {why}", output.status);
+    Ok(())
+}
