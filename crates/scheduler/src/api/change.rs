@@ -155,7 +155,7 @@ pub async fn priority(
     api.change(Request::Priority(selection(&what, Vec::new())?, priority)).await
 }
 
-/// RemoveJobs jobs that have ended.
+/// Remove jobs that have ended.
 ///
 /// With their logs.
 #[utoipa::path(post, path = "/v1/remove", tag = "changes",

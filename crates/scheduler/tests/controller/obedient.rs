@@ -161,7 +161,7 @@ pub fn world(seed: u64, runners: u32) -> Sim {
 /// Asks the controller, and waits for its answer.
 pub fn ask(sim: &mut Sim, port: Port, request: &Request) -> Answer {
     let asked = ControllerMessage::Client(Asked::new(request));
-    sim.ask(port, controller_of(HOME), asked, Duration::from_secs(60));
+    sim.ask(port, controller_of(HOME), asked, Duration::from_mins(1));
     let mut answer = None;
     sim.run_until("it is answered", Duration::from_secs(61), |sim| {
         if let Some(Heard::Reply(_, reply)) = sim.heard(port) {

@@ -10,7 +10,7 @@ use dx_sim::{Port, Sim};
 
 use crate::obedient::{HOME, ask, world};
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 fn spec(tasks: &str) -> JobSpec {
     let exec = vec!["true".to_owned()];
