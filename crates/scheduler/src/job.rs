@@ -26,6 +26,9 @@ pub use units::{Size, Span};
 /// The longest job that is taken, as JSON, in bytes.
 pub const MAX_SPEC: usize = 1 << 20;
 
+/// The most commands of one job. A guess: what has more is a script.
+pub const MAX_COMMANDS: usize = 10_000;
+
 /// The most tasks of one job.
 pub const MAX_TASKS: u32 = 10_000_000;
 

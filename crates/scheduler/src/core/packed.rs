@@ -22,7 +22,7 @@ pub struct Packed {
     pub kept: u64,
     /// The exit code or signal.
     pub code: i32,
-    pub command: u32,
+    pub command: u16,
     /// One more than the [`End`]'s place; 0 while it has not ended.
     pub end: u8,
     /// What `code` is, and what the shim said beside.
@@ -80,7 +80,8 @@ impl Packed {
             Some(Exit::Signal(signal)) => (self.code, self.bits) = (signal, self.bits | IS_SIGNAL),
             None => {}
         }
-        let Finish { ran, cpu, max_rss, printed, kept, command, .. } = *finish;
+        let Finish { ran, cpu, max_rss, printed, kept, .. } = *finish;
+        let command = u16::try_from(finish.command).unwrap_or(u16::MAX);
         (self.ran, self.cpu, self.max_rss) = (ran, cpu, max_rss);
         (self.printed, self.kept, self.command) = (printed, kept, command);
         if self.started == 0 && finish.not_started.is_none() {
@@ -103,7 +104,7 @@ impl Packed {
         let time = |at: u64| (at != 0).then_some(at);
         let finish = self.end().filter(|_| self.bits & TOLD != 0).map(|end| Finish {
             end,
-            command: self.command,
+            command: self.command.into(),
             exit: self.exit(),
             not_started: not_started.cloned(),
             yielded: self.bits & YIELDED != 0,

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobSpec, MAX_TASKS};
+use super::{JobSpec, MAX_COMMANDS, MAX_TASKS};
 
 /// What is wrong with a job, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -29,6 +29,11 @@ impl JobSpec {
         let mut problems = Vec::new();
         if self.commands.is_empty() {
             problems.push(Problem::new("commands", "there is nothing to run: give a command"));
+        }
+        if self.commands.len() > MAX_COMMANDS {
+            let what =
+                format!("there are {}; at most {MAX_COMMANDS} are taken", self.commands.len());
+            problems.push(Problem::new("commands", what));
         }
         for (at, command) in self.commands.iter().enumerate() {
             let key = format!("commands.{at}.exec");

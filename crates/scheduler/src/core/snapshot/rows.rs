@@ -16,7 +16,7 @@ struct Common {
     node: u32,
     shim: u64,
     code: i32,
-    command: u32,
+    command: u16,
     end: u8,
     bits: u8,
     state: TaskState,
