@@ -71,6 +71,9 @@ pub struct Config {
     pub most_tasks: u64,
     /// Jobs that have ended and are kept; beyond it the one that ended first is removed.
     pub most_ended: usize,
+    /// Tasks that have run and are kept; beyond it the job that ended first is removed, unless it
+    /// is the only one.
+    pub most_rows: u64,
 }
 
 /// A node that may join.
@@ -89,6 +92,7 @@ impl Default for Config {
             lease: LEASE_MS,
             most_tasks: MAX_UNENDED,
             most_ended: MAX_ENDED,
+            most_rows: MAX_ROWS,
         }
     }
 }
@@ -98,6 +102,9 @@ pub const MAX_UNENDED: u64 = 10_000_000;
 
 /// Jobs that have ended and are kept. A guess: a few days of a busy cluster.
 pub const MAX_ENDED: usize = 10_000;
+
+/// Tasks that have run and are kept: half a gigabyte of them.
+pub const MAX_ROWS: u64 = 5_000_000;
 
 /// The state, what is known beside it, and the step that is under way.
 pub struct Core {

@@ -44,26 +44,28 @@ impl Amounts {
         custom.map(|(name, _)| name.clone())
     }
 
-    /// Adds `more`.
+    /// Adds `more`, as far as there are numbers for it.
     pub fn add(&mut self, more: &Self) {
-        self.cpus += more.cpus;
-        self.memory += more.memory;
-        self.gpus += more.gpus;
+        self.cpus = self.cpus.saturating_add(more.cpus);
+        self.memory = self.memory.saturating_add(more.memory);
+        self.gpus = self.gpus.saturating_add(more.gpus);
         for (name, amount) in &more.custom {
-            *self.custom.entry(name.clone()).or_default() += amount;
+            let sum = self.custom.entry(name.clone()).or_default();
+            *sum = sum.saturating_add(*amount);
         }
     }
 
     /// Takes `less` away, which was added before.
     pub fn sub(&mut self, less: &Self) {
-        self.cpus -= less.cpus;
-        self.memory -= less.memory;
-        self.gpus -= less.gpus;
+        self.cpus = self.cpus.saturating_sub(less.cpus);
+        self.memory = self.memory.saturating_sub(less.memory);
+        self.gpus = self.gpus.saturating_sub(less.gpus);
         for (name, amount) in &less.custom {
-            let left = self.custom.get_mut(name).expect("it was added before");
-            *left -= amount;
-            if *left == 0 {
+            let left = self.custom.get(name).map_or(0, |left| left.saturating_sub(*amount));
+            if left == 0 {
                 self.custom.remove(name);
+            } else {
+                self.custom.insert(name.clone(), left);
             }
         }
     }

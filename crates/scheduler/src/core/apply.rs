@@ -13,6 +13,7 @@ use super::event::{Doom, Event, Ranges};
 use super::job::Job;
 use super::ranges::width;
 use super::state::State;
+use super::submit::bytes_of;
 use crate::end::TaskState;
 use crate::id::{AttemptId, JobId};
 use crate::job::JobSpec;
@@ -29,7 +30,7 @@ impl State {
                 let taken = Job::new(*job, parsed, spec.clone(), by.clone(), at);
                 self.last_job = self.last_job.max(job.0);
                 self.unended += u64::from(taken.indices.len());
-                self.spec_bytes += spec.len() as u64;
+                self.job_bytes += bytes_of(spec);
                 if let Some(id) = &taken.spec.request_id {
                     self.requests.insert((by.clone(), id.clone()), *job);
                 }
@@ -169,7 +170,8 @@ impl State {
         let job = self.jobs.remove(&id).expect("the job is there");
         self.queue.remove(&job);
         self.dues.remove(id);
-        self.spec_bytes -= job.json.len() as u64;
+        self.job_bytes -= bytes_of(&job.json);
+        self.rows -= job.rows.len();
         if let Some(at) = job.ended {
             self.ended.remove(&(at, id));
         }

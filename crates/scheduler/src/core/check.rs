@@ -8,6 +8,7 @@ use super::job::Job;
 use super::queue::Queue;
 use super::ranges::IndexSet;
 use super::state::State;
+use super::submit::bytes_of;
 use crate::end::TaskState;
 use crate::id::{AttemptId, ShimId};
 
@@ -31,8 +32,8 @@ impl State {
         same("tasks that have not ended", &self.unended, &unended)?;
         let ended = jobs.clone().filter_map(|job| Some((job.ended?, job.id))).collect();
         same("jobs that have ended", &self.ended, &ended)?;
-        let bytes = jobs.clone().map(|job| job.json.len() as u64).sum();
-        same("bytes of specifications", &self.spec_bytes, &bytes)?;
+        let bytes = jobs.clone().map(|job| bytes_of(&job.json)).sum();
+        same("bytes of jobs", &self.job_bytes, &bytes)?;
         let requests =
             jobs.filter_map(|job| Some(((job.by.clone(), job.spec.request_id.clone()?), job.id)));
         same("ids of requests", &self.requests, &requests.collect())?;

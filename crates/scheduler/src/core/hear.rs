@@ -201,8 +201,7 @@ impl Core {
                 Report::Starting(_) | Report::Started(_) => self.live.tally.late += 1,
                 Report::Progress(_, progress) => {
                     self.live.progress.insert(attempt.task, (attempt, progress));
-                    self.live.touch(attempt.task.job);
-                    self.live.is_changed = true;
+                    self.effects.touched.insert(attempt.task.job);
                 }
                 Report::Ended(_, finish) => {
                     let how = How::Told(Box::new(finish));

@@ -12,7 +12,7 @@ use crate::processor::{Progress, Usage};
 /// against what an assignment takes on its way, a few milliseconds.
 const BUCKET: u64 = 100;
 
-/// Versions that fit in a millisecond: steps are longer than a microsecond.
+/// Versions that fit in a millisecond: a step has one at most, and takes more than a microsecond.
 const VERSIONS_PER_MS: u64 = 1024;
 
 /// See the module.
@@ -108,15 +108,16 @@ impl Live {
         self.versions.get(&job).copied().unwrap_or(self.first_version)
     }
 
-    /// A job looks otherwise than before.
-    pub(super) fn touch(&mut self, job: JobId) {
-        self.version += 1;
-        self.versions.insert(job, self.version);
-    }
-
     /// Notes what a step changed; says whether it changed anything that is shown.
     pub(super) fn note_changes(&mut self, effects: &Effects) -> bool {
-        let before = self.version;
+        let is_changed = std::mem::take(&mut self.is_changed)
+            || effects.nodes
+            || !effects.touched.is_empty()
+            || !effects.removed.is_empty();
+        if !is_changed {
+            return false;
+        }
+        self.version += 1;
         for job in &effects.removed {
             self.versions.remove(job);
             for node in self.nodes.values_mut() {
@@ -124,12 +125,8 @@ impl Live {
             }
         }
         for job in &effects.touched {
-            self.touch(*job);
+            self.versions.insert(*job, self.version);
         }
-        let is_changed = std::mem::take(&mut self.is_changed);
-        if effects.nodes || is_changed || !effects.removed.is_empty() {
-            self.version += 1;
-        }
-        self.version > before || is_changed
+        true
     }
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use dx_agents::NodeId;
 
-use super::Core;
 use super::due::{deadline, queue_timeout};
 use super::event::{Doom, Event, Loss, Ranges};
 use super::job::Job;
 use super::place;
 use super::ranges::IndexSet;
+use super::state::State;
+use super::{Config, Core};
 use crate::end::{End, TaskState};
 use crate::id::{AttemptId, JobId, ShimId};
 
@@ -177,7 +178,12 @@ impl Core {
 
     /// Jobs that ended first go, where there are too many.
     fn retire(&mut self) {
-        while self.state.ended.len() > self.config.most_ended {
+        let Config { most_ended, most_rows, .. } = self.config;
+        let is_too_much = |state: &State| {
+            let count = state.ended.len();
+            count > most_ended || (state.rows > most_rows && count > 1)
+        };
+        while is_too_much(&self.state) {
             let (_, job) = *self.state.ended.first().expect("there are many");
             self.record(Event::Removed(job));
         }

@@ -23,6 +23,7 @@ use super::job::{Deed, Job, Note};
 use super::node::{Drained, Hold, Node, Offer, Quarantine};
 use super::packed::Packed;
 use super::state::State;
+use super::submit::bytes_of;
 use crate::end::TaskState;
 use crate::id::{AttemptId, JobId, Term};
 
@@ -135,7 +136,8 @@ impl State {
     /// Puts in a job, and what follows from it.
     fn put_job(&mut self, job: Job) {
         self.unended += job.count_where(|state| !state.is_ended());
-        self.spec_bytes += job.json.len() as u64;
+        self.job_bytes += bytes_of(&job.json);
+        self.rows += job.rows.len();
         if let Some(id) = &job.spec.request_id {
             self.requests.insert((job.by.clone(), id.clone()), job.id);
         }

@@ -26,10 +26,12 @@ pub struct State {
     pub(super) requests: BTreeMap<(String, String), JobId>,
     /// Tasks of all jobs that have not ended.
     pub(super) unended: u64,
+    /// Tasks of all jobs that have had an attempt.
+    pub(super) rows: u64,
     /// Jobs that have ended, by the time of it.
     pub(super) ended: std::collections::BTreeSet<(u64, JobId)>,
-    /// Bytes of all specifications.
-    pub(super) spec_bytes: u64,
+    /// Bytes of all jobs apart from their tasks.
+    pub(super) job_bytes: u64,
     pub(super) queue: Queue,
     pub(super) dues: Dues,
 }

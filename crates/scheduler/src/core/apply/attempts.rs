@@ -18,7 +18,9 @@ impl State {
             let job = self.jobs.get_mut(&run.job).expect("the job is there");
             let last = run.first + (run.count - 1);
             let attempt = Packed::new(run.number, shim.node, shim.incarnation, at);
+            let rows = job.rows.len();
             job.open_attempts(run.first, last, attempt);
+            self.rows += job.rows.len() - rows;
             let need = Arc::new(job.need.clone());
             let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
             for attempt in each(run) {

@@ -161,6 +161,23 @@ fn of_the_jobs_that_ended_the_first_go_when_they_are_too_many() {
 }
 
 #[test]
+fn of_the_jobs_that_ended_the_first_go_when_too_many_tasks_ran() {
+    let nodes = [(dx_agents::NodeId(1), NodeConfig::default())].into();
+    let mut desk = Desk::with(Config { nodes, most_rows: 3, ..Config::default() });
+    desk.join(1, 1, 9, Vec::new());
+    let end = |desk: &mut Desk, job: JobId, tasks| {
+        let ends = (0..tasks).map(|it| Report::Ended(job.task(it).attempt(1), exit(Exit::Code(0))));
+        desk.report(1, 1, ends.collect());
+    };
+    let large = desk.submit(spec("0-7"));
+    end(&mut desk, large, 8);
+    assert_eq!(desk.job(large).state, JobState::Succeeded, "the only one stays");
+    let small = desk.submit(spec("0"));
+    end(&mut desk, small, 1);
+    assert!(desk.core.has(small) && !desk.core.has(large));
+}
+
+#[test]
 fn a_selection_that_names_nothing_is_refused() {
     let mut desk = ready();
     let job = desk.submit(spec("3-5"));

@@ -54,6 +54,12 @@ fn what_cannot_be_is_not_taken() {
     assert!(matches!(desk.ask(submission(none)), Answer::Refused(RequestError::Invalid(_))));
     let huge = JobSpec { environment: [("A".to_owned(), "x".repeat(2 << 20))].into(), ..spec("0") };
     assert!(matches!(desk.ask(submission(huge)), Answer::Refused(RequestError::Invalid(_))));
+    let for_ever = Some(dx_scheduler::job::Span(std::time::Duration::MAX));
+    let endless = JobSpec { timeout: for_ever, deadline: for_ever, ..spec("0") };
+    match desk.ask(submission(endless)) {
+        Answer::Submitted { .. } => desk.restart(),
+        refused => assert!(matches!(refused, Answer::Refused(RequestError::Invalid(_)))),
+    }
 }
 
 #[test]
