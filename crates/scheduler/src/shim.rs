@@ -127,9 +127,9 @@ pub fn main_with(config: &Config) -> Result<(), ShimError> {
     let _ = setsid();
     set_child_subreaper(Some(getpid())).map_err(refused("become a subreaper"))?;
     let mut home = Home::take(&config.folder)?;
-    home.clear();
+    let overran = home.clear();
     home.clear_progress();
-    let shim = begin(config, &mut home)?;
+    let shim = begin(config, &mut home, overran)?;
     let shim = shim(home);
     tell_ready(&config.folder).map_err(|reason| ShimError::System { what: "detach", reason })?;
     note(format_args!(
@@ -144,8 +144,13 @@ pub fn main_with(config: &Config) -> Result<(), ShimError> {
     Ok(result?)
 }
 
-/// All that a shim has, but the home that it takes with it.
-fn begin(config: &Config, home: &mut Home) -> Result<impl FnOnce(Home) -> Shim + use<>, ShimError> {
+/// All that a shim has, but the home that it takes with it. `overran` says that something of the
+/// life before ran past the end of its lease.
+fn begin(
+    config: &Config,
+    home: &mut Home,
+    overran: bool,
+) -> Result<impl FnOnce(Home) -> Shim + use<>, ShimError> {
     let system = |what| move |reason| ShimError::System { what, reason };
     let folder = home.folder.clone();
     let way = spawn::Way::best();
@@ -161,7 +166,8 @@ fn begin(config: &Config, home: &mut Home) -> Result<impl FnOnce(Home) -> Shim +
             Entry::Vacant(vacant) => {
                 let kept = logs::kept(&folder.join("logs"), attempt);
                 // Its folder goes when the disk has its end.
-                ends.keep(attempt, vacant.insert(lost(kept)));
+                let finish = lost(kept);
+                ends.keep(attempt, vacant.insert(core::Ended { finish, overran }));
             }
             Entry::Occupied(_) => drop(fs::remove_dir_all(path)),
         }

@@ -22,3 +22,6 @@ mod scarce;
 
 #[path = "shim/talks.rs"]
 mod talks;
+
+#[path = "shim/links.rs"]
+mod links;

@@ -49,8 +49,9 @@ pub enum StartError {
         /// Why.
         reason: io::Error,
     },
-    /// What listens there is of another version, and was ended with all that it ran.
-    #[error("{0}: it was ended, with all that it ran")]
+    /// What listens there cannot be talked to. A shim of another version was ended, with all that
+    /// it ran; what is no shim is left alone.
+    #[error("what listens there is of no use: {0}")]
     Other(WireError),
 }
 
@@ -90,7 +91,8 @@ async fn greet(mut stream: UnixStream) -> io::Result<Result<UnixStream, StartErr
     match wire::check_greeting(theirs) {
         Ok(()) => Ok(Ok(stream)),
         Err(error) => {
-            if let Some(pid) = stream.peer_cred()?.pid().and_then(Pid::from_raw) {
+            let is_other = matches!(error, WireError::Version { .. });
+            if is_other && let Some(pid) = stream.peer_cred()?.pid().and_then(Pid::from_raw) {
                 spawn_blocking(move || end(pid)).await.map_err(io::Error::other)??;
             }
             Ok(Err(StartError::Other(error)))

@@ -6,6 +6,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, open};
 
@@ -25,7 +27,7 @@ pub struct Cgroup {
 }
 
 /// The longest wait for the processes of a cgroup that was killed.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Cgroups {
     /// Finds the second version's tree and makes a cgroup in this process's own, called `name`;
@@ -76,26 +78,25 @@ impl Cgroups {
     }
 
     /// Kills whatever runs in the tree at `root`, which an earlier life made, and removes it.
-    /// Whether nothing is left.
+    /// Whether anything ran there.
     pub fn clean(root: &Path) -> bool {
-        let Ok(entries) = fs::read_dir(root) else { return true };
+        let Ok(entries) = fs::read_dir(root) else { return false };
+        let mut was_in_use = false;
         let paths: Vec<_> =
             entries.flatten().map(|it| it.path()).filter(|it| it.is_dir()).collect();
         for path in &paths {
+            let events = fs::read_to_string(path.join("cgroup.events")).unwrap_or_default();
+            was_in_use |= value::<u64>(&events, "populated") == Some(1);
             let _ = fs::write(path.join("cgroup.kill"), "1");
         }
-        let start = std::time::Instant::now();
-        let all_gone = paths.iter().all(|path| {
-            while fs::remove_dir(path).is_err() && path.exists() {
-                if start.elapsed() > PATIENCE {
-                    return false;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(2));
+        let start = Instant::now();
+        for path in &paths {
+            while remove_tree(path).is_err() && path.exists() && start.elapsed() < PATIENCE {
+                thread::sleep(Duration::from_millis(2));
             }
-            true
-        });
+        }
         let _ = fs::remove_dir(root);
-        all_gone
+        was_in_use
     }
 }
 
@@ -107,7 +108,7 @@ impl Cgroup {
 
     /// Removes it, which succeeds when nothing is in it.
     pub fn remove(self) -> Result<(), (Self, io::Error)> {
-        match fs::remove_dir(&self.path) {
+        match remove_tree(&self.path) {
             Ok(()) => Ok(()),
             Err(error) => Err((self, error)),
         }
@@ -159,6 +160,15 @@ impl AsFd for Emptiness {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Removes a cgroup that nothing is in, and those that a task made in it.
+fn remove_tree(path: &Path) -> io::Result<()> {
+    let Err(error) = fs::remove_dir(path) else { return Ok(()) };
+    for entry in fs::read_dir(path)?.flatten().filter(|it| it.path().is_dir()) {
+        remove_tree(&entry.path())?;
+    }
+    fs::remove_dir(path).map_err(|_| error)
 }
 
 /// The folder of this process's cgroup in the second version's tree.

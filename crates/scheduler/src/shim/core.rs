@@ -22,6 +22,8 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::end::{End, Exit, Finish, NotStarted};
 use crate::id::{AttemptId, ShimId};
 use crate::processor::{Running, Told};
@@ -43,7 +45,7 @@ pub struct Core {
     shim: ShimId,
     lease: Lease,
     active: BTreeMap<AttemptId, Attempt>,
-    ended: BTreeMap<AttemptId, Finish>,
+    ended: BTreeMap<AttemptId, Ended>,
     /// Attempts whose next command waits, in the order of their arrival.
     waiting: VecDeque<AttemptId>,
     /// Attempts that have descriptors, and how many may.
@@ -51,8 +53,18 @@ pub struct Core {
     deadlines: BTreeSet<(u64, AttemptId)>,
     /// This life ends: nothing starts any more.
     ending: Option<EndOfLife>,
+    /// What ran when its lease was over, and has not ended.
     overran: BTreeSet<AttemptId>,
     effects: Vec<Effect>,
+}
+
+/// An end that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// How it ended.
+    pub finish: Finish,
+    /// Whether it ran past the end of a lease, and so may have overlapped with others.
+    pub overran: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +86,7 @@ struct Room {
 impl Core {
     /// A life begins. `ended` are the ends that earlier ones have kept; at most `most` commands
     /// run at a time.
-    pub fn new(shim: ShimId, ended: BTreeMap<AttemptId, Finish>, most: usize) -> Self {
+    pub fn new(shim: ShimId, ended: BTreeMap<AttemptId, Ended>, most: usize) -> Self {
         Self {
             shim,
             lease: Lease::default(),
@@ -182,9 +194,10 @@ impl Core {
         let Stage::Closing(ending) = &attempt.stage else { return };
         let finish = attempt.finish(ending, printed, kept);
         self.active.remove(&id);
-        self.effects.push(Effect::Keep(id, finish.clone()));
-        self.effects.push(Effect::Tell(Told::Ended { attempt: id, finish: finish.clone() }));
-        self.ended.insert(id, finish);
+        let ended = Ended { finish: finish.clone(), overran: self.overran.remove(&id) };
+        self.effects.push(Effect::Keep(id, ended.clone()));
+        self.effects.push(Effect::Tell(Told::Ended { attempt: id, finish }));
+        self.ended.insert(id, ended);
         self.finish_life();
     }
 
@@ -213,7 +226,7 @@ impl Core {
     /// The ends that are kept, from the first that is `from` or later.
     pub fn ended(&self, from: Option<AttemptId>) -> impl Iterator<Item = (AttemptId, &Finish)> {
         let from = from.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Included);
-        self.ended.range((from, std::ops::Bound::Unbounded)).map(|(id, finish)| (*id, finish))
+        self.ended.range((from, std::ops::Bound::Unbounded)).map(|(id, it)| (*id, &it.finish))
     }
 
     /// Whether it has not ended.
@@ -226,9 +239,14 @@ impl Core {
         self.active.contains_key(&id) || self.ended.contains_key(&id)
     }
 
-    /// What ran past the end of the last lease.
+    /// Of the ends that are kept, those of what ran past the end of a lease.
     pub fn overran(&self) -> impl Iterator<Item = AttemptId> {
-        self.overran.iter().copied()
+        self.ended.iter().filter(|(_, it)| it.overran).map(|(id, _)| *id)
+    }
+
+    /// When the lease is over, if there is one.
+    pub fn lease_end(&self) -> Option<u64> {
+        self.lease.end()
     }
 
     /// What has started and not ended, as it was told.

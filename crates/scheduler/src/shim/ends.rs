@@ -11,9 +11,9 @@ use dx_agents::journal::{
 };
 use dx_transport::codec;
 
-use crate::end::Finish;
 use crate::id::AttemptId;
 
+use super::core::Ended;
 use super::notes::note;
 use super::wake::Wake;
 
@@ -63,7 +63,7 @@ impl Ends {
         folder: &Path,
         log_id: u64,
         wake: Wake,
-    ) -> Result<(Self, BTreeMap<AttemptId, Finish>), EndsError> {
+    ) -> Result<(Self, BTreeMap<AttemptId, Ended>), EndsError> {
         let options = Options {
             segment_bytes: SEGMENT,
             log_bytes: TIDY,
@@ -76,9 +76,9 @@ impl Ends {
         let mut keys = BTreeMap::new();
         for (key, log) in &recovered.agents {
             for record in &log.records {
-                let (attempt, finish): (AttemptId, Finish) = codec::decode(record)?;
+                let (attempt, end): (AttemptId, Ended) = codec::decode(record)?;
                 keys.insert(attempt, *key);
-                ended.insert(attempt, finish);
+                ended.insert(attempt, end);
             }
         }
         let next_key = recovered.agents.last_key_value().map_or(0, |(key, _)| key + 1);
@@ -99,8 +99,8 @@ impl Ends {
     }
 
     /// Writes an end, some time.
-    pub fn keep(&mut self, attempt: AttemptId, finish: &Finish) {
-        let entry = codec::encode(&(attempt, finish), MAX_ENTRY).expect("a reason is a line");
+    pub fn keep(&mut self, attempt: AttemptId, end: &Ended) {
+        let entry = codec::encode(&(attempt, end), MAX_ENTRY).expect("a reason is a line");
         self.unsaved.push_back((attempt, entry.into()));
         if !self.is_full {
             self.submit();

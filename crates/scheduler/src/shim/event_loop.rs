@@ -242,7 +242,10 @@ impl Shim {
         match heard {
             Heard::Greeted => self.core.hello(caller),
             Heard::Call(call) => match self.understanding.of(call) {
-                Ok(call) => self.core.call(now, caller, call),
+                Ok(call) => {
+                    self.core.call(now, caller, call);
+                    self.home.note_lease(self.core.lease_end());
+                }
                 Err(error) => self.connections.refuse(caller, &error),
             },
         }
@@ -283,8 +286,8 @@ impl Shim {
                 Some(printed) => self.logs.order(Order::Close { attempt, printed, drop }),
                 None => self.core.closed(attempt, 0, 0),
             },
-            Effect::Keep(id, finish) => {
-                self.ends.keep(id, &finish);
+            Effect::Keep(id, end) => {
+                self.ends.keep(id, &end);
                 self.watch.forget(id);
                 self.tasks.remove(id);
                 self.read_on(id);

@@ -4,7 +4,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -50,6 +50,8 @@ pub struct Home {
     pub secret: String,
     /// Who held it before.
     before: Option<Holder>,
+    /// Until when.
+    lease: LeaseFile,
     /// Held until the process ends.
     lock: File,
 }
@@ -87,15 +89,23 @@ impl Home {
         lock.read_to_string(&mut text).map_err(io)?;
         let before = Holder::parse(&text);
         let secret = secret(&folder)?;
-        Ok(Self { folder, secret, before, lock })
+        let lease = LeaseFile::open(&folder)?;
+        Ok(Self { folder, secret, before, lease, lock })
     }
 
-    /// Kills whatever earlier lives left. Whether nothing is left.
+    /// Kills whatever earlier lives left. Whether something of it ran past the end of its lease.
     pub fn clear(&self) -> bool {
+        let is_over = self.lease.before.is_some_and(|end| clock::boottime() >= end);
         let path = self.folder.join("cgroup");
-        let is_clean =
-            fs::read_to_string(&path).map_or(true, |root| Cgroups::clean(Path::new(root.trim())));
-        self.kill_strays() && is_clean
+        let root = fs::read_to_string(&path);
+        let was_in_use = root.is_ok_and(|root| Cgroups::clean(Path::new(root.trim())));
+        let had_strays = self.kill_strays();
+        is_over && (was_in_use || had_strays)
+    }
+
+    /// Notes when the lease ends, for whoever comes after a sudden death.
+    pub fn note_lease(&mut self, end: Option<u64>) {
+        self.lease.note(end);
     }
 
     /// From here on, what this process starts is found by whoever comes after it.
@@ -159,6 +169,7 @@ impl Home {
         }
     }
 
+    /// Whether there were any.
     fn kill_strays(&self) -> bool {
         let mark = format!("{}={}", launch::SECRET, self.secret);
         let own = getpid().as_raw_nonzero().get();
@@ -171,6 +182,7 @@ impl Home {
             it.pid != own && (in_session || strays::has_marks(it.pid, &[mark.as_bytes()]))
         };
         let start = Instant::now();
+        let mut had_some = false;
         loop {
             let all = strays::all();
             let killed: Vec<OwnedFd> = strays::family(&all, is_ours)
@@ -179,16 +191,52 @@ impl Home {
                 .filter_map(strays::kill)
                 .collect();
             if killed.is_empty() {
-                return true;
+                return had_some;
             }
+            had_some = true;
             if start.elapsed() > PATIENCE {
                 note(format_args!(
                     "{} processes of an earlier life hang in the kernel",
                     killed.len()
                 ));
-                return false;
+                return true;
             }
             wait_for(&killed);
+        }
+    }
+}
+
+/// The end of the lease, as a number of this boot's clock. It is not synced: it is for whoever comes
+/// after this process, and after this machine there is nothing left to kill.
+#[derive(Debug)]
+struct LeaseFile {
+    file: File,
+    before: Option<u64>,
+    noted: Option<u64>,
+}
+
+impl LeaseFile {
+    fn open(folder: &Path) -> Result<Self, LifeError> {
+        let path = folder.join("lease");
+        let mut options = OpenOptions::new();
+        let open = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut file = open.open(&path).map_err(|reason| failed(&path, reason))?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(|reason| failed(&path, reason))?;
+        let boot = boot_id();
+        let before = text.trim().strip_prefix(&boot).and_then(|end| end.trim().parse().ok());
+        Ok(Self { file, before, noted: None })
+    }
+
+    fn note(&mut self, end: Option<u64>) {
+        if end == self.noted {
+            return;
+        }
+        self.noted = end;
+        // Always as long as before, so that it is written over at once.
+        let text = format!("{} {:020}\n", boot_id(), end.unwrap_or(0));
+        if let Err(error) = self.file.write_all_at(text.as_bytes(), 0) {
+            note(format_args!("failed to note the end of the lease: {error}"));
         }
     }
 }

@@ -153,7 +153,7 @@ impl Core {
                 // It is known, and there is nothing to tell of it yet.
                 None => return,
             },
-            (None, Some(finish)) => Told::Ended { attempt: id, finish: finish.clone() },
+            (None, Some(it)) => Told::Ended { attempt: id, finish: it.finish.clone() },
             (None, None) => Told::Unknown(id),
         };
         self.answer(caller, told);

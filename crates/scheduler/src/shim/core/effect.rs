@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::end::Finish;
 use crate::id::AttemptId;
 use crate::processor::{ReadLog, Told};
 use crate::shim::work::Work;
+
+use super::Ended;
 
 /// A connection, as the driver numbers them.
 pub type Caller = u64;
@@ -30,7 +31,7 @@ pub enum Effect {
         drop: bool,
     },
     /// It has ended so: write that to the disk.
-    Keep(AttemptId, Finish),
+    Keep(AttemptId, Ended),
     /// The ends of these are not needed any more.
     Forget(Vec<AttemptId>),
     /// Tell it to everybody.

@@ -73,6 +73,11 @@ impl Lease {
         self.granted = Some(Granted { end, length });
     }
 
+    /// When it is over, if there is one.
+    pub fn end(&self) -> Option<u64> {
+        self.granted.map(|granted| granted.end)
+    }
+
     /// Another life begins, without one.
     pub fn drop_grant(&mut self) {
         self.granted = None;

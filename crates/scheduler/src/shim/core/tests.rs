@@ -266,6 +266,8 @@ fn what_runs_when_the_lease_is_over_has_overrun() {
     let killed = effects.iter().position(|it| *it == Effect::Clear(id(0)));
     let beat = effects.iter().position(|it| matches!(it, Effect::Tell(Told::Beat { .. })));
     assert!(killed.is_some() && killed < beat, "{effects:?}");
+    it.ends(0, Exit::Signal(9));
+    it.core.closed(id(0), 0, 0);
     assert_eq!(it.core.overran().collect::<Vec<_>>(), [id(0)]);
 }
 

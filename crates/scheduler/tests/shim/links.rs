@@ -1,0 +1,158 @@
+//! A runner and its shim, with the link between them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dx_agents::NodeId;
+use dx_agents::runtime::{Heard, Port, Runtime, RuntimeConfig};
+use dx_agents::{AgentId, RefusedBecause};
+use dx_scheduler::end::End;
+use dx_scheduler::id::{AttemptId, Term};
+use dx_scheduler::link::{LinkConfig, run};
+use dx_scheduler::message::RunnerMessage;
+use dx_scheduler::processor::{Call, Hello, Run, Told};
+use dx_scheduler::{processor_of, runner_of};
+use tokio::time::timeout;
+
+use crate::rig::{LONG, attempt, exec, processes_with, sh, unique};
+
+const NODE: NodeId = NodeId(7);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A port in the runner's place.
+struct Runner {
+    port: Port,
+    link: AgentId,
+    hello: Hello,
+}
+
+impl Runner {
+    async fn new(runtime: &Runtime, folder: &Path) -> Self {
+        let port = runtime.port_as(runner_of(NODE)).unwrap();
+        let processor = runtime.port_as(processor_of(NODE)).unwrap();
+        let config = LinkConfig {
+            folder: folder.to_owned(),
+            program: env!("CARGO_BIN_EXE_dx-shim").into(),
+            arguments: vec![folder.into(), "7".into()],
+            runner: port.id(),
+        };
+        tokio::spawn(run(processor, config));
+        let link = processor_of(NODE);
+        let hello = Self::hello(&port).await;
+        Self { port, link, hello }
+    }
+
+    async fn hello(port: &Port) -> Hello {
+        loop {
+            if let Told::Hello(hello) = told(port).await {
+                return hello;
+            }
+        }
+    }
+
+    fn call(&self, call: Call) {
+        assert_eq!(self.port.send(self.link, call), Ok::<(), RefusedBecause>(()));
+    }
+
+    fn run(&self, id: AttemptId, job: &serde_json::Value) {
+        let (spec, shim) = (job.to_string().into(), self.hello.shim.incarnation);
+        self.call(Call::Run(vec![Run { attempt: id, shim, spec, gpus: vec![] }]));
+    }
+
+    /// The next that `is_it`; beats are answered meanwhile.
+    async fn wait<T>(&mut self, is_it: impl Fn(&Told) -> Option<T>) -> T {
+        loop {
+            let told = told(&self.port).await;
+            if let Told::Beat { clock } = told {
+                self.call(Call::Renew { clock, lease: LONG, term: Term(1) });
+            }
+            if let Told::Hello(hello) = &told {
+                self.hello = hello.clone();
+            }
+            if let Some(it) = is_it(&told) {
+                return it;
+            }
+        }
+    }
+
+    async fn ended(&mut self, id: AttemptId) -> End {
+        self.wait(|told| match told {
+            Told::Ended { attempt, finish } if *attempt == id => Some(finish.end),
+            _ => None,
+        })
+        .await
+    }
+}
+
+async fn told(port: &Port) -> Told {
+    loop {
+        let heard = timeout(PATIENCE, port.recv()).await.expect("the link is silent");
+        if let Heard::Message(message) = heard {
+            match message.open::<RunnerMessage>().unwrap() {
+                RunnerMessage::Processor(told) => return told,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_starts_the_shim_and_another_when_it_dies() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shim");
+    let runtime = Runtime::start(RuntimeConfig::default()).unwrap();
+    let mut runner = Runner::new(&runtime, &path).await;
+    runner.run(attempt(1, 0), &exec(&["true"]));
+    assert_eq!(runner.ended(attempt(1, 0)).await, End::Succeeded);
+    let mark = unique();
+    runner.run(attempt(1, 1), &sh(&format!("setsid sleep {mark} & sleep {mark}")));
+    while processes_with(&mark).len() < 3 {
+        tokio::task::yield_now().await;
+    }
+    let before = runner.hello.shim.incarnation;
+    let lock = std::fs::read_to_string(path.join("lock")).unwrap();
+    let pid: i32 = lock.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert_eq!(runner.ended(attempt(1, 1)).await, End::Lost);
+    assert!(runner.hello.shim.incarnation > before);
+    assert_eq!(processes_with(&mark), [] as [i32; 0]);
+    runner.run(attempt(1, 2), &exec(&["true"]));
+    assert_eq!(runner.ended(attempt(1, 2)).await, End::Succeeded);
+    runner.call(Call::Stop);
+    // Its end has another begin, which knows the same.
+    let life = runner.hello.shim.incarnation;
+    let again = |told: &Told| match told {
+        Told::Hello(hello) if hello.shim.incarnation > life => Some(hello.ended.len()),
+        _ => None,
+    };
+    assert_eq!(runner.wait(again).await, 3);
+    runner.call(Call::Stop);
+}
+
+#[tokio::test]
+async fn a_runner_with_no_room_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = Runtime::start(RuntimeConfig::default()).unwrap();
+    let mut runner = Runner::new(&runtime, &folder.path().join("shim")).await;
+    let ids: Vec<AttemptId> = (0..200).map(|index| attempt(1, index)).collect();
+    let spec: Arc<str> = exec(&["true"]).to_string().into();
+    let shim = runner.hello.shim.incarnation;
+    let run = |id: &AttemptId| Run { attempt: *id, shim, spec: Arc::clone(&spec), gpus: vec![] };
+    runner.call(Call::Run(ids.iter().map(run).collect()));
+    let mut ended = 0;
+    while ended < ids.len() {
+        runner.wait(|told| matches!(told, Told::Ended { .. }).then_some(())).await;
+        ended += 1;
+    }
+    // More answers than any mailbox holds are on their way, and nobody takes them.
+    for _ in 0..100 {
+        runner.call(Call::Status(ids.clone()));
+    }
+    tokio::task::yield_now().await;
+    for _ in 0..100 * ids.len() {
+        runner.wait(|told| matches!(told, Told::Ended { .. }).then_some(())).await;
+    }
+    runner.call(Call::Stop);
+}
