@@ -27,6 +27,7 @@ impl Core {
             (query.states.is_empty() || query.states.contains(&state_of(job)))
                 && query.name.as_ref().is_none_or(|name| job.spec.name.as_ref() == Some(name))
                 && query.labels.iter().all(|label| has_label(job, label))
+                && query.since.is_none_or(|since| self.live.version_of(job.id) > since)
         };
         let jobs = self.state.jobs.range(..before).rev().map(|(_, job)| job);
         let mut found: Vec<&Job> = jobs.filter(|job| is_wanted(job)).take(limit + 1).collect();
