@@ -6,7 +6,7 @@ use dx_scheduler::end::{Exit, TaskState};
 use dx_scheduler::id::JobId;
 use dx_scheduler::job::JobSpec;
 
-use crate::desk::{Desk, exit, spec, submission};
+use crate::desk::{Desk, all_of, exit, spec, submission};
 
 fn named(id: &str) -> JobSpec {
     JobSpec { request_id: Some(id.to_owned()), ..spec("0") }
@@ -124,4 +124,26 @@ fn tasks_are_listed_by_index_whatever_their_state() {
     assert_eq!(list(0, 3, &[]), (vec![2, 4, 5], Some(6)));
     assert_eq!(list(6, 10, &[]), (vec![6, 7, 8, 9], None));
     assert_eq!(list(0, 10, &[TaskState::Succeeded]), (vec![4], None));
+}
+
+#[test]
+fn who_asks_for_what_changed_gets_what_changed() {
+    let mut desk = Desk::new(1);
+    let (first, second) = (desk.submit(spec("0")), desk.submit(spec("0")));
+    let changed = |desk: &mut Desk, since| {
+        let query = JobQuery { since: Some(since), ..JobQuery::default() };
+        let Answer::Jobs { jobs, version, .. } = desk.ask(Request::Jobs(query)) else {
+            panic!("jobs answer a question for jobs")
+        };
+        (jobs.into_iter().map(|job| job.id).collect::<Vec<_>>(), version)
+    };
+    let (all, version) = changed(&mut desk, 0);
+    assert_eq!(all, [second, first]);
+    assert_eq!(changed(&mut desk, version).0, []);
+    desk.changed(Request::Hold(all_of(first)));
+    assert_eq!(changed(&mut desk, version).0, [first]);
+    // Another life of the controller, which is later, does not know what was seen of this one.
+    desk.pass(1_000);
+    desk.restart();
+    assert_eq!(changed(&mut desk, version).0, [second, first]);
 }
