@@ -153,11 +153,18 @@ fn a_reader_that_goes_away_ends_the_run_without_a_word() {
 }
 
 #[test]
-fn completions_and_the_manual_name_the_options() {
-    for arguments in [&["completions", "bash"][..], &["man"][..]] {
+fn the_manual_names_the_options_and_completions_ask_the_program_itself() {
+    for (arguments, expected) in [
+        (&["completions", "bash"][..], "COMPLETE=\"bash\""),
+        (&["completions", "zsh"], "#compdef dx"),
+        (&["completions", "fish"], "complete --"),
+        (&["completions", "elvish"], "edit:completion"),
+        (&["completions", "powershell"], "Register-ArgumentCompleter"),
+        (&["man"], "bench"),
+    ] {
         let output = run(arguments);
         assert!(output.status.success());
-        assert!(text(&output.stdout).contains("bench"), "{arguments:?}");
+        assert!(text(&output.stdout).contains(expected), "{arguments:?}: {}", text(&output.stdout));
     }
 }
 

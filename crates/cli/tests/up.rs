@@ -6,6 +6,8 @@ mod terminal;
 
 #[path = "up/ends.rs"]
 mod ends;
+#[path = "up/jobs.rs"]
+mod jobs;
 #[path = "up/joining.rs"]
 mod joining;
 #[path = "up/mistakes.rs"]
