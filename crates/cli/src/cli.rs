@@ -173,7 +173,7 @@ pub enum BenchSubject {
     Sim(SimBench),
     /// A ring's members: throughput, latency, the gap when one is killed.
     Ring(RingBench),
-    /// Jobs: tasks per second, beside a bare loop and other tools.
+    /// Jobs: tasks per second beside a bare loop and other tools, what one costs, a restart.
     Scheduler(SchedulerBench),
 }
 
@@ -270,6 +270,9 @@ pub struct SchedulerBench {
     /// Only these scenarios.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
     pub scenario: Vec<bench::scheduler::ScenarioName>,
+    /// Tasks of the scenarios no-exec and restart (default: 100000; with --quick, 5000 and 2000).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub tasks: Option<u32>,
     /// Where nodes keep their folders, on the disk in question (default: where temporary files
     /// go).
     #[arg(long, value_name = "FOLDER")]
@@ -387,6 +390,7 @@ impl From<SchedulerBench> for bench::scheduler::Options {
         Self {
             scenarios: all_if_empty(&arguments.scenario),
             folder: arguments.folder,
+            tasks: arguments.tasks,
             effort: arguments.output.effort(),
         }
     }

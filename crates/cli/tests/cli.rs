@@ -224,3 +224,33 @@ fn the_sim_bench_measures_every_scenario() {
         assert_eq!(of_it.iter().all(|f| f.get("ratio").is_some()), scenario == "cost");
     }
 }
+
+#[test]
+fn the_scheduler_bench_measures_every_scenario() {
+    let output = run(&["bench", "scheduler", "--quick", "--tasks", "200", "--json", "-"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let lines = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    assert_eq!(lines[0]["header"]["bench"], "scheduler");
+    // A task that fails, is lost, runs twice or prints something else makes a `failed` of the
+    // figure. Of other tools, those that are not installed are skipped.
+    let is_own = |figure: &&Value| match figure["params"]["by"].as_str() {
+        Some(by) => by == "dx",
+        None => true,
+    };
+    let figures: Vec<&Value> = lines[1..].iter().filter(is_own).collect();
+    for (scenario, count, has_floor) in [
+        ("spawn", 1, true),
+        ("output", 1, true),
+        ("sleep", 1, true),
+        ("run", 2, true),
+        ("submit", 2, false),
+        ("no-exec", 2, false),
+        ("restart", 1, true),
+    ] {
+        let of_it: Vec<&&Value> = figures.iter().filter(|f| f["scenario"] == scenario).collect();
+        assert_eq!(of_it.len(), count, "{scenario}");
+        assert!(of_it.iter().all(|f| f["value"].as_f64().unwrap() > 0.0), "{of_it:?}");
+        assert!(of_it.iter().all(|f| f.get("ratio").is_some() == has_floor), "{of_it:?}");
+    }
+}

@@ -1,4 +1,5 @@
-//! The scheduler bench: how many tasks a second, what one costs, how long a client waits.
+//! The scheduler bench: how many tasks a second, what one costs, how long a client waits, and how
+//! long after a node's death.
 //!
 //! Where processes run, all is as a user has it: a cluster of one node with both roles and two
 //! slots, started by this program, with folders of its own, and asked through its control socket.
@@ -8,10 +9,15 @@
 
 mod bare;
 mod charts;
+mod ender;
+mod no_exec;
+mod once;
 mod race;
+mod restart;
 mod rival;
 mod run;
 mod stand;
+mod submit;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,6 +43,14 @@ pub enum ScenarioName {
     Output,
     /// Tasks that sleep for 10 ms, beside a bare loop.
     Sleep,
+    /// `dx run -- true` from its start to its end, and how much of it is the program's own start.
+    Run,
+    /// How long a client waits until its job is taken: one task, and a million.
+    Submit,
+    /// What a task costs that nobody executes, on two nodes over tls, with the journal on the disk.
+    NoExec,
+    /// How long a node that was killed needs until it shows its jobs again.
+    Restart,
 }
 
 /// What to measure, and how long.
@@ -46,6 +60,8 @@ pub struct Options {
     pub scenarios: Vec<ScenarioName>,
     /// Where nodes keep their folders; `None`: where temporary files go.
     pub folder: Option<PathBuf>,
+    /// Tasks of the scenarios that are about their number; `None`: 100,000, or few in a quick run.
+    pub tasks: Option<u32>,
     /// How often and how long.
     pub effort: Effort,
 }
@@ -53,11 +69,20 @@ pub struct Options {
 /// Time per measurement of a quick run.
 const QUICK_DURATION: Duration = Duration::from_millis(100);
 
+/// Tasks of the scenarios that are about their number, unless told otherwise.
+const TASKS: u32 = 100_000;
+
 impl Options {
     /// How long each measurement takes, about.
     #[must_use]
     pub fn time(&self) -> Duration {
         self.effort.time(QUICK_DURATION)
+    }
+
+    /// Tasks of the scenarios that are about their number: `quick` in a quick run.
+    #[must_use]
+    pub fn tasks(&self, quick: u32) -> u32 {
+        self.tasks.unwrap_or(if self.effort.quick { quick } else { TASKS })
     }
 
     fn describe(&self) -> BTreeMap<&'static str, String> {
@@ -78,6 +103,10 @@ impl ScenarioName {
                 "output: tasks that print 10 KB, two at a time, beside a bare loop (floor)"
             }
             Self::Sleep => "sleep: tasks of 10 ms, two at a time, beside a bare loop (floor)",
+            Self::Run => "run: one command from its start to its end, beside a bare `true` (floor)",
+            Self::Submit => "submit: until a job is taken, which is on the disk then",
+            Self::NoExec => "no-exec: tasks that nobody executes; two nodes, tls, journal",
+            Self::Restart => "restart: a killed node, beside one with a single task (floor)",
         }
     }
 
@@ -88,6 +117,10 @@ impl ScenarioName {
             Self::Spawn => "spawn",
             Self::Output => "output",
             Self::Sleep => "sleep",
+            Self::Run => "run",
+            Self::Submit => "submit",
+            Self::NoExec => "no-exec",
+            Self::Restart => "restart",
         }
     }
 
@@ -97,6 +130,8 @@ impl ScenarioName {
             Self::Spawn => race::SPAWN.steps(),
             Self::Output => race::OUTPUT.steps(),
             Self::Sleep => race::SLEEP.steps(),
+            Self::Run | Self::Restart => 1,
+            Self::Submit | Self::NoExec => 2,
         }
     }
 }
@@ -124,6 +159,10 @@ async fn run_all(options: &Options, output: &mut Output) -> anyhow::Result<()> {
             ScenarioName::Spawn => race::SPAWN.run(&mut run).await?,
             ScenarioName::Output => race::OUTPUT.run(&mut run).await?,
             ScenarioName::Sleep => race::SLEEP.run(&mut run).await?,
+            ScenarioName::Run => once::run(&mut run).await?,
+            ScenarioName::Submit => submit::run(&mut run).await?,
+            ScenarioName::NoExec => no_exec::run(&mut run).await?,
+            ScenarioName::Restart => restart::run(&mut run).await?,
         }
         output.end_scenario()?;
     }

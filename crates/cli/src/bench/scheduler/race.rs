@@ -108,6 +108,8 @@ impl Race {
         }
         let stand = Stand::start(&folder).await?;
         let mut service = stand.service().await?;
+        // What is only done for the first tasks is done then.
+        by_dx(&mut service, &self.work, FEWEST).await?;
         for _ in 0..run.options.effort.rounds() {
             let count = self.count(time, 1.0);
             rates.floor.push(rate(count, bare::measure(&self.work, count).await?));

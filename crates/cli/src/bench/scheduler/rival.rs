@@ -120,8 +120,7 @@ impl Server {
             Ok(())
         };
         start(&["server", "start"])?;
-        // It fails as long as there is no server, which is not long.
-        said(&mut hq(folder.path(), &["server", "wait"])).await?;
+        said(&mut hq(folder.path(), &["server", "wait", "--timeout", "30s"])).await?;
         start(&["worker", "start", "--cpus", const_slots()])?;
         said(&mut hq(folder.path(), &["worker", "wait", "1"])).await?;
         Ok(Self { folder, _children: children })
@@ -138,7 +137,7 @@ impl Server {
 
 fn hq(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(Rival::HyperQueue.program());
-    command.arg("--server-dir").arg(folder).args(arguments).current_dir(folder);
+    command.env("HQ_SERVER_DIR", folder).args(arguments).current_dir(folder);
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
 }
