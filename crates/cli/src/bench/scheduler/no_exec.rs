@@ -65,7 +65,8 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
             .with("tasks", Param::Count(tasks.into()));
         run.begin(&params);
         let rounds = run.options.effort.rounds();
-        let measured = measure(&run.folder(), slots, tasks.into(), rounds).await;
+        let folder = run.folder();
+        let measured = run.within(measure(&folder, slots, tasks.into(), rounds)).await;
         run.output.progress.advance();
         run.report(params, EACH, measured)?;
     }

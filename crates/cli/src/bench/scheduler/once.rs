@@ -27,7 +27,7 @@ const TAKES_MS: u128 = 10;
 pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let of = |command: &str| Params::new().with("command", command.into());
     run.begin(&of(COMMANDS[0].0));
-    let times = measure(run).await;
+    let times = run.within(measure(run)).await;
     run.output.progress.advance();
     let Times { bare, commands } = match times {
         Ok(times) => times,

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::race::{SLOTS, Work};
+use super::stand::{ensure_success, finish};
 
 /// Such a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +23,12 @@ pub enum Rival {
     /// HyperQueue, with a server and a worker on this machine.
     HyperQueue,
 }
+
+/// [`SLOTS`] as a word.
+const AT_A_TIME: &str = {
+    assert!(SLOTS == 2, "the names in reports say so, too");
+    "2"
+};
 
 impl Rival {
     /// All of them.
@@ -67,8 +74,8 @@ impl Rival {
         let folder = TempDir::new_in(folder).context("failed to make a folder")?;
         let arguments: &[&str] = match self {
             // No word of the command is `%`: so nothing is put into it.
-            Self::Xargs => &["-P", const_slots(), "-I", "%"],
-            Self::Parallel => &["--will-cite", "-j", const_slots(), "-N0"],
+            Self::Xargs => &["-P", AT_A_TIME, "-I", "%"],
+            Self::Parallel => &["--will-cite", "-j", AT_A_TIME, "-N0"],
             Self::HyperQueue => return Server::start(folder).await?.measure(work, count).await,
         };
         let lines = folder.path().join("lines");
@@ -82,18 +89,11 @@ impl Rival {
             .output()
             .await?;
         let took = began.elapsed();
-        let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{}: {}", output.status, said.trim());
+        ensure_success(&output)?;
         let (printed, expected) = (output.stdout.len() as u64, work.prints as u64 * count);
         ensure!(printed == expected, "{printed} bytes were printed, not {expected}");
         Ok(took)
     }
-}
-
-/// [`SLOTS`] as a word.
-const fn const_slots() -> &'static str {
-    const { assert!(SLOTS == 2) };
-    "2"
 }
 
 /// A line for each task.
@@ -120,17 +120,19 @@ impl Server {
             Ok(())
         };
         start(&["server", "start"])?;
-        said(&mut hq(folder.path(), &["server", "wait", "--timeout", "30s"])).await?;
-        start(&["worker", "start", "--cpus", const_slots()])?;
-        said(&mut hq(folder.path(), &["worker", "wait", "1"])).await?;
+        finish(hq(folder.path(), &["server", "wait", "--timeout", "30s"])).await?;
+        start(&["worker", "start", "--cpus", AT_A_TIME])?;
+        finish(hq(folder.path(), &["worker", "wait", "1"])).await?;
         Ok(Self { folder, _children: children })
     }
 
     async fn measure(self, work: &Work, count: u64) -> anyhow::Result<Duration> {
         let array = format!("1-{count}");
         let submit = ["submit", "--wait", "--array", &array, "--"];
+        let mut command = hq(self.folder.path(), &submit);
+        command.args(work.exec);
         let began = Instant::now();
-        said(hq(self.folder.path(), &submit).args(work.exec)).await?;
+        finish(command).await?;
         Ok(began.elapsed())
     }
 }
@@ -140,14 +142,6 @@ fn hq(folder: &Path, arguments: &[&str]) -> Command {
     command.env("HQ_SERVER_DIR", folder).args(arguments).current_dir(folder);
     command.stdin(Stdio::null()).kill_on_drop(true);
     command
-}
-
-/// Runs it to its end.
-async fn said(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.output().await?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{}: {}", output.status, said.trim());
-    Ok(())
 }
 
 #[cfg(test)]

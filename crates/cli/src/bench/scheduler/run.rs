@@ -1,11 +1,21 @@
 //! One scenario under way, and its report.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::time::timeout;
 
 use crate::bench::human;
 use crate::bench::output::Output;
 use crate::bench::report::{Params, Part, Reason, Unit};
 use crate::bench::scheduler::{BENCH, Options, ScenarioName};
+
+/// The longest that one measurement takes, with all its rounds: a million tasks take ten minutes.
+const LIMIT: Duration = Duration::from_hours(1);
+
+/// The same of a quick run, on a machine that is busy.
+const QUICK_LIMIT: Duration = Duration::from_mins(3);
 
 /// One scenario of one run.
 pub struct Run<'a> {
@@ -22,6 +32,18 @@ impl Run<'_> {
     pub fn begin(&self, params: &Params) {
         let params = params.iter().map(|(name, value)| format!(", {name} {}", human::param(value)));
         self.output.progress.begin(self.name.name().to_owned() + &params.collect::<String>());
+    }
+
+    /// What a measurement comes to, unless it does not end.
+    ///
+    /// # Errors
+    /// If it fails, or does not end.
+    pub async fn within<T>(
+        &self,
+        measurement: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
+        let limit = if self.options.effort.quick { QUICK_LIMIT } else { LIMIT };
+        timeout(limit, measurement).await.context("it does not end: something was lost")?
     }
 
     /// Reports what was measured, or that it failed.

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use anyhow::{Context, ensure};
 use dx_transport::id::ClusterId;
@@ -161,9 +161,16 @@ offer = {{ cpus = {SLOTS} }}
 /// # Errors
 /// If it does not, with what it said last.
 pub async fn finish(mut command: Command) -> anyhow::Result<()> {
-    let output = command.kill_on_drop(true).output().await?;
+    ensure_success(&command.kill_on_drop(true).output().await?)
+}
+
+/// A command succeeded.
+///
+/// # Errors
+/// If it did not, with what it said last.
+pub fn ensure_success(output: &Output) -> anyhow::Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
-    let why = said.lines().last().unwrap_or("it said nothing");
+    let why = said.trim_end().lines().last().unwrap_or("it said nothing");
     ensure!(output.status.success(), "{}: {why}", output.status);
     Ok(())
 }

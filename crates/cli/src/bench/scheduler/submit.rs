@@ -29,7 +29,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
         run.begin(&params);
         let often = often * run.options.effort.rounds();
         let often = if run.options.effort.quick { often.min(QUICK) } else { often };
-        let measured = measure(run, tasks, often).await;
+        let measured = run.within(measure(run, tasks, often)).await;
         run.output.progress.advance();
         run.report(params, TAKEN, measured)?;
     }
