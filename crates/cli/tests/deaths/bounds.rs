@@ -1,0 +1,65 @@
+//! What tasks bring with them and print, and what nodes have too little of.
+
+use std::fs;
+use std::process::Stdio;
+
+use serde_json::json;
+
+use super::place::{NODES, Place};
+
+/// Bytes that a task prints, and those that are kept of them.
+const PRINTED: u64 = 200_000_000;
+const KEPT: u64 = 3_000_000;
+
+#[test]
+fn an_environment_is_literal_and_in_no_nodes_log() {
+    let mut place = Place::start("1h");
+    let secret = "s3cr3t-of-the-job";
+    let value = format!("{secret} \"it's\" $(id) `id` ${{HOME}} \\\n second line; exit 3");
+    let variable = format!("VALUE={value}");
+    let print = ["run", "--env", &variable, "--", "printenv", "VALUE"];
+    let (code, stdout, stderr) = place.user.run(&print);
+    assert_eq!((code, stdout), (0, format!("{value}\n")), "{stderr}");
+    let (code, token, stderr) = place.user.run(&["token", "create", "--cluster", "jobs", "ann"]);
+    assert_eq!(code, 0, "{stderr}");
+    // Also what goes wrong is told without it.
+    let wrong = ["run", "--env", &variable, "--", "/nowhere/is/it"];
+    assert_ne!(place.user.run(&wrong).0, 0);
+    for name in NODES {
+        let notes = fs::read_to_string(place.folder(name).join("shim/notes")).unwrap();
+        let said = place.stop(name).join("\n") + &notes;
+        assert!(!said.is_empty() && !said.contains(secret), "{said}");
+        assert!(!said.contains(token.trim()), "{said}");
+    }
+}
+
+#[test]
+fn output_without_end_or_line_is_kept_to_its_bound_and_counted() {
+    let place = Place::start("1h");
+    // Each piece of eight bytes says where it is.
+    let script = r"import sys, struct
+for first in range(0, int(sys.argv[1]) // 8, 100000):
+    sys.stdout.buffer.write(struct.pack('>100000Q', *range(first, first + 100000)))";
+    let (bound, printed) = (format!("{KEPT}B"), PRINTED.to_string());
+    let arguments = ["run", "--max-output", &bound, "--", "python3", "-c", script, &printed];
+    let output = place.user.command(&arguments).stderr(Stdio::piped()).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    let expected: Vec<u8> = (0..KEPT / 8).flat_map(u64::to_be_bytes).collect();
+    assert!(output.stdout == expected, "{} bytes: {stderr}", output.stdout.len());
+    assert!(stderr.contains(&(PRINTED - KEPT).to_string()), "{stderr}");
+    let finish = &place.get("/v1/jobs/1/tasks/0")["attempts"][0]["finish"];
+    assert_eq!((&finish["printed"], &finish["kept"]), (&json!(PRINTED), &json!(KEPT)));
+}
+
+#[test]
+fn with_few_descriptors_tasks_wait_and_none_fails() {
+    let place = Place::start_under("ulimit -n 256", "1h");
+    let job = place.submit(&json!({
+        "commands": [{ "exec": ["true"] }], "array": "0-499", "resources": { "cpus": 0.01 },
+    }));
+    assert_eq!(place.wait(job)["counts"], json!({ "succeeded": 500 }));
+    for task in place.tasks(job) {
+        assert_eq!(task["attempts"].as_array().unwrap().len(), 1, "{task}");
+    }
+}
