@@ -1,0 +1,29 @@
+//! Processes of this machine, as `/proc` has them.
+
+use std::fs;
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+/// All processes but this one that have `text` in their arguments or environment.
+pub fn having(text: &str) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let others = pids.filter(|pid| *pid != std::process::id());
+    others.filter(|pid| ["cmdline", "environ"].iter().any(|it| has(*pid, it, text))).collect()
+}
+
+fn has(pid: u32, file: &str, text: &str) -> bool {
+    // Whoever has ended meanwhile has nothing.
+    let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+/// Kills a process, and waits until it has ended.
+pub fn kill(pid: u32) {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    if pidfd_send_signal(&process, Signal::KILL).is_ok() {
+        poll(&mut [PollFd::new(&process, PollFlags::IN)], None).unwrap();
+    }
+}
