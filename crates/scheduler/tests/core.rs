@@ -2,6 +2,8 @@
 
 #[path = "core/desk.rs"]
 mod desk;
+#[path = "core/faults.rs"]
+mod faults;
 #[path = "core/random.rs"]
 mod random;
 #[path = "core/rules.rs"]

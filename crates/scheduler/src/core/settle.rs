@@ -160,7 +160,8 @@ impl Core {
         for (node, faults, rounds) in bad {
             let span = QUARANTINE.saturating_mul(1_u64.checked_shl(rounds).unwrap_or(u64::MAX));
             let until = self.at.saturating_add(span.min(MAX_QUARANTINE));
-            let reason = format!("{faults} attempts in a row could not run for a fault of its own");
+            let reason =
+                format!("{faults} times in a row attempts could not run for a fault of its own");
             self.record(Event::Quarantined { node, until, reason });
         }
     }

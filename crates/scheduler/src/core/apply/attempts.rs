@@ -107,10 +107,12 @@ impl State {
         }
         let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
         node.take(it.attempt);
-        match (is_node_fault, &it.how) {
-            (true, How::Told(_)) => node.faults = node.faults.saturating_add(1),
+        match (is_node_fault, end) {
+            // Silence is no fault of the node, and the death of its shim is one fault, however much
+            // ran there: it is counted when the next life joins.
+            (true, End::Lost) => {}
+            (true, _) => node.faults = node.faults.saturating_add(1),
             (false, _) => (node.faults, node.rounds) = (0, 0),
-            (true, How::Lost(_)) => {}
         }
         if finish.is_some() {
             out.recorded(shim, it.attempt);
