@@ -12,6 +12,7 @@ use std::time::{Duration, Instant as Clock};
 
 use rustc_hash::FxHashMap;
 
+use crate::context::JournalState;
 use crate::event::{Answer, AskError, Down, Envelope, Event, Refusal, RefusedBecause};
 use crate::id::{AgentId, AskId, ReplyTo};
 use crate::message::{BadMessage, Body, Message};
@@ -81,6 +82,12 @@ impl Port {
     #[must_use]
     pub fn id(&self) -> AgentId {
         self.id
+    }
+
+    /// How its node's journal is: what waits for a full disk cannot say so itself.
+    #[must_use]
+    pub fn journal(&self) -> JournalState {
+        self.node.journal_state()
     }
 
     /// Sends `message` to `to`, without waiting.

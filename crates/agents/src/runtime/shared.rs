@@ -111,6 +111,11 @@ impl Shared {
         self.journal.as_ref().map(|journal| journal.recovered(agent)).unwrap_or_default()
     }
 
+    /// How the journal is.
+    pub fn journal_state(&self) -> JournalState {
+        self.journal.as_ref().map_or(JournalState::None, |journal| journal.state())
+    }
+
     /// The world that a worker's steps see.
     pub fn world(&self) -> World {
         let started = self.started;

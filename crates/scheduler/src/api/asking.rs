@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use dx_agents::{AskError, NodeId};
+use dx_agents::{AskError, JournalState, NodeId};
 
 use super::failure::Wrong;
 use super::{Api, Failure};
@@ -42,6 +42,19 @@ impl Api {
         Ok(answered.and_then(|answered| answered.open().map_err(|error| error.to_string())))
     }
 
+    /// Refuses work for which the controller's disk has no room, as far as this node knows. The
+    /// controller cannot say so itself while what it journals waits for room: no answer overtakes
+    /// that.
+    pub(super) fn check_room(&self) -> Result<(), Failure> {
+        if self.is_disk_full() { Err(refused(RequestError::DiskFull)) } else { Ok(()) }
+    }
+
+    /// Whether the controller is on this node, and waits for room on its disk.
+    fn is_disk_full(&self) -> bool {
+        let port = &self.0.port;
+        port.id().spawned_by() == Some(self.0.controller) && port.journal() == JournalState::Full
+    }
+
     /// Reads a part of a log where it lies.
     pub(super) async fn read_log(
         &self,
@@ -64,6 +77,9 @@ impl Api {
     /// Somebody does not answer.
     pub(super) fn silent(&self, node: NodeId, who: &str, why: AskError) -> Failure {
         let why = match why {
+            AskError::Timeout if node == self.0.controller && self.is_disk_full() => {
+                "its disk is full, and it waits for room".to_owned()
+            }
             AskError::Timeout => "it gave no answer in time".to_owned(),
             AskError::Refused(why) => why.to_string(),
             AskError::Down(why) => why.to_string(),
@@ -107,7 +123,10 @@ pub fn refused(why: RequestError) -> Failure {
         RequestError::OtherJob { .. } => (StatusCode::CONFLICT, "request_id_taken", None),
         RequestError::NotEnded(_) => (StatusCode::CONFLICT, "job_not_ended", None),
         RequestError::Full { .. } => (StatusCode::TOO_MANY_REQUESTS, "queue_full", None),
-        RequestError::DiskFull => (StatusCode::INSUFFICIENT_STORAGE, "disk_full", None),
+        RequestError::DiskFull => {
+            let hint = "make room there; what was sent just before may be taken then";
+            (StatusCode::INSUFFICIENT_STORAGE, "disk_full", Some(hint))
+        }
         RequestError::Unknown(_) => {
             let hint = "run the same version of dx on all nodes";
             (StatusCode::NOT_IMPLEMENTED, "not_understood", Some(hint))

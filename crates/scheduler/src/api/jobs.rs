@@ -93,6 +93,9 @@ pub async fn submit(
     Query(Submission { dry_run }): Query<Submission>,
     Body(spec): Body<JobSpec>,
 ) -> Result<(StatusCode, Json<Submitted>), Failure> {
+    if !dry_run {
+        api.check_room()?;
+    }
     let request = Request::Submit { spec: Box::new(spec), by: caller.name, dry_run };
     let submitted = api.ask(request, |answer| match answer {
         Answer::Submitted { job, is_repeat, warnings } => {
