@@ -1,4 +1,5 @@
 //! The core by itself: what it makes of messages, requests and time.
+#![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 #[path = "core/desk.rs"]
 mod desk;

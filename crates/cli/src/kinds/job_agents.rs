@@ -59,6 +59,7 @@ pub fn register(registry: Registry) -> Registry {
                 lease: lease_ms,
                 most_tasks: tasks,
                 most_ended: kept,
+                ..Config::default()
             }))
         })
         .kind(RUNNER, |spec, _| {

@@ -33,7 +33,7 @@ pub async fn run(run: &mut Run<'_>) -> anyhow::Result<()> {
     let tasks = run.options.tasks(QUICK);
     let params = Params::new().with("ended tasks", Param::Count(tasks.into()));
     run.begin(&params);
-    let measured = run.within(measure(run, tasks.into())).await;
+    let measured = Box::pin(run.within(measure(run, tasks.into()))).await;
     run.output.progress.advance();
     run.report(params, SERVING, measured)
 }
