@@ -1,6 +1,7 @@
 //! Jobs whose controller, runners and shims are killed, stopped and starved: with real processes,
 //! judged by what tasks do, not by what is said of them.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
+#![allow(clippy::print_stderr, reason = "a run that fails is found again by its seed")]
 
 #[path = "up/terminal.rs"]
 #[allow(dead_code, reason = "it is another test's, too")]

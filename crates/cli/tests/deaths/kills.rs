@@ -37,7 +37,9 @@ impl Victim {
             // Its node starts another.
             Self::Shim => vec![place.kill_shim("n3")],
             Self::All => {
-                NODES.iter().for_each(|node| place.kill_node(node));
+                for node in NODES {
+                    place.kill_node(node);
+                }
                 let deaths = NODES.iter().map(|node| place.kill_shim(node)).collect();
                 place.start_nodes(&NODES);
                 deaths

@@ -6,6 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+/// Attempts by index and number.
+type Keys = BTreeSet<(u64, u64)>;
+
 use serde_json::{Value, json};
 
 use super::place::{Death, Place, follow};
@@ -145,7 +148,7 @@ impl Witness {
     }
 
     /// The attempts that started and those that came to their end, each no more than once.
-    fn read(&self) -> (BTreeSet<(u64, u64)>, BTreeSet<(u64, u64)>) {
+    fn read(&self) -> (Keys, Keys) {
         let (mut started, mut ended) = (BTreeSet::new(), BTreeSet::new());
         for line in std::fs::read_to_string(&self.marks).unwrap().lines() {
             let words: Vec<&str> = line.split(' ').collect();
