@@ -1,6 +1,7 @@
 //! How many programs that do nothing a shim starts in a second, beside the same number started by
 //! `posix_spawn` alone, in turns: `cargo run --release --example spawn_rate -- [TASKS] [AT A TIME]`.
 //! The shim's program, `dx-shim`, is to be built before, with the same profile.
+#![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 

@@ -48,6 +48,8 @@ pub fn recover(core: &mut Core, recovered: &Recovered) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use dx_agents::NodeId;
 
     use super::*;
@@ -126,8 +128,10 @@ mod tests {
     /// What a released version wrote must be read by all that follow.
     #[test]
     fn a_record_is_the_golden_one() {
-        let hex =
-            encode(&all()).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let mut hex = String::new();
+        for byte in encode(&all()) {
+            write!(hex, "{byte:02x}").expect("a text has room");
+        }
         assert_eq!(hex, include_str!("record/golden.hex").trim());
     }
 

@@ -10,9 +10,7 @@ use dx_sim::{Port, Sim};
 
 use crate::obedient::{HOME, ask, world};
 
-const MINUTE: Duration = Duration::from_mins(1);
-
-fn spec(tasks: &str) -> JobSpec {
+pub fn spec(tasks: &str) -> JobSpec {
     let exec = vec!["true".to_owned()];
     JobSpec {
         commands: vec![Command { exec }],
@@ -21,7 +19,7 @@ fn spec(tasks: &str) -> JobSpec {
     }
 }
 
-fn submit(sim: &mut Sim, port: Port, spec: JobSpec) -> JobId {
+pub fn submit(sim: &mut Sim, port: Port, spec: JobSpec) -> JobId {
     let request = Request::Submit { spec: Box::new(spec), by: "me".to_owned(), dry_run: false };
     match ask(sim, port, &request) {
         Answer::Submitted { job, .. } => job,
@@ -90,5 +88,4 @@ fn a_crash_of_the_controller_loses_no_job_and_repeats_no_task() {
         assert!(tasks.iter().all(|task| task.attempts.len() == 1));
         assert_eq!(job(&mut sim, port, id).state, JobState::Succeeded);
     }
-    let _ = MINUTE;
 }

@@ -1,6 +1,6 @@
 //! What people do to jobs.
 
-use dx_scheduler::client::{Answer, JobQuery, JobState, Part, Request, RequestError, Selection};
+use dx_scheduler::client::{Answer, JobState, Part, Request, RequestError, Selection};
 use dx_scheduler::core::{Config, NodeConfig};
 use dx_scheduler::end::{End, Exit, TaskState};
 use dx_scheduler::id::JobId;
@@ -153,7 +153,8 @@ fn of_the_jobs_that_ended_the_first_go_when_they_are_too_many() {
         desk.at += after as u64;
         desk.changed(Request::Cancel { what: all_of(*job), now: false, reason: None });
     }
-    let left: Vec<JobId> = match desk.ask(Request::Jobs(JobQuery::default())) {
+    let left: Vec<JobId> = match desk.ask(Request::Jobs(dx_scheduler::client::JobQuery::default()))
+    {
         Answer::Jobs { jobs, .. } => jobs.into_iter().map(|job| job.id).collect(),
         other => panic!("{other:?}"),
     };
