@@ -130,6 +130,19 @@ fn a_machine_that_is_cut_off_ends_its_tasks_before_others_begin_them() {
     }
 }
 
+/// The controller counts from when it heard the beat.
+#[test]
+fn a_grant_that_comes_late_lengthens_no_lease() {
+    let mut case = Case::new(2, LONG);
+    let node = runner_node(case.machine());
+    case.sim.clog(CONTROLLER, node, LEASE - Duration::from_millis(500));
+    case.sim.run_for(LEASE / 4).unwrap();
+    case.sim.cut(node, CONTROLLER);
+    let task = case.end();
+    assert_eq!(ends(&task), [End::Lost, End::Succeeded]);
+    assert!(case.history.lock().unwrap().overlaps.is_empty());
+}
+
 #[test]
 fn a_shim_that_sleeps_past_its_lease_says_that_attempts_may_have_overlapped() {
     let mut case = Case::new(2, LONG);
