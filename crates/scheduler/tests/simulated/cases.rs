@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dx_scheduler::client::{Answer, Request, Selection, TaskQuery, TaskView};
+use dx_scheduler::client::{Answer, NodeState, Request, Selection, TaskQuery, TaskView};
 use dx_scheduler::end::{End, TaskState};
 use dx_scheduler::runner::Runner;
 use dx_sim::{Choices, Sim};
@@ -16,8 +16,14 @@ use super::world::{CONTROLLER, LEASE, runner_node, shim_node, world};
 const LONG: u64 = 2;
 const SHORT: u64 = 1;
 
+/// One whose first attempt finds its node's disk full.
+const HOLE: u64 = 10;
+
 /// One task that needs a processor.
 const ONE: u64 = 0;
+
+/// Five of them.
+const FIVE: u64 = 10;
 
 struct Case {
     sim: Sim,
@@ -28,14 +34,19 @@ struct Case {
 impl Case {
     /// So many machines, and a task that runs.
     fn new(machines: u64, program: u64) -> Self {
+        let mut case = Self::begin(machines, program, ONE);
+        case.until("it runs", |case| case.history.lock().unwrap().is_open());
+        case
+    }
+
+    /// So many machines, and a job.
+    fn begin(machines: u64, program: u64, shape: u64) -> Self {
         let history = Shared::default();
         let mut sim = world(1, Choices::seeded(1), machines, &history);
         sim.run_for(Duration::from_millis(400)).unwrap();
         let mut client = Client::new(&mut sim);
-        client.want(&mut sim, program, ONE);
-        let mut case = Self { sim, client, history };
-        case.until("it runs", |case| case.history.lock().unwrap().is_open());
-        case
+        client.want(&mut sim, program, shape);
+        Self { sim, client, history }
     }
 
     fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) {
@@ -196,6 +207,18 @@ fn what_is_cancelled_before_its_node_hears_of_it_never_runs() {
     let task = case.end_of(1);
     assert_eq!(task.state, TaskState::Cancelled);
     assert_eq!(case.history.lock().unwrap().of(job.task(0)).count(), 0);
+}
+
+#[test]
+fn a_quarantine_ends_though_nothing_else_happens() {
+    let mut case = Case::begin(1, HOLE, FIVE);
+    case.sim.run_for(Duration::from_secs(2)).unwrap();
+    let nodes = until_done(&mut case.sim, &mut case.client, &Request::Nodes).unwrap();
+    let Answer::Nodes(nodes) = nodes else { panic!("{nodes:?}") };
+    assert_eq!(nodes[0].state, NodeState::Quarantined);
+    // As long as the first one is.
+    case.sim.run_for(Duration::from_secs(30)).unwrap();
+    assert_eq!(case.end().state, TaskState::Succeeded);
 }
 
 /// It had no lease that could have run out, so it does not know by itself.
