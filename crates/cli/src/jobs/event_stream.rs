@@ -1,7 +1,7 @@
 //! Server-sent events, as a browser reads them: bytes in, events out.
 
 /// The longest event, in bytes: a piece of a log is far below a quarter of it, as text or base64.
-pub const MAX_EVENT: usize = 4 << 20;
+const MAX_EVENT: usize = 4 << 20;
 
 /// An event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Event {
     pub data: String,
 }
 
-/// An event, or what could be one, is longer than [`MAX_EVENT`].
+/// An event, or what could be one, is longer than is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an event has more than {MAX_EVENT} bytes")]
 pub struct TooLong;
