@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-/// Attempts by index and number.
-type Keys = BTreeSet<(u64, u64)>;
-
 use serde_json::{Value, json};
 
 use super::place::{Death, Place, follow};
 use super::processes;
 use super::terminal::Program;
+
+/// Attempts by index and number.
+type Keys = BTreeSet<(u64, u64)>;
 
 /// One append for each line, so that none is torn. The lock is inherited by all that a task starts.
 /// It goes on for as long as the third file is there.
