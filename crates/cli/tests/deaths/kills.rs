@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use dx_agents::rng::Rng;
 
-use super::place::{Death, NODES, Place};
+use super::place::{Death, NODES, PAGE, Place};
 use super::witness::Witness;
 
 /// Long enough for the nodes to be killed and come back within it.
@@ -61,7 +61,8 @@ fn run(tasks: u64, kills: u64, victims: &[Victim]) {
     while witness.wait_for_ends(1 + rng.below(2 * tasks / (kills + 1))) {
         let most = victims.len() as u64;
         let victim = victims[usize::try_from(rng.below(most)).unwrap()];
-        recorded.append(&mut witness.recorded(&place));
+        let page = rng.below(tasks.div_ceil(PAGE)) * PAGE;
+        recorded.append(&mut witness.recorded(&place, page));
         let begin = Instant::now();
         deaths.extend(victim.kill(&mut place));
         let is_back = begin.elapsed();

@@ -15,6 +15,9 @@ use super::world::{Got, curl};
 /// The nodes: the first is the controller's, and all run tasks.
 pub const NODES: [&str; 3] = ["n1", "n2", "n3"];
 
+/// The most tasks of an answer.
+pub const PAGE: u64 = 1_000;
+
 /// Tasks that a node runs at a time.
 const CPUS: usize = 4;
 
@@ -56,12 +59,11 @@ impl Death {
 impl Place {
     /// All nodes, once they serve. `lease` is how long they may be silent.
     pub fn start(lease: &str) -> Self {
-        Self::start_under(":", lease)
+        Self::start_under(User::new(), ":", lease)
     }
 
-    /// The same, after these commands of a shell.
-    pub fn start_under(shell: &'static str, lease: &str) -> Self {
-        let user = User::new();
+    /// The same for this user, after these commands of a shell.
+    pub fn start_under(user: User, shell: &'static str, lease: &str) -> Self {
         let node = |(at, name): (usize, &str)| {
             let (id, port) = (at + 1, user.ports[at]);
             let roles = if at == 0 { "\"controller\", \"runner\"" } else { "\"runner\"" };
@@ -208,12 +210,18 @@ impl Place {
     pub fn tasks(&self, job: u64) -> Vec<Value> {
         let (mut tasks, mut from) = (Vec::new(), json!(0));
         while !from.is_null() {
-            let mut page = self.get(&format!("/v1/jobs/{job}/tasks?limit=1000&from={from}"));
-            let Value::Array(listed) = page["tasks"].take() else { panic!("{page}") };
-            tasks.extend(listed);
-            from = page["next"].take();
+            let (page, next) = self.some_tasks(job, &from);
+            tasks.extend(page);
+            from = next;
         }
         tasks
+    }
+
+    /// A page of a job's tasks, and where the next one begins.
+    pub fn some_tasks(&self, job: u64, from: &Value) -> (Vec<Value>, Value) {
+        let mut page = self.get(&format!("/v1/jobs/{job}/tasks?limit={PAGE}&from={from}"));
+        let Value::Array(listed) = page["tasks"].take() else { panic!("{page}") };
+        (listed, page["next"].take())
     }
 }
 

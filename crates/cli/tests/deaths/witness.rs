@@ -110,10 +110,10 @@ impl Witness {
         tasks.iter().filter(|task| task["attempts"][0]["node"] == node).count() as u64
     }
 
-    /// The ends that are recorded, by task.
-    pub fn recorded(&self, place: &Place) -> BTreeMap<u64, Value> {
-        let tasks = place.tasks(self.job).into_iter();
-        let ended = tasks.filter(|task| task["state"] == "succeeded");
+    /// The ends that are recorded, by task, of up to a page of tasks from `first` on.
+    pub fn recorded(&self, place: &Place, first: u64) -> BTreeMap<u64, Value> {
+        let (tasks, _) = place.some_tasks(self.job, &json!(first));
+        let ended = tasks.into_iter().filter(|task| task["state"] == "succeeded");
         ended.map(|mut task| (number(&task["index"]), task["attempts"].take())).collect()
     }
 
