@@ -18,6 +18,8 @@ mod kills;
 mod place;
 #[path = "deaths/processes.rs"]
 mod processes;
+#[path = "deaths/small_disk.rs"]
+mod small_disk;
 #[path = "deaths/stops.rs"]
 mod stops;
 #[path = "deaths/strays.rs"]

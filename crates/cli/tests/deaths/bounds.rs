@@ -6,6 +6,8 @@ use std::process::Stdio;
 use serde_json::json;
 
 use super::place::{NODES, Place};
+use super::small_disk::SmallDisk;
+use super::terminal::User;
 
 /// Bytes that a task prints, and those that are kept of them.
 const PRINTED: u64 = 200_000_000;
@@ -54,12 +56,51 @@ for first in range(0, int(sys.argv[1]) // 8, 100000):
 
 #[test]
 fn with_few_descriptors_tasks_wait_and_none_fails() {
-    let place = Place::start_under("ulimit -n 256", "1h");
+    let place = Place::start_under(User::new(), "ulimit -n 256", "1h");
     let job = place.submit(&json!({
         "commands": [{ "exec": ["true"] }], "array": "0-499", "resources": { "cpus": 0.01 },
     }));
     assert_eq!(place.wait(job)["counts"], json!({ "succeeded": 500 }));
     for task in place.tasks(job) {
         assert_eq!(task["attempts"].as_array().unwrap().len(), 1, "{task}");
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_work_and_loses_nothing_that_was_taken() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not tried: only root can mount a small disk");
+        return;
+    }
+    let user = User::new();
+    let disk = SmallDisk::mount(user.home());
+    let mut place = Place::start_under(user, ":", "1h");
+    disk.fill();
+    let large = json!({
+        "commands": [{ "exec": ["true"] }], "hold": true,
+        "environment": { "BALLAST": "x".repeat(100_000) },
+    });
+    let mut taken = Vec::new();
+    let unsure = loop {
+        let got = place.post("/v1/jobs", &large);
+        if got.status != 201 {
+            break got;
+        }
+        taken.push(got.json()["job"].as_u64().unwrap());
+        assert!(taken.len() < 1_000, "it is never full");
+    };
+    assert_eq!((unsure.status, unsure.code().as_str()), (503, "controller_silent"));
+    assert!(unsure.body.contains("its disk is full") && unsure.body.contains("may have been done"));
+    let refused = place.post("/v1/jobs", &large);
+    assert_eq!((refused.status, refused.code().as_str()), (507, "disk_full"), "{refused:?}");
+    disk.free();
+    // Each turn waits for an answer until there is room, or for ten seconds.
+    let is_back = (0..30).any(|_| place.get_from("n1", "/v1/jobs?limit=1").status == 200);
+    assert!(is_back, "there is room");
+    place.wait_for_work_on("n1");
+    place.kill_node("n1");
+    place.start_nodes(&["n1"]);
+    for job in taken {
+        assert_eq!(place.get(&format!("/v1/jobs/{job}"))["state"], "held");
     }
 }
