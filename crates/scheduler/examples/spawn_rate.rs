@@ -2,7 +2,6 @@
 //! `posix_spawn` alone, in turns: `cargo run --release --example spawn_rate -- [TASKS] [AT A TIME]`.
 //! The shim's program, `dx-shim`, is to be built before, with the same profile.
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
-#![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
