@@ -44,6 +44,23 @@ impl Amounts {
         custom.map(|(name, _)| name.clone())
     }
 
+    /// How much there is of what [`lack`](Self::lack) names: to be compared, and for people.
+    #[must_use]
+    pub fn of(&self, name: &str) -> (u64, String) {
+        let amount = match name {
+            "cpus" => self.cpus,
+            "memory" => self.memory,
+            "gpus" => self.gpus,
+            name => self.custom.get(name).copied().unwrap_or(0),
+        };
+        let text = match name {
+            "cpus" => Resources::from(self).cpus.to_string(),
+            "memory" => Size(amount).to_string(),
+            _ => amount.to_string(),
+        };
+        (amount, text)
+    }
+
     /// Adds `more`, as far as there are numbers for it.
     pub fn add(&mut self, more: &Self) {
         self.cpus = self.cpus.saturating_add(more.cpus);

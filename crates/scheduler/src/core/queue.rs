@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::amounts::Amounts;
 use super::job::Job;
 use crate::id::JobId;
-use crate::job::{Constraint, Placement};
+use crate::job::{Constraint, JobSpec, Placement};
 
 /// What tasks of a class need.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,11 +31,11 @@ pub struct Queue {
 
 impl Class {
     /// That of a job's tasks.
-    pub fn of(job: &Job) -> Self {
-        let mut constraints = job.spec.constraints.clone();
+    pub fn of(spec: &JobSpec) -> Self {
+        let mut constraints = spec.constraints.clone();
         constraints.sort_unstable();
-        let is_packed = job.spec.placement == Placement::Pack;
-        Self { need: job.need.clone(), constraints, is_packed }
+        let is_packed = spec.placement == Placement::Pack;
+        Self { need: (&spec.resources).into(), constraints, is_packed }
     }
 }
 
@@ -57,14 +57,14 @@ impl Queue {
         }
         if let Some(turn) = wanted {
             self.places.insert(job.id, turn);
-            self.classes.entry(Class::of(job)).or_default().insert(turn);
+            self.classes.entry(Class::of(&job.spec)).or_default().insert(turn);
         }
     }
 
     /// Takes a job out.
     pub fn remove(&mut self, job: &Job) {
         let Some(turn) = self.places.remove(&job.id) else { return };
-        let class = Class::of(job);
+        let class = Class::of(&job.spec);
         let jobs = self.classes.get_mut(&class).expect("it has a place in it");
         jobs.remove(&turn);
         if jobs.is_empty() {

@@ -35,7 +35,7 @@ impl Core {
                 }
                 let job = self.state.job(attempt.task.job).expect("what is open is of a job");
                 let is_lower = higher.is_some_and(|priority| priority > job.priority);
-                if !is_out && !is_lower && !self.fits_elsewhere(&Class::of(job), &mut idle) {
+                if !is_out && !is_lower && !self.fits_elsewhere(&Class::of(&job.spec), &mut idle) {
                     break;
                 }
                 back.push((shim, *attempt));

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::Core;
 use super::event::Event;
-use super::place::meets;
-use super::{Config, Core};
+use super::queue::Class;
 use crate::client::{Answer, RequestError};
 use crate::id::JobId;
 use crate::job::{JobSpec, MAX_SPEC, Problem};
@@ -79,11 +79,12 @@ impl Core {
 
     /// What is odd about a job, as that no node could run it.
     fn warnings(&self, spec: &JobSpec) -> Vec<String> {
-        let Config { nodes, .. } = &self.config;
-        let could = nodes.values().any(|node| meets(&spec.constraints, &node.name, &node.labels));
-        if could {
-            return Vec::new();
+        match self.nodes_that_could(&Class::of(spec)) {
+            // Of nodes that were not heard yet, nobody knows.
+            Err(cause) if cause.code != "no_node_heard" => {
+                vec![format!("{}: it waits until that is otherwise", cause.what)]
+            }
+            _ => Vec::new(),
         }
-        vec!["no node meets its constraints: it waits until one does".to_owned()]
     }
 }

@@ -69,7 +69,7 @@ impl Core {
                 format!("{} tasks of the job run, as many as max_running allows", job.open());
             return vec![cause("max_running", what, None)];
         }
-        let class = Class::of(job);
+        let class = Class::of(&job.spec);
         let fitting = match self.nodes_that_could(&class) {
             Ok(fitting) => fitting,
             Err(cause) => return vec![cause],
@@ -91,7 +91,7 @@ impl Core {
     }
 
     /// The nodes that could run tasks of a class if nothing else ran there.
-    fn nodes_that_could(&self, class: &Class) -> Result<Vec<NodeId>, Cause> {
+    pub(in crate::core) fn nodes_that_could(&self, class: &Class) -> Result<Vec<NodeId>, Cause> {
         let nodes = &self.config.nodes;
         if nodes.is_empty() {
             let hint = "give a node the role `runner`".to_owned();
@@ -127,7 +127,13 @@ impl Core {
             offering.iter().copied().filter(|id| lack(id).is_none()).collect();
         if fitting.is_empty() {
             let lacks = offering.iter().find_map(lack).unwrap_or_default();
-            let what = format!("no node that meets its constraints has enough {lacks} at all");
+            let all = offering.iter().filter_map(offers).map(|node| &node.capacity);
+            let (_, most) = all.map(|it| it.of(&lacks)).max().unwrap_or_default();
+            let (_, need) = class.need.of(&lacks);
+            let what = format!(
+                "it needs {need} of {lacks}, and no node that meets its constraints has more than \
+                 {most} at all"
+            );
             return Err(cause("too_large", what, hint));
         }
         Ok(fitting)
@@ -182,7 +188,9 @@ impl Core {
             node.used.lack(&class.need, &node.capacity)
         });
         let what = match lacks {
-            Some(lacks) => format!("not enough {lacks} is free now on {}", self.named(ready)),
+            Some(lacks) => {
+                format!("there is no room now on {}: not enough {lacks}", self.named(ready))
+            }
             None => format!("what is free now on {} is kept for others", self.named(ready)),
         };
         cause("no_room_now", what, None)

@@ -5,7 +5,7 @@ use dx_agents::NodeId;
 use super::end_of;
 use crate::client::Step;
 use crate::core::Core;
-use crate::core::job::Job;
+use crate::core::job::{Job, MAX_ATTEMPTS_KEPT};
 use crate::core::packed::Packed;
 use crate::end::TaskState;
 
@@ -21,8 +21,12 @@ impl Core {
         };
         let deeds = job.deeds.iter().filter(|deed| of_it(&deed.indices));
         steps.extend(deeds.map(|deed| Step { at: deed.at, what: deed.what.clone() }));
+        let is_all = job.attempts(index).count() < MAX_ATTEMPTS_KEPT;
+        let mut next = is_all.then_some(1);
         for attempt in job.attempts(index) {
+            unused(next.unwrap_or(attempt.number), attempt, &mut steps);
             self.attempt_steps(job, index, attempt, &mut steps);
+            next = Some(attempt.number + 1);
         }
         steps.sort_by_key(|step| step.at);
         if let Some(due) = job.due.get(index).filter(|_| state == TaskState::Backoff) {
@@ -43,4 +47,17 @@ impl Core {
         step(it.started, format!("attempt {number} began to run on node {node}"));
         step(it.ended, format!("attempt {number} {}", end_of(job, index, it)));
     }
+}
+
+/// The numbers from `first` on that were given before an attempt, and never used.
+fn unused(first: u32, attempt: &Packed, steps: &mut Vec<Step>) {
+    let what = match attempt.number - first {
+        0 => return,
+        1 => format!("attempt {first} had come back from its node before anything of it ran"),
+        _ => {
+            let last = attempt.number - 1;
+            format!("attempts {first} to {last} had come back before anything of them ran")
+        }
+    };
+    steps.push(Step { at: attempt.assigned, what });
 }

@@ -1,12 +1,12 @@
 //! What is said of a task that does not run, and of what happened.
 
 use dx_agents::NodeId;
-use dx_scheduler::client::Request;
+use dx_scheduler::client::{Answer, Request};
 use dx_scheduler::end::{Exit, Fault};
 use dx_scheduler::job::{Constraint, Cpus, JobSpec, Operator};
 use dx_scheduler::message::Report;
 
-use crate::desk::{Desk, all_of, exit, not_started, spec};
+use crate::desk::{Desk, all_of, exit, not_started, spec, submission};
 
 fn codes(desk: &mut Desk, task: dx_scheduler::id::TaskId) -> Vec<String> {
     desk.explain(task).causes.into_iter().map(|cause| cause.code).collect()
@@ -43,7 +43,8 @@ fn the_reason_why_a_task_does_not_run_is_the_true_one() {
     let large = desk.submit(large).task(0);
     let (code, what) = first(&mut desk, large);
     assert_eq!(code, "too_large");
-    assert!(what.contains("enough cpus at all"), "{what}");
+    assert!(what.starts_with("it needs 64 of cpus, and no node"), "{what}");
+    assert!(what.ends_with("has more than 2 at all"), "{what}");
     let held = desk.submit(JobSpec { hold: true, ..spec("0") }).task(0);
     assert_eq!(first(&mut desk, held).0, "held");
     let later = desk.submit(spec("0")).task(0);
@@ -52,6 +53,21 @@ fn the_reason_why_a_task_does_not_run_is_the_true_one() {
     let (code, what) = first(&mut desk, plain);
     assert_eq!(code, "all_drained");
     assert!(what.contains("n1 is draining (disk)"), "{what}");
+}
+
+#[test]
+fn who_submits_what_cannot_run_is_warned() {
+    let mut desk = Desk::new(1);
+    desk.join(1, 1, 2, Vec::new());
+    let mut warned = |it: JobSpec| match desk.ask(submission(it)) {
+        Answer::Submitted { warnings, .. } => !warnings.is_empty(),
+        other => panic!("{other:?}"),
+    };
+    assert!(!warned(spec("0")));
+    assert!(warned(JobSpec { constraints: vec![wants("zone", "c")], ..spec("0") }));
+    let mut large = spec("0");
+    large.resources.gpus = 2;
+    assert!(warned(large));
 }
 
 #[test]

@@ -174,6 +174,8 @@ fn what_waits_on_a_node_comes_back_when_another_has_room() {
     assert_eq!(desk.assigned(2), [job.task(1).attempt(2)]);
     let attempts = desk.task(job.task(1)).attempts;
     assert_eq!(attempts.len(), 1, "what never ran is no part of what happened");
+    let steps = desk.explain(job.task(1)).steps;
+    assert_eq!(steps[1].what, "attempt 1 had come back from its node before anything of it ran");
 }
 
 #[test]
