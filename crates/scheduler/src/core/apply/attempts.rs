@@ -111,6 +111,8 @@ impl State {
             // Silence is no fault of the node, and the death of its shim is one fault, however much
             // ran there: it is counted when the next life joins.
             (true, End::Lost) => {}
+            // It was there already.
+            (true, _) if node.is_quarantined(at) => {}
             (true, _) => node.faults = node.faults.saturating_add(1),
             (false, _) => (node.faults, node.rounds) = (0, 0),
         }

@@ -6,6 +6,7 @@ use dx_agents::NodeId;
 
 use crate::core::effect::Effects;
 use crate::core::node::{Drained, Offer, Quarantine};
+use crate::core::settle::FAULTS_IN_A_ROW;
 use crate::core::state::State;
 use crate::id::ShimId;
 use crate::job::Resources;
@@ -71,6 +72,9 @@ impl State {
         let node = self.nodes.entry(node).or_default();
         node.quarantine = Some(Quarantine { until, reason: reason.to_owned() });
         node.rounds = node.rounds.saturating_add(1);
+        // Once it is over, one more is needed: those that came at once with the first do not count
+        // against what was not tried since.
+        node.faults = node.faults.min(FAULTS_IN_A_ROW - 1 + node.rounds);
         out.nodes = true;
     }
 }
