@@ -146,7 +146,7 @@ fn a_machine_that_is_cut_off_ends_its_tasks_before_others_begin_them() {
 fn a_grant_that_comes_late_lengthens_no_lease() {
     let mut case = Case::new(2, LONG);
     let node = runner_node(case.machine());
-    case.sim.clog(CONTROLLER, node, LEASE.saturating_sub(Duration::from_millis(500)));
+    case.sim.clog(CONTROLLER, node, 5 * LEASE / 6);
     case.sim.run_for(LEASE / 4).unwrap();
     case.sim.cut(node, CONTROLLER);
     let task = case.end();
