@@ -167,7 +167,7 @@ fn begin(
                 let kept = logs::kept(&folder.join("logs"), attempt);
                 // Its folder goes when the disk has its end.
                 let finish = lost(kept);
-                ends.keep(attempt, vacant.insert(core::Ended { finish, overran }));
+                ends.keep(boottime(), attempt, vacant.insert(core::Ended { finish, overran }));
             }
             Entry::Occupied(_) => drop(fs::remove_dir_all(path)),
         }
@@ -190,7 +190,7 @@ fn begin(
     let poller = Poller::new().map_err(refused("make an epoll instance"))?;
     let timer = event_loop::timer().map_err(refused("make a timer"))?;
     let watch = Watch::new(surroundings.progress()).map_err(refused("watch a folder"))?;
-    let secret = home.secret.clone();
+    let tasks = Tasks::new(Arc::clone(&surroundings));
     Ok(move |home| Shim {
         core: core::Core::new(shim_id, ended, room()),
         home,
@@ -198,7 +198,7 @@ fn begin(
         spawner,
         logs,
         ends,
-        tasks: Tasks::new(secret),
+        tasks,
         connections: Connections::default(),
         readers: readers::Readers::default(),
         listener,

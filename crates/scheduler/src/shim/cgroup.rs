@@ -2,32 +2,47 @@
 //! certain.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags, open};
+use super::notes::note;
 
 /// The cgroup that holds those of all attempts of one shim.
 #[derive(Debug)]
 pub struct Cgroups {
     root: PathBuf,
     memory: bool,
+    made: AtomicU64,
+    /// Those that were used, and are as if they had not been: to make one and to remove it costs
+    /// as much as half of a short task.
+    idle: Mutex<Vec<Cgroup>>,
 }
 
 /// The cgroup of one attempt.
 #[derive(Debug)]
 pub struct Cgroup {
     path: PathBuf,
-    folder: OwnedFd,
+    folder: File,
+    events: File,
+    stat: File,
     is_limited: bool,
+    /// Of those that used it before.
+    cpu_before: u64,
+    oom_before: u64,
 }
 
 /// The longest wait for the processes of a cgroup that was killed.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Cgroups that are kept for the next attempt: more than a machine starts at a time.
+const MAX_IDLE: usize = 64;
 
 impl Cgroups {
     /// Finds the second version's tree and makes a cgroup in this process's own, called `name`;
@@ -41,9 +56,10 @@ impl Cgroups {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return None,
             _ => {}
         }
+        let memory = has_memory(&parent, &root);
+        let this = Self { root, memory, made: AtomicU64::new(0), idle: Mutex::default() };
         // Whether children can be made and killed is what matters; a trial tells.
-        let this = Self { memory: has_memory(&parent, &root), root };
-        let trial = this.create("trial", 0).ok()?;
+        let trial = this.take(0).ok()?;
         let can_kill = trial.path.join("cgroup.kill").exists();
         trial.remove().ok()?;
         can_kill.then_some(this)
@@ -63,18 +79,53 @@ impl Cgroups {
     ///
     /// # Errors
     /// If the kernel refuses.
-    pub fn create(&self, name: &str, memory: u64) -> io::Result<Cgroup> {
-        let path = self.root.join(name);
-        fs::create_dir(&path)?;
-        let is_limited = self.memory && memory > 0;
-        if is_limited {
-            fs::write(path.join("memory.max"), memory.to_string())?;
+    pub fn take(&self, memory: u64) -> io::Result<Cgroup> {
+        let idle = self.idle().pop();
+        let mut cgroup = idle.map_or_else(|| self.create(), Ok)?;
+        cgroup.is_limited = self.memory && memory > 0;
+        if self.memory {
+            let most = if memory > 0 { memory.to_string() } else { "max".to_owned() };
+            fs::write(cgroup.path.join("memory.max"), most)?;
             // All or nothing: half of a task is of no use.
-            fs::write(path.join("memory.oom.group"), "1")?;
+            fs::write(cgroup.path.join("memory.oom.group"), "1")?;
         }
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let folder = open(&path, flags, Mode::empty())?;
-        Ok(Cgroup { path, folder, is_limited })
+        Ok(cgroup)
+    }
+
+    /// One that is empty, and has been since all that was in it ended by itself.
+    pub fn give_back(&self, mut cgroup: Cgroup) {
+        cgroup.cpu_before += cgroup.cpu();
+        cgroup.oom_before += cgroup.ooms();
+        let mut idle = self.idle();
+        // What a task has made in it goes with it.
+        if idle.len() < MAX_IDLE && cgroup.is_plain() {
+            idle.push(cgroup);
+            return;
+        }
+        drop(idle);
+        if let Err(error) = cgroup.remove() {
+            note(format_args!("failed to remove a cgroup: {error}"));
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Cgroup>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn create(&self) -> io::Result<Cgroup> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let path = self.root.join(number.to_string());
+        fs::create_dir(&path)?;
+        let open = |name| File::open(path.join(name));
+        Ok(Cgroup {
+            folder: File::open(&path)?,
+            events: open("cgroup.events")?,
+            stat: open("cpu.stat")?,
+            is_limited: false,
+            cpu_before: 0,
+            oom_before: 0,
+            path,
+        })
     }
 
     /// Kills whatever runs in the tree at `root`, which an earlier life made, and removes it.
@@ -102,37 +153,55 @@ impl Cgroups {
 
 impl Cgroup {
     /// Kills all that is in it.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
     pub fn kill(&self) -> io::Result<()> {
         fs::write(self.path.join("cgroup.kill"), "1")
     }
 
     /// Removes it, which succeeds when nothing is in it.
-    pub fn remove(self) -> Result<(), (Self, io::Error)> {
-        match remove_tree(&self.path) {
-            Ok(()) => Ok(()),
-            Err(error) => Err((self, error)),
-        }
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn remove(self) -> io::Result<()> {
+        remove_tree(&self.path)
     }
 
-    /// Tells when it falls empty.
-    pub fn watch(&self) -> io::Result<Emptiness> {
-        Ok(Emptiness(File::open(self.path.join("cgroup.events"))?))
+    /// Whether nothing is in it now. The next change after that is an event of
+    /// [`events`](Self::events).
+    pub fn is_empty(&self) -> bool {
+        // A cgroup that is gone is empty.
+        text(&self.events).is_none_or(|text| value::<u64>(&text, "populated") == Some(0))
     }
 
-    /// Processor time of all that was ever in it, in nanoseconds.
-    pub fn cpu(&self) -> Option<u64> {
-        let micros: u64 =
-            value(&fs::read_to_string(self.path.join("cpu.stat")).ok()?, "usage_usec")?;
-        Some(micros * 1000)
+    /// Can be polled for exceptional conditions: it fell empty, or did not stay so.
+    pub fn events(&self) -> BorrowedFd<'_> {
+        self.events.as_fd()
+    }
+
+    /// Processor time of all that was in it for this attempt, in nanoseconds.
+    pub fn cpu(&self) -> u64 {
+        let micros = text(&self.stat).and_then(|text| value::<u64>(&text, "usage_usec"));
+        (micros.unwrap_or(0) * 1000).saturating_sub(self.cpu_before)
     }
 
     /// Whether the kernel killed something in it for want of memory.
     pub fn was_oom(&self) -> bool {
+        self.is_limited && self.ooms() > 0
+    }
+
+    fn ooms(&self) -> u64 {
         if !self.is_limited {
-            return false;
+            return 0;
         }
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();
-        value::<u64>(&events, "oom_kill").is_some_and(|count| count > 0)
+        value::<u64>(&events, "oom_kill").unwrap_or(0).saturating_sub(self.oom_before)
+    }
+
+    /// Whether no task has made a cgroup in it.
+    fn is_plain(&self) -> bool {
+        self.folder.metadata().is_ok_and(|metadata| metadata.nlink() == 2)
     }
 }
 
@@ -142,24 +211,11 @@ impl AsFd for Cgroup {
     }
 }
 
-/// The events of a cgroup: it can be polled for exceptional conditions.
-#[derive(Debug)]
-pub struct Emptiness(File);
-
-impl Emptiness {
-    /// Whether it is empty now. Reading arms the next event.
-    pub fn is_empty(&mut self) -> bool {
-        let mut text = String::new();
-        let read = self.0.rewind().and_then(|()| self.0.read_to_string(&mut text));
-        // A cgroup that is gone is empty.
-        read.is_err() || value::<u64>(&text, "populated") == Some(0)
-    }
-}
-
-impl AsFd for Emptiness {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
+/// All of a file of the kernel's that is open.
+fn text(file: &File) -> Option<String> {
+    let mut bytes = [0; 1024];
+    let len = file.read_at(&mut bytes, 0).ok()?;
+    Some(String::from_utf8_lossy(&bytes[..len]).into_owned())
 }
 
 /// Removes a cgroup that nothing is in, and those that a task made in it.

@@ -26,6 +26,10 @@ const TIDY: u64 = 16 << 20;
 /// The longest end, as it is stored: a reason is a line.
 const MAX_ENTRY: usize = 64 << 10;
 
+/// How long an end waits for others before they are written together. Nobody waits for it; a sync
+/// for each would cost more than a short task does.
+const GATHER: u64 = 10_000_000;
+
 /// Why earlier ends cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum EndsError {
@@ -49,7 +53,9 @@ pub struct Ends {
     next_key: u64,
     on_their_way: VecDeque<(Ticket, AttemptId)>,
     /// The disk was full, or the journal had too much to do: to be tried again.
-    unsaved: VecDeque<(AttemptId, Bytes)>,
+    unsaved: BTreeMap<AttemptId, Bytes>,
+    /// When what is unsaved goes to the disk.
+    due: Option<u64>,
     /// The disk is full, or has failed: it is tried again later.
     is_full: bool,
 }
@@ -91,31 +97,57 @@ impl Ends {
         let committer =
             Committer::spawn(journal, Backlog::default(), passed_on).map_err(EndsError::Thread)?;
         let on_their_way = VecDeque::new();
-        let unsaved = VecDeque::new();
+        let unsaved = BTreeMap::new();
         Ok((
-            Self { committer, commits, keys, next_key, on_their_way, unsaved, is_full: false },
+            Self {
+                committer,
+                commits,
+                keys,
+                next_key,
+                on_their_way,
+                unsaved,
+                due: None,
+                is_full: false,
+            },
             ended,
         ))
     }
 
     /// Writes an end, some time.
-    pub fn keep(&mut self, attempt: AttemptId, end: &Ended) {
+    pub fn keep(&mut self, now: u64, attempt: AttemptId, end: &Ended) {
         let entry = codec::encode(&(attempt, end), MAX_ENTRY).expect("a reason is a line");
-        self.unsaved.push_back((attempt, entry.into()));
-        if !self.is_full {
-            self.submit();
+        self.unsaved.insert(attempt, entry.into());
+        self.due.get_or_insert(now + GATHER);
+    }
+
+    /// When [`write`](Self::write) has something to do.
+    pub fn due(&self) -> u64 {
+        self.due.unwrap_or(u64::MAX)
+    }
+
+    /// Gives what was gathered to the disk.
+    pub fn write(&mut self, now: u64) {
+        if now >= self.due() {
+            self.due = None;
+            if !self.is_full {
+                self.submit();
+            }
         }
     }
 
-    /// These are not needed any more.
-    pub fn forget(&mut self, attempts: &[AttemptId]) {
+    /// These are not needed any more. Those of them that will never be written.
+    pub fn forget(&mut self, attempts: &[AttemptId]) -> Vec<AttemptId> {
+        let mut unwritten = Vec::new();
         for attempt in attempts {
-            self.unsaved.retain(|(unsaved, _)| unsaved != attempt);
+            if self.unsaved.remove(attempt).is_some() {
+                unwritten.push(*attempt);
+            }
             if let Some(key) = self.keys.remove(attempt) {
                 // What is forgotten in vain is told once more after a restart, and forgotten then.
                 let _ = self.committer.submit(key, Entry::Forget);
             }
         }
+        unwritten
     }
 
     /// Tries again what the disk had no room for.
@@ -154,14 +186,11 @@ impl Ends {
                 }
             }
         }
-        if !self.is_full {
-            self.submit();
-        }
         kept
     }
 
     fn submit(&mut self) {
-        while let Some((attempt, entry)) = self.unsaved.pop_front() {
+        while let Some((attempt, entry)) = self.unsaved.pop_first() {
             let key = *self.keys.entry(attempt).or_insert_with(|| {
                 self.next_key += 1;
                 self.next_key
@@ -169,11 +198,11 @@ impl Ends {
             match self.committer.submit(key, Entry::Record(entry.clone())) {
                 Ok(ticket) => self.on_their_way.push_back((ticket, attempt)),
                 Err(Refused::Busy { .. }) => {
-                    self.unsaved.push_front((attempt, entry));
+                    self.unsaved.insert(attempt, entry);
                     return;
                 }
                 Err(_) => {
-                    self.unsaved.push_front((attempt, entry));
+                    self.unsaved.insert(attempt, entry);
                     self.is_full = true;
                     return;
                 }

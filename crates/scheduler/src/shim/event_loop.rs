@@ -105,6 +105,7 @@ impl Shim {
             }
             self.settle()?;
         }
+        self.ends.write(u64::MAX);
         Ok(())
     }
 
@@ -112,6 +113,7 @@ impl Shim {
         let now = boottime();
         self.core.tick(now);
         self.apply()?;
+        self.ends.write(now);
         if now >= self.next_second {
             self.next_second = now + SECOND;
             self.each_second(now);
@@ -198,8 +200,13 @@ impl Shim {
     /// What has an end on the disk needs its folder no longer, by which a later life would know that
     /// it has run.
     fn take_kept(&mut self) {
-        for id in self.ends.take() {
-            self.logs.order(Order::RemoveFolder(self.surroundings.task_folder(id)));
+        let written = self.ends.take();
+        self.remove_folders(&written);
+    }
+
+    fn remove_folders(&self, ids: &[AttemptId]) {
+        for id in ids {
+            self.logs.order(Order::RemoveFolder(self.surroundings.task_folder(*id)));
         }
     }
 
@@ -287,12 +294,15 @@ impl Shim {
                 None => self.core.closed(attempt, 0, 0),
             },
             Effect::Keep(id, end) => {
-                self.ends.keep(id, &end);
+                self.ends.keep(boottime(), id, &end);
                 self.watch.forget(id);
                 self.tasks.remove(id);
                 self.read_on(id);
             }
-            Effect::Forget(ids) => self.ends.forget(&ids),
+            Effect::Forget(ids) => {
+                let unwritten = self.ends.forget(&ids);
+                self.remove_folders(&unwritten);
+            }
             Effect::Tell(told) => self.connections.tell(&told),
             Effect::Answer(caller, told) => self.connections.answer(caller, &told),
             Effect::Hello(Some(caller)) => self.hello(caller),
@@ -362,7 +372,9 @@ impl Shim {
 
     fn set_timer(&mut self) -> Result<(), Errno> {
         let now = boottime();
-        let at = self.core.deadline(now).min(self.next_second).min(self.watch.due()).max(1);
+        let soonest =
+            [self.core.deadline(now), self.next_second, self.watch.due(), self.ends.due()];
+        let at = soonest.into_iter().min().unwrap_or(0).max(1);
         let value = Timespec {
             tv_sec: i64::try_from(at / SECOND).unwrap_or(i64::MAX),
             tv_nsec: i64::try_from(at % SECOND).expect("less than a second"),

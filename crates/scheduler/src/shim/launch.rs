@@ -132,8 +132,8 @@ impl Surroundings {
         let stdin = input(spec.stdin.as_ref().filter(|_| is_first), &cwd)?;
         let output = Outputs::open(&spec.output.capture, id, is_first, &cwd)?;
         let what = "failed to make the task's cgroup";
-        let cgroup =
-            self.cgroups.as_ref().map(|all| all.create(&file_name(id), spec.resources.memory.0));
+        let memory = spec.resources.memory.0;
+        let cgroup = self.cgroups.as_ref().map(|all| all.take(memory));
         let cgroup = cgroup.transpose().map_err(|error| fault::of_node(what, &error))?;
         let ready = Ready {
             program: &program,
@@ -157,7 +157,9 @@ impl Surroundings {
                 cgroup,
             }),
             Err(why) => {
-                cgroup.map(Cgroup::remove);
+                if let (Some(all), Some(cgroup)) = (&self.cgroups, cgroup) {
+                    all.give_back(cgroup);
+                }
                 Err(why)
             }
         }

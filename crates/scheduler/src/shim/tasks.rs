@@ -5,6 +5,7 @@ mod output;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use rustix::event::epoll::EventFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
@@ -13,9 +14,9 @@ use crate::end::Exit;
 use crate::id::AttemptId;
 use crate::processor::Stream;
 
-use super::cgroup::{Cgroup, Emptiness};
+use super::cgroup::Cgroup;
 use super::core::Measured;
-use super::launch::{self, Launched};
+use super::launch::{self, Launched, Surroundings};
 use super::logs::{Logs, Order};
 use super::notes::note;
 use super::poller::{Poller, Token};
@@ -30,7 +31,7 @@ pub struct Tasks {
     all: BTreeMap<AttemptId, Task>,
     slots: BTreeMap<u64, AttemptId>,
     last_slot: u64,
-    secret: String,
+    surroundings: Arc<Surroundings>,
     happened: Vec<Happened>,
     /// Those of which what remains is looked for again.
     clearing: BTreeSet<AttemptId>,
@@ -61,6 +62,7 @@ struct Task {
 
 /// A command of it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact for itself")]
 struct Running {
     pid: Pid,
     pidfd: OwnedFd,
@@ -69,19 +71,23 @@ struct Running {
     is_reaped: bool,
     is_clearing: bool,
     cgroup: Option<Cgroup>,
-    emptiness: Option<Emptiness>,
+    /// Whether something in its cgroup had to be killed, and its end is waited for.
+    is_watched: bool,
+    /// Whether anything of it had to be killed: who knows what a task did to its cgroup that did
+    /// not end by itself.
+    was_killed: bool,
     strays: Vec<OwnedFd>,
     measured: Measured,
 }
 
 impl Tasks {
-    /// None yet. `secret` is in the environment of all their processes.
-    pub fn new(secret: String) -> Self {
+    /// None yet; they are started in `surroundings`.
+    pub fn new(surroundings: Arc<Surroundings>) -> Self {
         Self {
             all: BTreeMap::new(),
             slots: BTreeMap::new(),
             last_slot: 0,
-            secret,
+            surroundings,
             happened: Vec::new(),
             clearing: BTreeSet::new(),
         }
@@ -126,7 +132,8 @@ impl Tasks {
             is_reaped: false,
             is_clearing: false,
             cgroup,
-            emptiness: None,
+            is_watched: false,
+            was_killed: false,
             strays: Vec::new(),
             measured: Measured::default(),
         });
@@ -197,6 +204,7 @@ impl Tasks {
         if !running.is_reaped {
             let _ = kill_process_group(running.pid, Signal::KILL);
         }
+        running.was_killed |= running.exit.is_none();
         if running.exit.is_none()
             && let Some(cgroup) = &running.cgroup
             && let Err(error) = cgroup.kill()
@@ -225,7 +233,9 @@ impl Tasks {
             let Some(task) = self.all.get_mut(&id) else { continue };
             let slot = task.slot;
             let Some(running) = task.running.as_mut().filter(|it| it.is_clearing) else { continue };
-            if running.exit.is_none() || !running.is_gone(id, slot, &self.secret, alone, poller) {
+            if running.exit.is_none()
+                || !running.is_gone(id, slot, &self.surroundings, alone, poller)
+            {
                 continue;
             }
             let measured = running.measured;
@@ -271,7 +281,7 @@ impl Running {
         &mut self,
         id: AttemptId,
         slot: u64,
-        secret: &str,
+        from: &Surroundings,
         alone: bool,
         poller: &Poller,
     ) -> bool {
@@ -286,67 +296,55 @@ impl Running {
             }
         }
         if self.cgroup.is_some() {
-            self.is_cgroup_gone(id, slot, poller)
+            self.is_cgroup_gone(id, slot, from, poller)
         } else {
-            self.are_strays_gone(id, slot, secret, alone, poller)
+            self.are_strays_gone(id, slot, from, alone, poller)
         }
     }
 
-    fn is_cgroup_gone(&mut self, id: AttemptId, slot: u64, poller: &Poller) -> bool {
+    fn is_cgroup_gone(
+        &mut self,
+        id: AttemptId,
+        slot: u64,
+        from: &Surroundings,
+        poller: &Poller,
+    ) -> bool {
         let Some(cgroup) = self.cgroup.take() else { return true };
-        if let Some(cpu) = cgroup.cpu() {
-            self.measured.cpu = cpu;
-        }
-        self.measured.is_oom = cgroup.was_oom();
-        let (cgroup, error) = match cgroup.remove() {
-            Ok(()) => {
-                if let Some(emptiness) = self.emptiness.take() {
-                    poller.remove(&emptiness);
-                }
-                return true;
+        if !cgroup.is_empty() {
+            self.was_killed = true;
+            if let Err(error) = cgroup.kill() {
+                note(format_args!("failed to kill the cgroup of {id}: {error}"));
             }
-            Err(left) => left,
-        };
-        if error.kind() == std::io::ErrorKind::NotFound {
+            if !self.is_watched {
+                let added = poller.add(cgroup.events(), Token::Cgroup(slot), EventFlags::PRI);
+                added.expect("each cgroup has room for an event: RLIMIT_NOFILE bounds both");
+                self.is_watched = true;
+            }
+            self.cgroup = Some(cgroup);
+            return false;
+        }
+        self.measured.cpu = cgroup.cpu();
+        self.measured.is_oom = cgroup.was_oom();
+        if !self.was_killed
+            && let Some(all) = &from.cgroups
+        {
+            all.give_back(cgroup);
             return true;
         }
-        if let Err(error) = cgroup.kill() {
-            note(format_args!("failed to kill the cgroup of {id}: {error}"));
+        if self.is_watched {
+            poller.remove(cgroup.events());
         }
-        if self.emptiness.is_none()
-            && let Ok(emptiness) = cgroup.watch()
-            && poller.add(&emptiness, Token::Cgroup(slot), EventFlags::PRI).is_ok()
-        {
-            self.emptiness = Some(emptiness);
+        if let Err(error) = cgroup.remove() {
+            note(format_args!("failed to remove the cgroup of {id}: {error}"));
         }
-        // Reading arms the event; if it fell empty meanwhile, there may be none.
-        let is_empty = self.emptiness.as_mut().is_none_or(Emptiness::is_empty);
-        self.cgroup = Some(cgroup);
-        is_empty && self.is_empty_cgroup_gone(poller)
-    }
-
-    /// It was just seen to be empty: nothing enters a cgroup whose last process is dead.
-    fn is_empty_cgroup_gone(&mut self, poller: &Poller) -> bool {
-        let Some(cgroup) = self.cgroup.take() else { return true };
-        match cgroup.remove() {
-            Ok(()) => {
-                if let Some(emptiness) = self.emptiness.take() {
-                    poller.remove(&emptiness);
-                }
-                true
-            }
-            Err((cgroup, _)) => {
-                self.cgroup = Some(cgroup);
-                false
-            }
-        }
+        true
     }
 
     fn are_strays_gone(
         &mut self,
         id: AttemptId,
         slot: u64,
-        secret: &str,
+        from: &Surroundings,
         alone: bool,
         poller: &Poller,
     ) -> bool {
@@ -359,7 +357,7 @@ impl Running {
         }
         let marks = [
             format!("{}={}", launch::ATTEMPT, launch::file_name(id)),
-            format!("{}={secret}", launch::SECRET),
+            format!("{}={}", launch::SECRET, from.secret),
         ];
         let marks = [marks[0].as_bytes(), marks[1].as_bytes()];
         let group = self.pid.as_raw_nonzero().get();

@@ -25,6 +25,7 @@ fn a_killed_shim_leaves_nothing_and_its_attempts_are_lost() {
         let mark = lasting(&mut rig, 0);
         let (ended, before) = (attempt(2, 0), rig.caller.shim.incarnation);
         assert_eq!(rig.caller.finish(ended, &exec(&["true"])).end, End::Succeeded);
+        rig.written(ended);
         rig.replace(options);
         assert_eq!(processes_with(&mark), [] as [i32; 0]);
         assert!(rig.caller.shim.incarnation > before);
@@ -40,6 +41,7 @@ fn an_end_is_told_until_it_is_forgotten() {
     let ids = [attempt(1, 0), attempt(1, 1)];
     for id in ids {
         rig.caller.finish(id, &exec(&["true"]));
+        rig.written(id);
     }
     let mut again = Caller::connect(&rig.shim.folder);
     assert_eq!(again.ended(ids[0]), rig.caller.finish_of(ids[0]));

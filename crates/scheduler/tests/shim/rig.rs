@@ -318,6 +318,16 @@ impl Rig {
         Self { shim, caller, folder }
     }
 
+    /// Waits until the end of an attempt is on the disk: then its folder goes.
+    pub fn written(&self, id: AttemptId) {
+        let (task, number) = (id.task, id.number);
+        let name = format!("{}.{}.{number}", task.job, task.index);
+        let folder = self.shim.folder.join("tasks").join(name);
+        while folder.exists() {
+            std::thread::yield_now();
+        }
+    }
+
     /// The shim dies, and another one begins.
     pub fn replace(&mut self, options: &[&str]) {
         self.shim.kill();
