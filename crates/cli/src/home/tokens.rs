@@ -257,8 +257,9 @@ mod tests {
             let error = tokens.create(name, Scope::Read, UNIX_EPOCH).unwrap_err();
             assert!(matches!(error, TokenError::Name(_)), "{error}");
         }
-        let error = tokens.revoke("cj").unwrap_err().to_string();
-        assert_eq!(error, "there is no token `cj`; did you mean `ci`?");
+        tokens.create("builder", Scope::Read, UNIX_EPOCH).unwrap();
+        let error = tokens.revoke("bulider").unwrap_err().to_string();
+        assert_eq!(error, "there is no token `bulider`; did you mean `builder`?");
     }
 
     #[test]
