@@ -30,8 +30,8 @@ const PROGRAM: &str = "/proc/self/exe";
 /// killed by the shim after that; their ends are kept, and told when the node is back.
 pub const LEAVING: Duration = Duration::from_secs(12);
 
-/// How long a controller may take to hear that the node leaves. One that stops at the same time
-/// hears nothing.
+/// How long a controller may take to hear that the node leaves, and then that all there has ended.
+/// One that stops at the same time hears nothing.
 const TELLING: Duration = Duration::from_secs(2);
 
 /// What a node is drained for that stops in good order: it undrains itself when it is back.
@@ -138,7 +138,8 @@ impl Jobs {
             // It ends by returning.
             let _ = (&mut link).await;
             if is_told {
-                api.idle(self.node).await;
+                // All has ended: what is left is on its way to the controller, or that stops, too.
+                let _ = timeout(TELLING, api.idle(self.node)).await;
             }
         };
         if timeout(LEAVING, leaving).await.is_err() {
