@@ -25,7 +25,7 @@ pub const GREETING: usize = MAGIC.len() + 2;
 /// Bytes of a frame's length.
 pub const HEAD: usize = 4;
 
-/// The longest frame. No call and nothing told is longer: [`MAX_BATCH`] is far below it, and so is
+/// The longest frame. No call and nothing told is longer: `MAX_BATCH` is far below it, and so is
 /// a [`MAX_LOG_PART`](crate::processor::MAX_LOG_PART).
 pub const MAX_FRAME: usize = MAX_ENCODED;
 
