@@ -1,5 +1,7 @@
 //! Looking at jobs: lists, details, logs, explanations.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::fake::{Fake, attempt, finish, job, task};
@@ -114,11 +116,15 @@ async fn logs_are_those_of_the_last_attempt_unless_others_are_named() {
         (&["30.0", "--all"], "first\nsecond"),
         (&["30"], "30.0: second\n30.1: other\n"),
         (&["30.1", "-t"], "1970-01-01T00:00:01.000Z other\n"),
-        (&["30", "-f"], "30.0: second\n30.1: other\n"),
     ] {
         let (exit, stdout, stderr) = fake.run(&[&["job", "logs"], more].concat()).await;
         assert_eq!((exit, stdout.as_str()), (0, expected), "{more:?}: {stderr}");
     }
+    // They are followed side by side.
+    let (exit, stdout, stderr) = fake.run(&["job", "logs", "30", "-f"]).await;
+    let lines: BTreeSet<&str> = stdout.lines().collect();
+    let expected = BTreeSet::from(["30.0: second", "30.1: other"]);
+    assert_eq!((exit, lines), (0, expected), "{stderr}");
     let (_, stdout, _) = fake.run(&["job", "logs", "30.1", "--json"]).await;
     let piece: Value = serde_json::from_str(&stdout).unwrap();
     let expected = json!({
