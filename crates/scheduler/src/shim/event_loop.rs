@@ -106,6 +106,9 @@ impl Shim {
             self.settle()?;
         }
         self.ends.write(u64::MAX);
+        if let Some(cgroups) = &self.surroundings.cgroups {
+            super::cgroup::Cgroups::clean(cgroups.root());
+        }
         Ok(())
     }
 

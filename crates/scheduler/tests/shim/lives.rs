@@ -148,8 +148,10 @@ fn a_stopped_shim_leaves_nothing_and_keeps_ends() {
     let mut rig = Rig::new();
     let mark = lasting(&mut rig, 0);
     rig.caller.call(Call::Stop);
+    let cgroup = std::fs::read_to_string(rig.shim.folder.join("cgroup"));
     rig.caller.wait_for_end();
     rig.shim.process.wait().unwrap();
+    assert!(cgroup.is_err() || !std::path::Path::new(&cgroup.unwrap()).exists());
     assert_eq!(processes_with(&mark), [] as [i32; 0]);
     rig.shim = Shim::start(&rig.shim.folder, &[]);
     rig.caller = Caller::connect(&rig.shim.folder);
