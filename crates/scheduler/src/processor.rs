@@ -9,7 +9,9 @@
 //! is cut off. Each call may be made again; what is repeated changes nothing.
 //!
 //! *Invariant:* an attempt is told [`Told::Ended`] when nothing that it started is left.
-//! *Invariant:* an end is kept, on disk, until [`Call::Forget`].
+//! *Invariant:* an end is kept until [`Call::Forget`], and told again to whoever says hello. It is on
+//! its way to the disk when it is told; if the processor dies before it is there, its next life says
+//! that the attempt is lost, and whoever has heard of the end knows better.
 //! *Invariant:* when the lease is over, nothing runs, and the shim begins another life.
 
 use std::sync::Arc;
