@@ -139,7 +139,10 @@ impl Runner {
             if self.held.contains(*attempt) {
                 continue;
             }
-            let need: Resources = serde_json::from_str(resources).unwrap_or_default();
+            // What is of a version that is not understood here is not to be crowded: nothing starts
+            // beside it.
+            let need: Resources =
+                serde_json::from_str(resources).unwrap_or_else(|_| self.room.capacity().clone());
             self.room.occupy(&need, gpus);
             self.given += 1;
             self.held.add(*attempt, Arc::new(need), Stage::Running);

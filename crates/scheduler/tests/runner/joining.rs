@@ -6,7 +6,7 @@ use dx_scheduler::end::End;
 use dx_scheduler::id::Term;
 use dx_scheduler::job::{Cpus, Resources, Size};
 use dx_scheduler::message::{Report, RunnerMessage, ToRunner};
-use dx_scheduler::processor::{Call, Hello, KillRun, Told};
+use dx_scheduler::processor::{Call, Hello, KillRun, Running, Told};
 use dx_scheduler::processor_of;
 use dx_scheduler::runner::{Offer, RunnerConfig};
 
@@ -183,6 +183,17 @@ fn a_runner_that_begins_anew_gives_no_gpu_twice() {
     let said = desk.assign(r#"{ "cpus": 1, "gpus": 1 }"#, 1..4);
     assert_eq!(said.runs(), [(attempt(1), vec![1])], "the third has a processor, but no GPU");
     assert_eq!(desk.ends(0).runs(), [(attempt(2), vec![0])]);
+}
+
+#[test]
+fn what_runs_and_cannot_be_understood_is_not_crowded() {
+    let mut desk = Desk::new();
+    let later = Running { resources: r#"{ "quantum": 1 }"#.into(), ..running(0, &[]) };
+    desk.hello(Hello { running: vec![later], machine: cpus(3), ..hello(1) });
+    desk.welcome(&[attempt(0)]);
+    desk.ctrl(ToRunner::Granted { term: TERM, shim: life(1), clock: 5 });
+    assert!(desk.assign(r#"{ "cpus": 1 }"#, 1..3).started().is_empty());
+    assert_eq!(desk.ends(0).started(), attempts(1..3));
 }
 
 #[test]
