@@ -212,19 +212,19 @@ async fn serve(
         async move { inside.stopping().await }
     };
     let router = routes::router(&inside);
-    let mut serving = pin!(socket.serve(router, Limits::default(), shutdown));
+    let serving = tokio::spawn(socket.serve(router, Limits::default(), shutdown));
     let mut failed = None;
     tokio::select! {
         () = until => {}
         () = inside.stopping() => {}
-        () = &mut serving => {}
         why = inside.mesh.runtime().failed() => failed = Some(why),
     }
     inside.stop.send_replace(true);
-    serving.await;
+    // It ends by returning, within its limits.
+    let _ = serving.await;
     let stopped = async {
         if let Some(others) = others {
-            // It ends by returning, within its limits.
+            // So does this.
             let _ = others.await;
         }
         inside.jobs.leave(working).await;
