@@ -11,7 +11,6 @@ mod service;
 mod words;
 
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -280,5 +279,37 @@ fn node_config(
             ..RuntimeConfig::default()
         },
         peers: others.map(|node| (node.id, vec![node.address.clone()])).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::thread;
+
+    use super::*;
+    use crate::config::{Layer, Source};
+    use crate::kinds;
+    use crate::ring::ports;
+
+    /// It is left to chance which of two things that happen at once a node sees first.
+    const TRIES: usize = 8;
+
+    #[test]
+    fn a_node_that_others_stop_while_nobody_is_at_its_socket_ends_in_good_order() {
+        let port = ports::free(1).unwrap()[0];
+        let file = format!("[node.alone]\nid = 1\naddress = \"127.0.0.1:{port}\"\n");
+        let source = Source::new(Layer::File, "c.toml", &file);
+        let loaded = config::load(vec![source], &kinds::kinds()).expect("nothing is wrong with it");
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        for _ in 0..TRIES {
+            let node = Node::start(&loaded.cluster, NodeId(1), &home, &Registry::new()).unwrap();
+            let inside = Arc::clone(&node.inside);
+            let stopper = thread::spawn(move || inside.stop.send_replace(true));
+            let ended = node.run(pending(), pending());
+            assert!(matches!(ended, Ended::Stopped(_)), "{ended:?}");
+            stopper.join().unwrap();
+        }
     }
 }
