@@ -1,6 +1,5 @@
 //! A cluster of one node, as a user has it: started, asked and stopped by this program.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -13,6 +12,7 @@ use super::race::SLOTS;
 use crate::control::Client;
 use crate::home::Home;
 use crate::jobs::Service;
+use crate::ring::ports;
 
 /// The cluster. It is stopped when it is dropped, if it was not [ended](Self::end).
 pub struct Stand {
@@ -32,7 +32,7 @@ impl Stand {
     pub async fn start(folder: &Path) -> anyhow::Result<Self> {
         let folder = TempDir::new_in(folder).context("failed to make a folder for the node")?;
         let mut stand = Self { folder, is_up: false };
-        std::fs::write(stand.file(), cluster(free_port()?))?;
+        std::fs::write(stand.file(), cluster(ports::free(1)?[0]))?;
         stand.up().await?;
         Ok(stand)
     }
@@ -133,12 +133,6 @@ impl Drop for Stand {
 
 fn name() -> ClusterId {
     CLUSTER.parse().expect("a fixed name")
-}
-
-/// A port at which nobody listens. Nothing keeps it free, but nobody else asks for it either.
-fn free_port() -> anyhow::Result<u16> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("failed to find a free port")?;
-    Ok(listener.local_addr()?.port())
 }
 
 fn cluster(port: u16) -> String {
