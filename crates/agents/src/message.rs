@@ -99,14 +99,27 @@ impl Encoded {
     /// # Errors
     /// If it is of another type, or malformed.
     pub fn decode<M: Message>(&self) -> Result<M, BadMessage> {
-        if self.tag != const { tag(M::NAME) } {
-            return Err(BadMessage::WrongType { expected: M::NAME });
-        }
-        let mut message: M = codec::decode(&self.value)?;
+        let mut message: M = self.decode_value()?;
         if !self.body.is_empty() {
             message.set_body(self.body.clone());
         }
         Ok(message)
+    }
+
+    /// The same where the encoding is needed no more: its body is handed over, which costs nothing.
+    fn into_message<M: Message>(self) -> Result<M, BadMessage> {
+        let mut message: M = self.decode_value()?;
+        if !self.body.is_empty() {
+            message.set_body(self.body);
+        }
+        Ok(message)
+    }
+
+    fn decode_value<M: Message>(&self) -> Result<M, BadMessage> {
+        if self.tag != const { tag(M::NAME) } {
+            return Err(BadMessage::WrongType { expected: M::NAME });
+        }
+        Ok(codec::decode(&self.value)?)
     }
 
     /// Bytes it takes.
@@ -191,7 +204,7 @@ impl Body {
     /// If it is of another type, or malformed.
     pub fn open<M: Message>(self) -> Result<M, BadMessage> {
         match self {
-            Self::Wire(wire) => wire.encoded.decode(),
+            Self::Wire(wire) => wire.encoded.into_message(),
             Self::Typed(message) => match (message as Box<dyn Any>).downcast::<M>() {
                 Ok(message) => Ok(*message),
                 Err(_) => Err(BadMessage::WrongType { expected: M::NAME }),
