@@ -22,6 +22,7 @@ mod input;
 mod jobs;
 mod log;
 mod nodes;
+mod shell;
 mod tasks;
 mod waiting;
 
@@ -58,28 +59,39 @@ pub struct Api(Arc<Inside>);
 struct Inside {
     port: Port,
     controller: NodeId,
-    names: BTreeMap<NodeId, String>,
+    nodes: BTreeMap<NodeId, Place>,
     stopping: watch::Receiver<bool>,
     places: Arc<Semaphore>,
     tickets: AtomicU64,
 }
 
+/// A node as others reach it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Its name.
+    pub name: String,
+    /// The host that it is on: a name, or an address.
+    pub host: String,
+    /// Where it listens, as `tls://10.0.0.1:7001`.
+    pub uri: String,
+}
+
 impl Api {
-    /// An API that asks the controller on the node `controller`, by `port`. `names` are those of
-    /// all nodes. When `stopping` becomes true, or its sender is dropped, all that waits ends.
+    /// An API that asks the controller on the node `controller`, by `port`. `nodes` are all of the
+    /// cluster. When `stopping` becomes true, or its sender is dropped, all that waits ends.
     #[must_use]
     pub fn new(
         port: Port,
         controller: NodeId,
-        names: BTreeMap<NodeId, String>,
+        nodes: BTreeMap<NodeId, Place>,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let places = Arc::new(Semaphore::new(MAX_WAITING));
         let tickets = AtomicU64::new(0);
-        Self(Arc::new(Inside { port, controller, names, stopping, places, tickets }))
+        Self(Arc::new(Inside { port, controller, nodes, stopping, places, tickets }))
     }
 
-    /// Its routes, all below `/v1`. Whoever serves them adds the [`Caller`] to each request, and
+    /// Its routes: those below `/v1`, and those of the [shell system](shell). Whoever serves them adds the [`Caller`] to each request, and
     /// may put [`explain`] around them.
     pub fn router(&self) -> Router {
         let (router, _) = routes().split_for_parts();
@@ -118,5 +130,5 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(nodes::drain))
         .routes(routes!(nodes::undrain))
         .route_layer(need(Scope::Admin));
-    reading.merge(submitting).merge(administering)
+    reading.merge(submitting).merge(administering).merge(shell::routes())
 }

@@ -124,6 +124,11 @@ pub struct JobQuery {
     pub name: Option<String>,
     /// Only those that changed beyond this version: that of an earlier answer.
     pub since: Option<u64>,
+    /// Only those that were submitted with this id.
+    pub request_id: Option<String>,
+    /// Only those that have something on this node that has not ended.
+    #[schemars(with = "Option<u32>")]
+    pub node: Option<NodeId>,
 }
 
 /// Which tasks of a job, and how many.

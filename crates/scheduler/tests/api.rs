@@ -9,6 +9,8 @@ mod document;
 mod jobs;
 #[path = "api/logs.rs"]
 mod logs;
+#[path = "api/shell.rs"]
+mod shell;
 #[path = "api/strangers.rs"]
 mod strangers;
 #[path = "api/streams.rs"]

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use dx_agents::{AskError, JournalState, NodeId};
 
 use super::failure::Wrong;
-use super::{Api, Failure};
+use super::{Api, Failure, Place};
 use crate::client::{Answer, Answered, Asked, Request, RequestError};
 use crate::message::{ControllerMessage, RunnerMessage};
 use crate::processor::{LogPart, ReadLog};
@@ -71,7 +71,18 @@ impl Api {
 
     /// The name of a node, or its number if nobody knows it.
     pub(super) fn name(&self, node: NodeId) -> String {
-        self.0.names.get(&node).cloned().unwrap_or_else(|| node.to_string())
+        self.0.nodes.get(&node).map_or_else(|| node.to_string(), |place| place.name.clone())
+    }
+
+    /// The name of the node that this API is on.
+    pub(super) fn own_name(&self) -> String {
+        let own = self.0.port.id().spawned_by();
+        self.name(own.expect("ports without an id of their own are of their node"))
+    }
+
+    /// Where a node is; nowhere if nobody knows it.
+    pub(super) fn place_of(&self, node: NodeId) -> Place {
+        self.0.nodes.get(&node).cloned().unwrap_or_default()
     }
 
     /// Somebody does not answer.

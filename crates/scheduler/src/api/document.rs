@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{InfoBuilder, Required};
 
-use super::{Failure, MEDIA_TYPE, change, events, jobs, log, nodes, tasks};
+use super::{Failure, MEDIA_TYPE, change, events, jobs, log, nodes, shell, tasks};
 use crate::client::{Explanation, JobView, NodeView, TaskView, Validity};
 use crate::job::JobSpec;
 use crate::processor::Stream;
@@ -119,6 +119,11 @@ fn schemas() -> Map<String, Value> {
         change::PrioritizeJobs,
         change::RemoveJobs,
         change::Changed,
+        shell::NewJob,
+        shell::Status,
+        shell::Statuses,
+        shell::NodeList,
+        shell::NodeJobs,
         Stream,
     );
     generator.take_definitions(true)
@@ -190,5 +195,9 @@ queries!(
     jobs::Polling,
     tasks::TaskListing,
     events::Since,
-    log::Reading
+    log::Reading,
+    shell::Listed,
+    shell::Update,
+    shell::Running,
+    shell::OnNode
 );

@@ -115,7 +115,15 @@ pub async fn list(
     State(api): State<Api>,
     Query(Listing { before, limit, state, label, name, since }): Query<Listing>,
 ) -> Result<Json<JobPage>, Failure> {
-    let query = JobQuery { before, limit, states: state, labels: label, name, since };
+    let query = JobQuery {
+        before,
+        limit,
+        states: state,
+        labels: label,
+        name,
+        since,
+        ..JobQuery::default()
+    };
     api.page(query).await.map(Json)
 }
 

@@ -132,7 +132,7 @@ impl Api {
         }
     }
 
-    async fn nodes(&self) -> Result<Vec<NodeView>, Failure> {
+    pub(super) async fn nodes(&self) -> Result<Vec<NodeView>, Failure> {
         let nodes = self.ask(Request::Nodes, |answer| match answer {
             Answer::Nodes(nodes) => Some(nodes),
             _ => None,
@@ -141,7 +141,7 @@ impl Api {
     }
 
     /// The node of this name or number.
-    async fn node(&self, name: &str) -> Result<NodeView, Failure> {
+    pub(super) async fn node(&self, name: &str) -> Result<NodeView, Failure> {
         let nodes = self.nodes().await?;
         let names: Vec<String> = nodes.iter().map(|node| node.name.clone()).collect();
         let called = |node: &NodeView| node.name == name || node.id.0.to_string() == name;

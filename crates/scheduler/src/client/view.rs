@@ -55,6 +55,9 @@ pub struct JobView {
     pub tasks: u64,
     /// Who submitted it.
     pub by: String,
+    /// The id with which it was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// Its priority.

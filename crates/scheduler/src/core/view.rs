@@ -28,6 +28,11 @@ impl Core {
                 && query.name.as_ref().is_none_or(|name| job.spec.name.as_ref() == Some(name))
                 && query.labels.iter().all(|label| has_label(job, label))
                 && query.since.is_none_or(|since| self.live.version_of(job.id) > since)
+                && query
+                    .request_id
+                    .as_ref()
+                    .is_none_or(|id| job.spec.request_id.as_ref() == Some(id))
+                && query.node.is_none_or(|node| self.has_open(node, job.id))
         };
         let jobs = self.state.jobs.range(..before).rev().map(|(_, job)| job);
         let mut found: Vec<&Job> = jobs.filter(|job| is_wanted(job)).take(limit + 1).collect();
@@ -70,6 +75,7 @@ impl Core {
             counts: Counts(job.sets().map(|(state, set)| (state, set.len())).collect()),
             tasks: u64::from(job.indices.len()),
             by: job.by.clone(),
+            request_id: job.spec.request_id.clone(),
             labels: job.spec.labels.clone(),
             priority: job.priority,
             submitted: job.submitted,
@@ -79,6 +85,13 @@ impl Core {
             exit: job.ended.map(|_| exit_of(job)),
             progress: self.progress_of(job.id),
         }
+    }
+
+    /// Whether something of a job is on a node, and has not ended.
+    fn has_open(&self, node: NodeId, job: JobId) -> bool {
+        let open = self.state.node(node).map(|node| &node.open);
+        let all = job.task(0).attempt(0)..=job.task(u32::MAX).attempt(u32::MAX);
+        open.is_some_and(|open| open.range(all).next().is_some())
     }
 
     fn progress_of(&self, job: JobId) -> std::collections::BTreeMap<u32, Progress> {

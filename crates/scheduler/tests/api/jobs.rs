@@ -80,6 +80,7 @@ async fn a_page_of_jobs_is_what_was_asked_for() {
         labels: vec!["a=b".to_owned(), "c".to_owned()],
         name: Some("x".to_owned()),
         since: Some(3),
+        ..JobQuery::default()
     };
     assert_eq!(*world.asked.lock().unwrap(), [Request::Jobs(wanted)]);
 }
@@ -190,8 +191,8 @@ async fn a_silent_controller_is_named() {
     let runtime = dx_agents::runtime::Runtime::start(dx_agents::runtime::RuntimeConfig::default());
     let runtime = runtime.unwrap();
     let (_stop, stopping) = tokio::sync::watch::channel(false);
-    let names = std::iter::once((dx_agents::NodeId(1), "n1".to_owned())).collect();
-    let api = dx_scheduler::api::Api::new(runtime.port(), dx_agents::NodeId(1), names, stopping);
+    let nodes = std::iter::once((dx_agents::NodeId(1), super::world::place("n1"))).collect();
+    let api = dx_scheduler::api::Api::new(runtime.port(), dx_agents::NodeId(1), nodes, stopping);
     let caller =
         dx_scheduler::api::Caller { name: "ann".to_owned(), scope: dx_scheduler::api::Scope::Read };
     let router = api.router().layer(axum::Extension(caller));

@@ -8,7 +8,7 @@ use axum::http::{Request as HttpRequest, StatusCode, header};
 use axum::{Extension, Router, middleware};
 use dx_agents::NodeId;
 use dx_agents::runtime::{Heard, Port, Runtime, RuntimeConfig};
-use dx_scheduler::api::{Api, Caller, Scope, explain};
+use dx_scheduler::api::{Api, Caller, Place, Scope, explain};
 use dx_scheduler::client::{
     Answer, Answered, Counts, JobState, JobView, Motion, Pair, Request, TaskView, Verdict,
 };
@@ -78,9 +78,9 @@ impl World {
             log.lock().unwrap().push(request.clone());
             answers(request).map(|answer| Answered::new(&answer))
         });
-        let names = BTreeMap::from([(CONTROLLER, "n1".to_owned()), (RUNNER, "n2".to_owned())]);
+        let nodes = BTreeMap::from([(CONTROLLER, place("n1")), (RUNNER, place("n2"))]);
         let (stop, stopping) = watch::channel(false);
-        let api = Api::new(runtime.port(), CONTROLLER, names, stopping);
+        let api = Api::new(runtime.port(), CONTROLLER, nodes, stopping);
         let router = api.router().layer(middleware::from_fn(explain));
         Self { runtime, router, stop, asked }
     }
@@ -169,6 +169,12 @@ fn serve<Q: dx_agents::Message, A: dx_agents::Message>(
     });
 }
 
+/// A node of this name, as it might be reached.
+pub fn place(name: &str) -> Place {
+    let (host, uri) = ("127.0.0.1".to_owned(), format!("tls://127.0.0.1:{name}"));
+    Place { name: name.to_owned(), host, uri: uri.replace(":n", ":700") }
+}
+
 /// A job, as it might be shown.
 pub fn job(id: u64, version: u64, state: JobState) -> JobView {
     let has_ended = state >= JobState::Succeeded;
@@ -181,6 +187,7 @@ pub fn job(id: u64, version: u64, state: JobState) -> JobView {
         counts: Counts::default(),
         tasks: 1,
         by: "ann".to_owned(),
+        request_id: None,
         labels: BTreeMap::new(),
         priority: 0,
         submitted: 1,

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::routing::any;
 use dx_agents::NodeId;
 use dx_agents::runtime::{Port, Runtime};
-use dx_scheduler::api::Api;
+use dx_scheduler::api::{Api, Place};
 use dx_scheduler::link::{self, LinkConfig};
 use dx_scheduler::{processor_of, runner_of};
 use tokio::sync::watch;
@@ -79,9 +79,9 @@ impl Jobs {
         ends: Ends,
         stopping: watch::Receiver<bool>,
     ) -> (Self, Option<Port>) {
-        let names = cluster.nodes.iter().map(|node| (node.id, node.name.to_string())).collect();
+        let nodes = cluster.nodes.iter().map(|node| (node.id, place(node))).collect();
         let controller = cluster.controller();
-        let api = controller.map(|it| Api::new(ends.api, it.id, names, stopping));
+        let api = controller.map(|it| Api::new(ends.api, it.id, nodes, stopping));
         let is_runner = is_runner(spec);
         let joined = watch::Sender::new(!is_runner);
         (Self { node: spec.id, api, is_runner, joined }, ends.processor)
@@ -197,8 +197,22 @@ fn no_jobs(cluster: String) -> Router {
     router
 }
 
+/// Where others reach a node.
+fn place(node: &NodeSpec) -> Place {
+    let endpoint = node.address.endpoint();
+    let host = endpoint.rsplit_once(':').map_or(endpoint, |(host, _)| host);
+    Place {
+        name: node.name.to_string(),
+        host: host.trim_matches(['[', ']']).to_owned(),
+        uri: format!("{}://{endpoint}", node.address.transport()),
+    }
+}
+
 /// Where the API would be.
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 14] = [
+    "/scheduler/{*rest}",
+    "/nodemgr/{*rest}",
+    "/processor/{*rest}",
     "/v1/jobs",
     "/v1/jobs/{*rest}",
     "/v1/nodes",
