@@ -124,6 +124,8 @@ pub enum ModelMessage {
     },
     /// Of `lcr`: a batch on its way round the ring, and what had passed its origin before it.
     Clocked {
+        /// As which of all that this link of the ring carries in this view, from 1.
+        nth: u64,
         /// The batch.
         payload: Payload,
         /// The latest batch of each member, in the order of the ring.
@@ -131,6 +133,8 @@ pub enum ModelMessage {
     },
     /// Of `lcr`, on its way round the ring: all members have this batch.
     Stable {
+        /// As which of all that this link of the ring carries in this view, from 1.
+        nth: u64,
         /// Its origin.
         origin: AgentId,
         /// As which of its life.

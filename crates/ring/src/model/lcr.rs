@@ -11,6 +11,11 @@
 //!
 //! A batch counts as seen when its turn has come to be passed on, not when it arrives: own batches
 //! go between those that wait, and their clocks must say so.
+//!
+//! The paper's links are those of TCP: what comes over one is all that was sent before it. Here a
+//! session may end within a view, and another begin. Clocks do not tell that: of two batches of which
+//! neither origin had seen the other's, one precedes because it went first over each link. So links
+//! are numbered, and nothing is taken that follows a loss.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,8 +37,10 @@ pub struct Lcr {
     served: BTreeSet<AgentId>,
     /// Own batches of an earlier view that found no place there.
     again: VecDeque<Batch>,
-    /// The latest batch of each origin that came.
-    latest: BTreeMap<AgentId, u64>,
+    /// How many batches and words went to the successor.
+    sent: u64,
+    /// How many came from the predecessor, all of the first ones.
+    come: u64,
     /// The latest batch of each member that passed here, in the order of the ring.
     clock: Vec<u64>,
     /// What passed here and has no place yet, in the order of places.
@@ -64,11 +71,11 @@ impl RingModel for Lcr {
         *self = Self::with_hop(self.hop.renewed());
         for seat in stage.view.roll.iter().filter(|seat| seat.is_in) {
             let sn = stage.log.ordered(seat.id, seat.life);
-            self.latest.insert(seat.id, sn);
             self.clock.push(sn);
+            if seat.id == stage.me {
+                self.again = stage.own.flying().filter(|batch| batch.id.sn > sn).cloned().collect();
+            }
         }
-        let ordered = self.latest.get(&stage.me).copied().unwrap_or(0);
-        self.again = stage.own.flying().filter(|batch| batch.id.sn > ordered).cloned().collect();
         self.base = stage.log.end();
     }
 
@@ -79,11 +86,15 @@ impl RingModel for Lcr {
         stage: &mut Stage<'_>,
     ) -> Result<(), Gap> {
         match message {
-            ModelMessage::Clocked { payload, clock } => self.payload(from, payload, clock, stage),
-            ModelMessage::Stable { origin, sn } => {
-                let has_come = self.latest.get(&origin).is_some_and(|latest| *latest >= sn);
-                let seat = stage.view.seat(origin).filter(|_| has_come).ok_or(Gap { from })?;
-                self.queue.push_back(Item::Stable(BatchId { origin, life: seat.life, sn }));
+            ModelMessage::Clocked { nth, payload, clock } => {
+                self.follows(from, nth, stage)?;
+                self.payload(from, payload, clock, stage)
+            }
+            ModelMessage::Stable { nth, origin, sn } => {
+                self.follows(from, nth, stage)?;
+                let life = stage.view.seat(origin).ok_or(Gap { from })?.life;
+                self.queue.push_back(Item::Stable(BatchId { origin, life, sn }));
+                self.come += 1;
                 Ok(())
             }
             ModelMessage::Got { bytes, batches } => {
@@ -145,6 +156,12 @@ impl Lcr {
         Self { hop, ..Self::default() }
     }
 
+    /// Whether all that the predecessor sent before has come.
+    fn follows(&self, from: AgentId, nth: u64, stage: &Stage<'_>) -> Result<(), Gap> {
+        let is_next = from == stage.view.predecessor(stage.me) && nth == self.come + 1;
+        if is_next { Ok(()) } else { Err(Gap { from }) }
+    }
+
     fn payload(
         &mut self,
         from: AgentId,
@@ -152,14 +169,11 @@ impl Lcr {
         clock: Vec<u64>,
         stage: &mut Stage<'_>,
     ) -> Result<(), Gap> {
-        let origin = payload.origin;
-        let is_next = self.latest.get(&origin).is_some_and(|sn| *sn + 1 == payload.sn);
-        let is_here = from == stage.view.predecessor(stage.me) && origin != stage.me;
-        if !is_next || !is_here || clock.len() != self.clock.len() {
+        if payload.origin == stage.me || clock.len() != self.clock.len() {
             return Err(Gap { from });
         }
         let batch = stage.batch(payload).ok_or(Gap { from })?;
-        self.latest.insert(origin, batch.id.sn);
+        self.come += 1;
         if let Some(got) = self.hop.come(&batch) {
             stage.send(from, got);
         }
@@ -197,9 +211,7 @@ impl Lcr {
         if !self.served.insert(batch.id.origin) {
             self.served.clear();
         }
-        let (successor, payload) = (stage.view.successor(stage.me), batch.clone().into());
-        self.hop.send(&batch);
-        stage.send(successor, ModelMessage::Clocked { payload, clock: clock.clone() });
+        self.send(&batch, &clock, stage);
         self.pass(batch, clock, stage);
     }
 
@@ -208,7 +220,6 @@ impl Lcr {
         let Some(batch) = next else { return false };
         self.served.clear();
         let (id, successor) = (batch.id, stage.view.successor(stage.me));
-        self.latest.insert(stage.me, id.sn);
         let mut clock = self.clock.clone();
         if let Some(own) = stage.view.members().position(|it| it == stage.me) {
             clock[own] = id.sn;
@@ -217,12 +228,18 @@ impl Lcr {
             self.pass(batch, clock, stage);
             self.on_stable(id, stage);
         } else {
-            self.hop.send(&batch);
-            let payload = batch.clone().into();
-            stage.send(successor, ModelMessage::Clocked { payload, clock: clock.clone() });
+            self.send(&batch, &clock, stage);
             self.pass(batch, clock, stage);
         }
         true
+    }
+
+    fn send(&mut self, batch: &Batch, clock: &[u64], stage: &mut Stage<'_>) {
+        self.hop.send(batch);
+        self.sent += 1;
+        let (payload, clock) = (batch.clone().into(), clock.to_vec());
+        let message = ModelMessage::Clocked { nth: self.sent, payload, clock };
+        stage.send(stage.view.successor(stage.me), message);
     }
 
     /// A batch passes: from now on it is known here.
@@ -245,7 +262,8 @@ impl Lcr {
         let successor = stage.view.successor(stage.me);
         if successor != stage.view.predecessor(id.origin) {
             let BatchId { origin, sn, .. } = id;
-            stage.send(successor, ModelMessage::Stable { origin, sn });
+            self.sent += 1;
+            stage.send(successor, ModelMessage::Stable { nth: self.sent, origin, sn });
         }
     }
 
@@ -267,3 +285,6 @@ fn compare((i, one): (usize, &[u64]), (j, other): (usize, &[u64])) -> Ordering {
     };
     if is_first { Ordering::Less } else { Ordering::Greater }
 }
+
+#[cfg(test)]
+mod tests;
