@@ -239,6 +239,8 @@ impl Confirmed {
             }
             let left = self.window - turn.messages;
             let Some(batch) = self.again.pop_front().or_else(|| stage.own.cut_of(left)) else {
+                // The window opens as what is own is delivered here, with all that precedes it.
+                turn.ask_what_is_missing(stage);
                 return false;
             };
             turn.messages += batch.cuts.lens.len() - usize::from(batch.cuts.goes_on);
@@ -388,16 +390,20 @@ impl Turn {
         Self { token, messages: 0, bytes: 0, asked: Tries::first(now), rests: None }
     }
 
+    /// Whether something with a place was not delivered here. Approvals are sent once, and what is
+    /// missing holds up whoever has the token: it asks for them again and again.
+    fn ask_what_is_missing(&mut self, stage: &mut Stage<'_>) -> bool {
+        let is_missing = stage.log.at().seq + 1 < self.token.next;
+        if is_missing && self.asked.again(stage.now) {
+            stage.send_all(ModelMessage::Ask);
+        }
+        is_missing
+    }
+
     /// With nothing to send: whether everything before was delivered here, and had its time to be
     /// answered.
     fn has_rested(&mut self, is_wanted: bool, stage: &mut Stage<'_>) -> bool {
-        if stage.view.len() == 1 {
-            return false;
-        }
-        if stage.log.at().seq + 1 < self.token.next {
-            if self.asked.again(stage.now) {
-                stage.send_all(ModelMessage::Ask);
-            }
+        if stage.view.len() == 1 || self.ask_what_is_missing(stage) {
             return false;
         }
         let is_awake = is_wanted || self.token.idle < stage.view.len() as u64;
@@ -409,3 +415,6 @@ impl Turn {
         rested >= rest
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,7 +75,7 @@ fn models_that_count_on_sessions_have_nothing_lost() {
 fn survives_torment(model: Make) {
     let outcome = explore(seeds().filter(|seed| seed % 3 == 0), model, mixed, torment);
     println!("{outcome:?}");
-    assert!(outcome.views > outcome.messages / 10_000, "views change");
+    assert!(outcome.has_changes());
 }
 
 /// Members crash one by one, and forget.
@@ -117,6 +117,6 @@ fn each_model_agrees_while_views_chase_each_other() {
     for model in [lcr, confirmed, lossy] {
         let outcome = explore(0..2 * seeds().end, model, sparse, skirmish);
         println!("{outcome:?}");
-        assert!(outcome.views > outcome.lost);
+        assert!(outcome.has_changes());
     }
 }
