@@ -1,5 +1,6 @@
 //! Everything goes wrong.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use dx_agents::{AgentId, NodeId};
@@ -11,10 +12,18 @@ use dx_sim::{Choices, Delay, Failure, FaultKind, FaultPlan, SEED_VARIABLE, Sim, 
 use super::oracle::Shared;
 use super::recorder::{Load, Recorder, flow, world};
 
-/// Seeds that are tried; more with `DX_RING_SEEDS`.
-pub fn seeds() -> std::ops::Range<u64> {
-    let more = std::env::var("DX_RING_SEEDS").ok().and_then(|text| text.parse().ok());
-    0..more.unwrap_or(40)
+/// Seeds that are tried; others with `DX_RING_SEEDS`, as `20000` or `20000..40000`.
+pub fn seeds() -> Range<u64> {
+    let Ok(text) = std::env::var("DX_RING_SEEDS") else { return 0..40 };
+    let (first, end) = text.split_once("..").unwrap_or(("0", &text));
+    let number = |text: &str| text.parse().expect("DX_RING_SEEDS is how many, or first..end");
+    number(first)..number(end)
+}
+
+/// As many times as many of them, of what is quick.
+pub fn seeds_times(times: u64) -> Range<u64> {
+    let seeds = seeds();
+    times * seeds.start..times * seeds.end
 }
 
 /// How many members a seed has.
@@ -197,7 +206,7 @@ pub fn skirmish(sim: &mut Sim, oracle: &Shared, seed: u64) -> Result<bool, Failu
 
 #[test]
 fn views_that_chase_each_other_agree() {
-    let outcome = explore(0..5 * seeds().end, flow, sparse, skirmish);
+    let outcome = explore(seeds_times(5), flow, sparse, skirmish);
     println!("{outcome:?}");
     assert!(outcome.has_changes());
 }
