@@ -192,6 +192,7 @@ impl Cell {
             Ok(Err(bad)) => return Step::Rejected(bad),
             Err(panic) => {
                 cx.effects.truncate(settled);
+                cx.ahead.clear();
                 return Step::Panicked(panic_text(&*panic));
             }
         }
@@ -268,6 +269,7 @@ impl Cell {
         if self.is_behind() {
             self.hold(from, cx);
         }
+        cx.effects.append(&mut cx.ahead);
         let cleared = |(key, generation)| Effect::ClearTimer { key, generation };
         cx.effects.extend(replaced.into_iter().map(cleared));
     }

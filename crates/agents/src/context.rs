@@ -40,7 +40,9 @@ pub struct Context {
     /// The next number for a question or a job of this agent.
     pub(crate) next: u64,
     pub(crate) effects: Vec<Effect>,
-    /// Whether `effects` has more than sends and answers.
+    /// Sends that wait for no journal.
+    pub(crate) ahead: Vec<Effect>,
+    /// Whether `effects` has more than sends and answers, or there is something in `ahead`.
     pub(crate) is_special: bool,
     rng: Option<Rng>,
 }
@@ -123,6 +125,7 @@ impl Context {
             recovered: Recovered::default(),
             next: 0,
             effects: Vec::new(),
+            ahead: Vec::new(),
             is_special: false,
             rng: None,
         }
@@ -221,6 +224,17 @@ impl Context {
     #[inline]
     pub fn send<M: Message>(&mut self, to: AgentId, message: M) {
         self.effects.push(Effect::Send { to, ask: None, body: Body::Typed(Box::new(message)) });
+    }
+
+    /// Sends `message` to `to` without waiting for the journal: it overtakes all that waits there,
+    /// of this step and of earlier ones.
+    ///
+    /// Only for what says nothing that an entry makes true, such as that this agent is alive: the
+    /// node may forget every entry that is not durable, and the message is out. Say all that is on
+    /// one lane between two agents either so or otherwise; else its order is lost.
+    pub fn send_ahead<M: Message>(&mut self, to: AgentId, message: M) {
+        self.is_special = true;
+        self.ahead.push(Effect::Send { to, ask: None, body: Body::Typed(Box::new(message)) });
     }
 
     /// Sends `message` to each of `to`. To other nodes it is encoded once for all.

@@ -12,7 +12,7 @@ use dx_agents::{
 
 use crate::client::{Answer, Answered, Asked, Request, RequestError};
 use crate::core::{Config, Core, Outcome};
-use crate::message::{ControllerMessage, RunnerMessage};
+use crate::message::{ControllerMessage, RunnerMessage, ToRunner};
 use crate::runner_of;
 use dx_agents::context::MAX_SNAPSHOT;
 use watch::Watches;
@@ -78,7 +78,16 @@ impl Controller {
             cx.persist(record::encode(&batch));
         }
         for (node, message) in tell {
-            cx.send(runner_of(node), RunnerMessage::Controller(message));
+            let is_grant = matches!(message, ToRunner::Granted { .. });
+            let (to, message) = (runner_of(node), RunnerMessage::Controller(message));
+            // A grant says no more than that this life was heard of, of which no entry tells: what
+            // runs need not die of a disk that is slow or full. Who was not welcomed, which does
+            // wait, heeds none; and after a crash all leases count from the next start.
+            if is_grant {
+                cx.send_ahead(to, message);
+            } else {
+                cx.send(to, message);
+            }
         }
         if is_changed {
             self.watches.note(&touched);

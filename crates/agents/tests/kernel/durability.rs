@@ -42,9 +42,25 @@ fn what_leaves_waits_for_the_journal_and_what_stays_does_not() {
 }
 
 #[test]
+fn what_is_sent_ahead_waits_for_no_journal() {
+    let mut desk = Desk::new();
+    let effects = desk.run(|cx| {
+        cx.send(PEER, nothing());
+        cx.send_ahead(AgentId(3), nothing());
+        cx.persist("record");
+    });
+    assert_eq!(words(&effects), ["persist", "send a3"]);
+    let effects = desk.run(|cx| cx.send_ahead(AgentId(4), nothing()));
+    assert_eq!(words(&effects), ["send a4"]);
+    let (_, effects) = desk.event(Event::Durable { entries: 1 });
+    assert_eq!(words(&effects), ["send a2"]);
+}
+
+#[test]
 fn a_step_that_panics_persists_nothing_and_holds_nothing_back() {
     let mut desk = Desk::new();
     let (_, effects) = desk.event(told(|cx| {
+        cx.send_ahead(PEER, nothing());
         cx.persist("record");
         panic!("as it is told");
     }));

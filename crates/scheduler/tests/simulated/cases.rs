@@ -179,6 +179,21 @@ fn a_controller_that_stands_still_loses_what_ran_and_no_task() {
     assert!(case.history.lock().unwrap().overlaps.is_empty());
 }
 
+/// A lease is granted though nothing can be journaled.
+#[test]
+fn what_runs_while_the_controllers_disk_is_full_for_longer_than_a_lease_goes_on() {
+    let mut case = Case::new(2, LONG);
+    case.sim.fill_disk(CONTROLLER, 0);
+    // What it journals, and so all that it says from here on but grants, waits.
+    case.client.want(&mut case.sim, SHORT, ONE);
+    case.sim.run_for(3 * LEASE).unwrap();
+    assert_eq!(case.history.lock().unwrap().processes.len(), 1, "nothing begins");
+    assert_eq!(case.history.lock().unwrap().expired, 0, "no lease ends");
+    case.sim.empty_disk(CONTROLLER);
+    let task = case.end();
+    assert_eq!((task.state, ends(&task)), (TaskState::Succeeded, vec![End::Succeeded]));
+}
+
 #[test]
 fn a_shim_that_is_killed_loses_what_it_ran_and_nothing_else() {
     let mut case = Case::new(1, SHORT);
