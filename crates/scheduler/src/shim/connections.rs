@@ -1,4 +1,4 @@
-//! Those who call: runners' links, one at a time as a rule.
+//! Those who call: runners' links. The last to greet is heard, and nobody before it.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -16,7 +16,7 @@ use super::notes::note;
 use super::poller::{Poller, Token};
 use super::wire::{self, Inbound, ToShim, WireError};
 
-/// Connections at a time: a runner, one that takes its place, and some to look.
+/// Connections at a time: a runner, one that takes its place, and some that do not greet.
 const MAX_CONNECTIONS: usize = 8;
 
 /// Bytes to one that does not read them after which it is cut off. It comes back and is told all
@@ -119,6 +119,16 @@ impl Connections {
     pub fn refuse(&mut self, caller: Caller, error: &WireError) {
         if let Some(connection) = self.all.get_mut(&caller) {
             connection.hang_up(error);
+        }
+    }
+
+    /// One has greeted: whoever called before it is let go, with all that it said and nobody has
+    /// heard. A runner's calls come after what it was told; those of one that died, whose next is
+    /// here and is told how things are, would come after what they know nothing of.
+    pub fn supersede(&mut self, by: Caller) {
+        for (_, connection) in self.all.range_mut(..by).filter(|(_, it)| it.is_greeted) {
+            connection.is_closed = true;
+            connection.inbound = Inbound::greeted_already();
         }
     }
 

@@ -43,15 +43,27 @@ fn an_end_is_told_until_it_is_forgotten() {
         rig.caller.finish(id, &exec(&["true"]));
         rig.written(id);
     }
-    let mut again = Caller::connect(&rig.shim.folder);
-    assert_eq!(again.ended(ids[0]), rig.caller.finish_of(ids[0]));
-    again.call(Call::Forget(vec![ids[0]]));
-    again.call(Call::Status(vec![ids[0]]));
-    again.unknown(ids[0]);
+    let first = rig.caller.finish_of(ids[0]);
+    rig.caller = Caller::connect(&rig.shim.folder);
+    assert_eq!(rig.caller.ended(ids[0]), first);
+    rig.caller.call(Call::Forget(vec![ids[0]]));
+    rig.caller.call(Call::Status(vec![ids[0]]));
+    rig.caller.unknown(ids[0]);
     rig.caller.call(Call::Stop);
     rig.caller.wait_for_end();
     rig.replace(&[]);
     assert_eq!(rig.caller.hello.ended, [ids[1]]);
+}
+
+#[test]
+fn a_runner_whose_place_another_has_taken_is_not_heard_any_more() {
+    let mut rig = Rig::new();
+    let id = attempt(1, 0);
+    rig.caller.finish(id, &exec(&["true"]));
+    let next = Caller::connect(&rig.shim.folder);
+    let mut before = std::mem::replace(&mut rig.caller, next);
+    before.wait_for_end();
+    assert_eq!(rig.caller.ended(id).end, End::Succeeded);
 }
 
 #[test]

@@ -270,7 +270,17 @@ impl Caller {
     /// Waits until the shim tells no more because it has ended.
     pub fn wait_for_end(&mut self) {
         let mut bytes = vec![0; 64 << 10];
-        while self.stream.read(&mut bytes).unwrap_or(0) > 0 {}
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    panic!("the shim neither ends nor hangs up")
+                }
+                // It hung up before it had read everything.
+                Err(_) => return,
+            }
+        }
     }
 }
 
