@@ -6,7 +6,7 @@
 mod attempts;
 mod nodes;
 
-pub(super) use attempts::is_fault_of_node;
+pub(super) use attempts::{Blame, blame};
 
 use super::effect::{Effect, Effects};
 use super::event::{Doom, Event, Ranges};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use dx_agents::NodeId;
 
 use super::Core;
+use super::apply::blame;
 use super::event::{EndOf, Event, How, Loss};
 use super::retry;
 use crate::end::TaskState;
@@ -168,7 +169,8 @@ impl Core {
             .filter_map(|attempt| {
                 let (job, row) = self.state.open_row(*attempt)?;
                 let how = How::Lost(loss);
-                let then = retry::after(job, row, &how, self.at, &mut self.rng);
+                let blame = blame(&how, self.state.node(row.last.life().node)?);
+                let then = retry::after(job, row, &how, blame, self.at, &mut self.rng);
                 Some(EndOf { attempt: *attempt, how, then })
             })
             .collect();
@@ -205,7 +207,8 @@ impl Core {
                 }
                 Report::Ended(_, finish) => {
                     let how = How::Told(Box::new(finish));
-                    let then = retry::after(job, row, &how, self.at, &mut self.rng);
+                    let blame = blame(&how, self.state.node(shim.node).expect("it has joined"));
+                    let then = retry::after(job, row, &how, blame, self.at, &mut self.rng);
                     self.ended(shim.node, EndOf { attempt, how, then });
                 }
                 Report::Returned(_) => {

@@ -2,15 +2,15 @@
 
 use dx_agents::rng::Rng;
 
-use super::apply::is_fault_of_node;
+use super::apply::Blame;
 use super::event::{Doom, How, Then};
 use super::job::Job;
 use super::rows::Row;
 use crate::end::{End, Exit, Finish, TaskState};
 use crate::job::{Retry, RetryOn};
 
-/// What becomes of a task whose attempt ended so at `at`.
-pub fn after(job: &Job, row: &Row, how: &How, at: u64, rng: &mut Rng) -> Then {
+/// What becomes of a task whose attempt ended so at `at`, by that fault.
+pub fn after(job: &Job, row: &Row, how: &How, blame: Blame, at: u64, rng: &mut Rng) -> Then {
     let end = match how {
         How::Told(finish) => finish.end,
         How::Lost(_) => End::Lost,
@@ -22,17 +22,22 @@ pub fn after(job: &Job, row: &Row, how: &How, at: u64, rng: &mut Rng) -> Then {
         return Then::Over(after_doom(doom, end));
     }
     let retry = &job.spec.retry;
-    let tries = if is_fault_of_node(how) {
-        let faults = u32::from(row.faults) + 1;
-        (faults <= retry.max_node_faults).then_some(faults - 1)
-    } else {
-        let counted = u32::from(row.counted) + 1;
-        let finish = match how {
-            How::Told(finish) => Some(&**finish),
-            How::Lost(_) => None,
-        };
-        let is_worth_it = finish.is_some_and(|finish| is_worth_it(retry, finish));
-        (counted < retry.max_attempts && is_worth_it).then_some(counted)
+    let tries = match blame {
+        // It goes on elsewhere, or here once the node is used again.
+        Blame::Nobody => Some(0),
+        Blame::Node => {
+            let faults = u32::from(row.faults) + 1;
+            (faults <= retry.max_node_faults).then_some(faults - 1)
+        }
+        Blame::Job => {
+            let counted = u32::from(row.counted) + 1;
+            let finish = match how {
+                How::Told(finish) => Some(&**finish),
+                How::Lost(_) => None,
+            };
+            let is_worth_it = finish.is_some_and(|finish| is_worth_it(retry, finish));
+            (counted < retry.max_attempts && is_worth_it).then_some(counted)
+        }
     };
     match tries {
         None => Then::Over(end.into()),

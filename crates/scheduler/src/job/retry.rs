@@ -23,7 +23,7 @@ pub struct Retry {
     /// Exit codes for which there is no other attempt, whatever `on` says.
     pub not_on_codes: BTreeSet<i32>,
     /// The most attempts that may be the fault of nodes: lost with them, or not started for want of
-    /// something there.
+    /// something there. Of a node that is stopped in good order, or was drained, none counts.
     pub max_node_faults: u32,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::core::effect::{Effect, Effects};
 use crate::core::event::{EndOf, How, Loss, Then};
 use crate::core::job::Note;
+use crate::core::node::Node;
 use crate::core::packed::Packed;
 use crate::core::state::State;
 use crate::end::{End, Fault, Finish, TaskState};
@@ -76,16 +77,17 @@ impl State {
         let AttemptId { task, number } = it.attempt;
         let job = self.jobs.get_mut(&task.job).expect("the job is there");
         let row = job.row_mut(task.index).expect("it has an attempt");
-        let (end, finish, note) = told(&it.how, it.then);
-        row.last.finish(at, end, finish);
         let (shim, started) = (row.last.life(), row.last.started);
+        let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
+        let blame = blame(&it.how, node);
+        let (end, finish, note) = told(&it.how, it.then, blame);
+        row.last.finish(at, end, finish);
         let was_doomed = row.doom.take().is_some();
         (row.doom_now, row.hold) = (false, false);
-        let is_node_fault = is_fault_of_node(&it.how);
-        if is_node_fault {
-            row.faults = row.faults.saturating_add(1);
-        } else {
-            row.counted = row.counted.saturating_add(1);
+        match blame {
+            Blame::Job => row.counted = row.counted.saturating_add(1),
+            Blame::Node => row.faults = row.faults.saturating_add(1),
+            Blame::Nobody => {}
         }
         job.doomed -= u64::from(was_doomed);
         if started != 0 {
@@ -105,16 +107,16 @@ impl State {
                 job.due.set(task.index, due);
             }
         }
-        let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
         node.take(it.attempt);
-        match (is_node_fault, end) {
+        match blame {
             // Silence is no fault of the node, and the death of its shim is one fault, however much
             // ran there: it is counted when the next life joins.
-            (true, End::Lost) => {}
+            Blame::Node if end == End::Lost => {}
             // It was there already.
-            (true, _) if node.is_quarantined(at) => {}
-            (true, _) => node.faults = node.faults.saturating_add(1),
-            (false, _) => (node.faults, node.rounds) = (0, 0),
+            Blame::Node if node.is_quarantined(at) => {}
+            Blame::Node => node.faults = node.faults.saturating_add(1),
+            Blame::Job => (node.faults, node.rounds) = (0, 0),
+            Blame::Nobody => {}
         }
         if finish.is_some() {
             out.recorded(shim, it.attempt);
@@ -170,19 +172,39 @@ pub fn each(run: &Assigned) -> impl Iterator<Item = AttemptId> + use<> {
     (first..=first + (count - 1)).map(move |index| job.task(index).attempt(number))
 }
 
-/// Whether an end is the fault of the node.
-pub fn is_fault_of_node(how: &How) -> bool {
-    match how {
+/// Whose fault it is that an attempt has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The job's own: it counts as one of its attempts.
+    Job,
+    /// The node's.
+    Node,
+    /// Somebody wanted the node to be used no longer.
+    Nobody,
+}
+
+/// Whose fault an end on a node is. What is lost on a node that is drained was ended with it: a node
+/// that stops in good order drains itself first, and whoever stops a cluster each evening is to find
+/// all of its work in the morning. No budget bounds this, and none has to: such a node is given nothing.
+pub fn blame(how: &How, node: &Node) -> Blame {
+    let is_lost = match how {
         How::Lost(_) => true,
-        How::Told(finish) => {
-            let fault = finish.not_started.as_ref().map(|it| it.fault);
-            finish.end == End::Lost || fault == Some(Fault::Node)
-        }
+        How::Told(finish) => finish.end == End::Lost,
+    };
+    let is_unfit = match how {
+        How::Lost(_) => false,
+        How::Told(finish) => finish.not_started.as_ref().is_some_and(|it| it.fault == Fault::Node),
+    };
+    match is_lost {
+        true if node.drained.is_some() => Blame::Nobody,
+        true => Blame::Node,
+        false if is_unfit => Blame::Node,
+        false => Blame::Job,
     }
 }
 
 /// What is kept of how an attempt ended.
-fn told(how: &How, then: Then) -> (End, Option<&Finish>, Option<Note>) {
+fn told(how: &How, then: Then, blame: Blame) -> (End, Option<&Finish>, Option<Note>) {
     match how {
         How::Lost(loss) => {
             let text = match loss {
@@ -195,7 +217,11 @@ fn told(how: &How, then: Then) -> (End, Option<&Finish>, Option<Note>) {
             // The shim was told to end it, and does not know that its time was over.
             let is_late = finish.end == End::Cancelled && then == Then::Over(TaskState::TimedOut);
             let end = if is_late { End::TimedOut } else { finish.end };
-            let text = is_late.then(|| "the job's deadline passed".to_owned());
+            let text = match blame {
+                Blame::Nobody => Some("its node was stopped"),
+                Blame::Job | Blame::Node => is_late.then_some("the job's deadline passed"),
+            };
+            let text = text.map(str::to_owned);
             let not_started = finish.not_started.clone();
             let note =
                 (text.is_some() || not_started.is_some()).then_some(Note { text, not_started });

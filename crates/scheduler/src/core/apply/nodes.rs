@@ -26,7 +26,8 @@ impl State {
             && before != shim.incarnation
         {
             node.gone = node.gone.max(before);
-            let has_died = node.open.values().any(|hold| hold.has_begun);
+            // A node that was stopped in good order is drained.
+            let has_died = node.drained.is_none() && node.open.values().any(|hold| hold.has_begun);
             node.faults = node.faults.saturating_add(u32::from(has_died));
             for attempt in node.open.keys() {
                 let job = self.jobs.get_mut(&attempt.task.job).expect("the job is there");
