@@ -73,7 +73,7 @@ fn act(sim: &mut Sim, client: &mut Client) {
     }
     let steers = sim
         .choices_mut()
-        .event("steering", 0.15, |how| (how.choose("what", 7), how.choose("which", 64)));
+        .event("steering", 0.15, |how| (how.choose("what", 9), how.choose("which", 64)));
     if let Some((what, which)) = steers {
         client.steer(sim, what, which);
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use dx_agents::AskId;
+use dx_agents::{AskId, NodeId};
 use dx_scheduler::client::{Answer, Answered, Asked, Request, Selection, TaskQuery, TaskView};
 use dx_scheduler::end::{AttemptRecord, End, Fault, TaskState};
 use dx_scheduler::id::{JobId, TaskId};
@@ -11,7 +11,7 @@ use dx_scheduler::job::JobSpec;
 use dx_sim::{Heard, Port, Sim};
 
 use super::history::{History, Over};
-use super::world::controller;
+use super::world::{controller, is_runners};
 
 /// What a job's tasks come to if nobody interferes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -152,10 +152,12 @@ impl Client {
         let known: Vec<usize> =
             (0..self.jobs.len()).filter(|it| self.jobs[*it].id.is_some()).collect();
         let Some(number) = known.get(which as usize % known.len().max(1)).copied() else { return };
+        let nodes: Vec<NodeId> = sim.nodes().filter(|node| is_runners(*node)).collect();
+        let node = nodes[which as usize % nodes.len()];
         let wanted = &mut self.jobs[number];
         let job = wanted.id.expect("it is known");
         let selection = Selection::job(job);
-        let request = match what % 7 {
+        let request = match what % 9 {
             0 | 1 => {
                 wanted.is_cancelled = true;
                 Request::Cancel { what: selection, now: what.is_multiple_of(2), reason: None }
@@ -167,6 +169,8 @@ impl Client {
             3 => Request::Hold(selection),
             4 => Request::Release(selection),
             5 => Request::Priority(selection, 2),
+            6 => Request::Drain { node, reason: None },
+            7 => Request::Undrain(node),
             _ => Request::Tasks(TaskQuery { job, from: 0, limit: None, states: Vec::new() }),
         };
         self.ask(sim, request);
