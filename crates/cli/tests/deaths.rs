@@ -12,6 +12,8 @@ mod world;
 
 #[path = "deaths/bounds.rs"]
 mod bounds;
+#[path = "deaths/cables.rs"]
+mod cables;
 #[path = "deaths/kills.rs"]
 mod kills;
 #[path = "deaths/place.rs"]

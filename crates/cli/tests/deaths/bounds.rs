@@ -54,16 +54,28 @@ for first in range(0, int(sys.argv[1]) // 8, 100000):
     assert_eq!((&finish["printed"], &finish["kept"]), (&json!(PRINTED), &json!(KEPT)));
 }
 
-#[test]
-fn with_few_descriptors_tasks_wait_and_none_fails() {
+/// Runs so many tasks, as many at a time as fit in hundredths of a processor.
+fn with_few_descriptors(tasks: u64) {
     let place = Place::start_under(User::new(), "ulimit -n 256", "1h");
     let job = place.submit(&json!({
-        "commands": [{ "exec": ["true"] }], "array": "0-499", "resources": { "cpus": 0.01 },
+        "commands": [{ "exec": ["true"] }], "array": format!("0-{}", tasks - 1),
+        "resources": { "cpus": 0.01 },
     }));
-    assert_eq!(place.wait(job)["counts"], json!({ "succeeded": 500 }));
+    assert_eq!(place.wait(job)["counts"], json!({ "succeeded": tasks }));
     for task in place.tasks(job) {
         assert_eq!(task["attempts"].as_array().unwrap().len(), 1, "{task}");
     }
+}
+
+#[test]
+fn with_few_descriptors_tasks_wait_and_none_fails() {
+    with_few_descriptors(500);
+}
+
+#[test]
+#[ignore = "takes long: 5,000 tasks"]
+fn with_few_descriptors_thousands_of_tasks_wait_and_none_fails() {
+    with_few_descriptors(5_000);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use dx_lab::Host;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -26,6 +27,8 @@ pub struct Place {
     pub user: User,
     file: PathBuf,
     shell: &'static str,
+    /// Where the nodes are, if each has a host of its own.
+    hosts: Vec<Host>,
     nodes: BTreeMap<&'static str, Program>,
 }
 
@@ -64,17 +67,32 @@ impl Place {
 
     /// The same for this user, after these commands of a shell.
     pub fn start_under(user: User, shell: &'static str, lease: &str) -> Self {
+        Self::begin(user, shell, lease, Vec::new())
+    }
+
+    /// The same with each node on a host of its own, which a test can cut off.
+    pub fn start_on(hosts: Vec<Host>, lease: &str) -> Self {
+        let user = User::new();
+        // What is made for the cluster as a whole is made before its nodes look for it.
+        let (code, _, stderr) = user.run(&["cert", "init", "--cluster", "jobs"]);
+        assert_eq!(code, 0, "{stderr}");
+        Self::begin(user, ":", lease, hosts)
+    }
+
+    fn begin(user: User, shell: &'static str, lease: &str, hosts: Vec<Host>) -> Self {
         let node = |(at, name): (usize, &str)| {
             let (id, port) = (at + 1, user.ports[at]);
+            let ip =
+                hosts.get(at).map_or("127.0.0.1".to_owned(), |host| host.address().to_string());
             let roles = if at == 0 { "\"controller\", \"runner\"" } else { "\"runner\"" };
             format!(
-                "[node.{name}]\nid = {id}\naddress = \"127.0.0.1:{port}\"\nroles = [{roles}]\n\
+                "[node.{name}]\nid = {id}\naddress = \"{ip}:{port}\"\nroles = [{roles}]\n\
                  offer = {{ cpus = {CPUS} }}\n"
             )
         };
         let nodes: String = NODES.into_iter().enumerate().map(node).collect();
         let file = user.file("jobs.toml", &format!("[jobs]\nlease = \"{lease}\"\n{nodes}"));
-        let mut place = Self { user, file, shell, nodes: BTreeMap::new() };
+        let mut place = Self { user, file, shell, hosts, nodes: BTreeMap::new() };
         place.start_nodes(&NODES);
         place
     }
@@ -93,7 +111,12 @@ impl Place {
                     None => shell.env_remove(name),
                 };
             }
-            self.nodes.insert(name, Program::start(shell));
+            let host = self.hosts.get(NODES.iter().position(|it| it == name).unwrap());
+            let node = match host {
+                Some(host) => host.enter(|| Program::start(shell)),
+                None => Program::start(shell),
+            };
+            self.nodes.insert(name, node);
         }
         for name in names {
             self.nodes.get_mut(name).unwrap().wait_for("is ready");
@@ -102,6 +125,11 @@ impl Place {
             let ready = self.get_from(name, "/v1/ready");
             assert_eq!(ready.status, 200, "{name}: {ready:?}");
         }
+    }
+
+    /// Waits until a node prints a line.
+    pub fn wait_for_line(&mut self, name: &str, what: &str) {
+        self.nodes.get_mut(name).unwrap().wait_for(what);
     }
 
     /// Kills the process of a node. Its shim goes on.

@@ -104,6 +104,12 @@ impl Witness {
         processes::having(&self.mark)
     }
 
+    /// How many processes of its tasks are on a node.
+    pub fn left_on(&self, node: u64) -> usize {
+        let on_it = processes::having(&format!("DX_NODE={node}\0"));
+        self.left().iter().filter(|pid| on_it.contains(pid)).count()
+    }
+
     /// How many of its tasks are on a node.
     pub fn on(&self, place: &Place, node: u64) -> u64 {
         let tasks = place.tasks(self.job);
