@@ -1,4 +1,4 @@
-//! Those who call: runners' links. The last to greet is heard, and nobody before it.
+//! Those who call: runners' links. Once one calls, nobody is heard who came before it.
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
@@ -122,9 +122,8 @@ impl Connections {
         }
     }
 
-    /// One has greeted: whoever called before it is let go, with all that it said and nobody has
-    /// heard. A runner's calls come after what it was told; those of one that died, whose next is
-    /// here and is told how things are, would come after what they know nothing of.
+    /// One calls: whoever came before it is let go, with all that it said and nobody has heard.
+    /// What a runner that is dead had asked for would begin after the next one was told what has.
     pub fn supersede(&mut self, by: Caller) {
         for (_, connection) in self.all.range_mut(..by).filter(|(_, it)| it.is_greeted) {
             connection.is_closed = true;

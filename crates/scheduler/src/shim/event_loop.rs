@@ -250,12 +250,10 @@ impl Shim {
         let now = boottime();
         self.heard_at = now;
         match heard {
-            Heard::Greeted => {
-                self.connections.supersede(caller);
-                self.core.hello(caller);
-            }
+            Heard::Greeted => self.core.hello(caller),
             Heard::Call(call) => match self.understanding.of(call) {
                 Ok(call) => {
+                    self.connections.supersede(caller);
                     self.core.call(now, caller, call);
                     self.home.note_lease(self.core.lease_end());
                 }

@@ -62,6 +62,7 @@ fn a_runner_whose_place_another_has_taken_is_not_heard_any_more() {
     rig.caller.finish(id, &exec(&["true"]));
     let next = Caller::connect(&rig.shim.folder);
     let mut before = std::mem::replace(&mut rig.caller, next);
+    rig.caller.call(Call::Hello);
     before.wait_for_end();
     assert_eq!(rig.caller.ended(id).end, End::Succeeded);
 }

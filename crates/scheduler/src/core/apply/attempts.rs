@@ -77,11 +77,12 @@ impl State {
         let AttemptId { task, number } = it.attempt;
         let job = self.jobs.get_mut(&task.job).expect("the job is there");
         let row = job.row_mut(task.index).expect("it has an attempt");
-        let (shim, started) = (row.last.life(), row.last.started);
+        let shim = row.last.life();
         let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
         let blame = blame(&it.how, node);
         let (end, finish, note) = told(&it.how, it.then, blame);
         row.last.finish(at, end, finish);
+        let started = row.last.started;
         let was_doomed = row.doom.take().is_some();
         (row.doom_now, row.hold) = (false, false);
         match blame {
