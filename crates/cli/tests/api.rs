@@ -13,5 +13,7 @@ mod leaving;
 mod logs;
 #[path = "api/strangers.rs"]
 mod strangers;
+#[path = "api/walkthrough.rs"]
+mod walkthrough;
 #[path = "api/world.rs"]
 mod world;

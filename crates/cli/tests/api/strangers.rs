@@ -32,6 +32,7 @@ fn a_wrong_or_missing_token_never_gets_in() {
     let secret = token(&world, "ci", "submit");
     let bearer = format!("authorization: Bearer {secret}");
     assert_eq!(ask(&jobs, &[&bearer], &[]).status, 200);
+    assert_eq!(ask(&format!("{url}/scheduler/jobs"), &[&bearer], &[]).status, 200);
     let short = &bearer[..bearer.len() - 1];
     let wrong: [&[&str]; 8] = [
         &[],
@@ -44,9 +45,16 @@ fn a_wrong_or_missing_token_never_gets_in() {
         &[&bearer, &bearer],
     ];
     for headers in wrong {
-        for path in
-            ["/v1/jobs", "/v1/openapi.json", "/v1/nothing", "/", "/v1/stop", "/v1/configuration"]
-        {
+        for path in [
+            "/v1/jobs",
+            "/v1/openapi.json",
+            "/v1/nothing",
+            "/",
+            "/v1/stop",
+            "/v1/configuration",
+            "/scheduler/jobs",
+            "/processor/jobs/new",
+        ] {
             let got = ask(&format!("{url}{path}"), headers, &[]);
             assert_eq!(got.status, 401, "{path} {headers:?}: {got:?}");
             got.code();
