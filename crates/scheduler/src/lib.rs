@@ -14,6 +14,28 @@
 //! *Invariant:* an attempt that has ended never changes. *Invariant:* of a task, one attempt runs at
 //! a time: the next is numbered when the one before is known to have ended, or its lease is over.
 //! *Invariant:* what was answered or dispatched is in the journal.
+//!
+//! What decides is the [`core`], which knows neither clock nor network:
+//!
+//! ```
+//! use dx_scheduler::client::{Answer, JobState, Request};
+//! use dx_scheduler::core::{Config, Core};
+//! use dx_scheduler::id::JobId;
+//!
+//! let (now, seed) = (1_700_000_000_000, 7);
+//! let mut core = Core::new(Config::default());
+//! core.begin(now, seed);
+//! let spec = serde_json::from_str(r#"{"commands": [{"exec": ["echo", "hello"]}]}"#)?;
+//! let submit = Request::Submit { spec: Box::new(spec), by: "ann".to_owned(), dry_run: false };
+//! assert!(matches!(core.request(submit), Answer::Submitted { job: JobId(1), .. }));
+//! let journaled = core.finish().batch;
+//! assert!(journaled.is_some(), "who submitted it is told when this is on the disk");
+//! let Answer::Job(job) = core.request(Request::Job(JobId(1))) else { unreachable!() };
+//! assert_eq!(job.state, JobState::Waiting);
+//! # Ok::<_, serde_json::Error>(())
+//! ```
+//!
+//! A whole service in one program, with its own shim, is the example `embedded`.
 
 #[cfg(feature = "api")]
 pub mod api;
