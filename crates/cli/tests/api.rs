@@ -7,6 +7,8 @@ mod terminal;
 
 #[path = "api/asking.rs"]
 mod asking;
+#[path = "api/clients.rs"]
+mod clients;
 #[path = "api/leaving.rs"]
 mod leaving;
 #[path = "api/logs.rs"]

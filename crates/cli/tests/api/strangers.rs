@@ -5,7 +5,7 @@ use serde_json::json;
 use super::world::{Got, World, curl};
 
 /// A cluster that also listens at a TCP port.
-fn listening() -> (World, String) {
+pub fn listening() -> (World, String) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);
@@ -13,7 +13,7 @@ fn listening() -> (World, String) {
     (world, format!("http://{address}"))
 }
 
-fn token(world: &World, name: &str, scope: &str) -> String {
+pub fn token(world: &World, name: &str, scope: &str) -> String {
     let (code, stdout, stderr) =
         world.user.run(&["token", "create", name, "--scope", scope, "--cluster", "jobs"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
