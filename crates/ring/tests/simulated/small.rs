@@ -8,6 +8,8 @@ use dx_sim::explore::{Bounds, Completeness, Outcome, Search, Switches, explore};
 #[path = "small/world.rs"]
 mod world;
 
+use super::models::{Make, confirmed, lcr};
+use super::recorder::flow;
 use world::{MEMBERS, World};
 
 /// What is searched: where, and how much of it.
@@ -25,8 +27,8 @@ struct Scope {
     faults: u64,
 }
 
-fn run(scope: &Scope, choices: &mut Choices) -> Result<(), String> {
-    let mut world = World::new();
+fn run(scope: &Scope, model: Make, choices: &mut Choices) -> Result<(), String> {
+    let mut world = World::new(model);
     if scope.is_founded {
         world.settle()?;
     }
@@ -38,14 +40,14 @@ fn run(scope: &Scope, choices: &mut Choices) -> Result<(), String> {
     world.settle()
 }
 
-fn search(scope: &Scope) -> Search {
+fn search(scope: &Scope, model: Make) -> Search {
     let bounds = Bounds {
         switches: Switches::Delays(scope.delays),
         events: scope.faults,
         runs: u64::MAX,
         ..Bounds::default()
     };
-    let search = explore(&bounds, |choices| match run(scope, choices) {
+    let search = explore(&bounds, |choices| match run(scope, model, choices) {
         Ok(()) => Outcome::Fine,
         Err(what) => Outcome::Violated(what),
     });
@@ -68,12 +70,12 @@ fn extent() -> [u64; 3] {
     numbers.try_into().expect("DX_RING_SEARCH is steps,delays,faults")
 }
 
-#[test]
-fn no_small_ring_disagrees_stands_still_or_gives_up() {
+/// Searches all of them.
+fn search_all(model: Make) {
     let [steps, delays, faults] = extent();
     let mut runs = 0;
     for scope in scopes(steps, delays, faults) {
-        let search = search(&scope);
+        let search = search(&scope, model);
         if let Some(found) = &search.found {
             panic!("{scope:?}, run {}: {}\n{}", runs + search.runs, found.what, found.tape);
         }
@@ -84,10 +86,25 @@ fn no_small_ring_disagrees_stands_still_or_gives_up() {
     println!("{runs} runs, all of so many steps, delays and faults: {steps}, {delays}, {faults}");
 }
 
+#[test]
+fn no_small_ring_disagrees_stands_still_or_gives_up() {
+    search_all(flow);
+}
+
+#[test]
+fn no_small_ring_by_lcr_disagrees_stands_still_or_gives_up() {
+    search_all(lcr);
+}
+
+#[test]
+fn no_small_ring_by_confirmed_disagrees_stands_still_or_gives_up() {
+    search_all(confirmed);
+}
+
 /// The search would see it: a canary.
 #[test]
 fn a_ring_that_stands_still_is_noticed() {
-    let mut world = World::new();
+    let mut world = World::new(flow);
     world.settle().unwrap();
     world.cut_off_for_good(MEMBERS[1]);
     world.broadcast(MEMBERS[0]);

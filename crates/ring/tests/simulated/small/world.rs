@@ -1,14 +1,15 @@
 //! Three cores and what is under way between them, driven by choices: which message comes next,
-//! who is cut off, who takes others for dead, who dies.
+//! who is cut off, who takes others for dead, whose session ends, who dies.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dx_agents::{AgentId, Instant, Lane, Message};
-use dx_ring::{Core, Flow, Life, Output, RingConfig, RingMessage, Standstill};
+use dx_ring::{Core, Life, Output, RingConfig, RingMessage, Standstill};
 use dx_sim::Choices;
 
+use super::super::models::Make;
 use super::super::oracle::{Oracle, Who};
 
 /// Members of the ring.
@@ -27,13 +28,15 @@ type Way = (AgentId, AgentId, u32, Lane);
 
 enum Letter {
     Message(RingMessage),
-    /// The sender's life has ended.
+    /// The sender's life has ended, or the session with it.
     Down,
 }
 
 struct Member {
     core: Core,
     now: Instant,
+    /// When it ticks next.
+    tick: Instant,
     pace: Option<Instant>,
     life: Life,
     index: u64,
@@ -44,6 +47,7 @@ struct Member {
 }
 
 pub struct World {
+    model: Make,
     members: BTreeMap<AgentId, Member>,
     /// With the time at which it is the turn of each.
     ways: BTreeMap<Way, VecDeque<(u64, Letter)>>,
@@ -56,9 +60,11 @@ pub struct World {
 
 impl World {
     /// A ring that nobody has founded yet.
-    pub fn new() -> Self {
+    pub fn new(model: Make) -> Self {
+        let member = |id| (id, Member::new(id, Life::default(), false, model));
         let mut world = Self {
-            members: MEMBERS.map(|id| (id, Member::new(id, Life::default(), false))).into(),
+            model,
+            members: MEMBERS.map(member).into(),
             ways: BTreeMap::new(),
             turn: 0,
             ticks: 0,
@@ -121,15 +127,16 @@ impl World {
 
     /// Something may go wrong, then the next thing happens.
     pub fn step(&mut self, choices: &mut Choices) {
-        let kinds = if self.may_crash { 5 } else { 2 };
+        let kinds = if self.may_crash { 6 } else { 3 };
         let fault = choices.event("fault", 0.1, |how| {
             (how.choose("kind", kinds), MEMBERS[how.choose("who", 3) as usize])
         });
         match fault {
             Some((0, who)) => self.cut_off = Some((who, self.ticks + AWAY)),
             Some((1, who)) => (0..=PATIENCE).for_each(|_| self.tick(who)),
-            Some((2, who)) => self.crash(who, false, 0),
-            Some((3, who)) => self.crash(who, true, 0),
+            Some((2, who)) => self.end_session(who),
+            Some((3, who)) => self.crash(who, false, 0),
+            Some((4, who)) => self.crash(who, true, 0),
             Some((_, who)) => self.crash(who, false, AWAY),
             None => {}
         }
@@ -196,11 +203,13 @@ impl World {
         }
     }
 
-    /// Nothing can come: timers are due.
+    /// Nothing can come: timers are due, whatever they are for before the next tick.
     fn idle(&mut self) {
-        if let Some(id) = MEMBERS.into_iter().find(|id| self.members[id].pace.is_some()) {
+        let due = |it: &Member| it.pace.filter(|due| *due < it.tick);
+        if let Some((id, due)) = MEMBERS.iter().find_map(|id| Some((*id, due(&self.members[id])?)))
+        {
             let member = self.members.get_mut(&id).expect("it is configured");
-            let due = member.pace.take().expect("it was looked for");
+            member.pace = None;
             member.now = member.now.max(due);
             return self.tell(id, Core::pace);
         }
@@ -218,8 +227,23 @@ impl World {
 
     fn tick(&mut self, id: AgentId) {
         let member = self.members.get_mut(&id).expect("it is configured");
-        member.now = member.now + TICK;
+        member.now = member.tick;
+        member.tick = member.tick + TICK;
         self.tell(id, Core::tick);
+    }
+
+    /// What is under way between `who` and the next one is lost, and both hear of it: perhaps after
+    /// what the other sends then.
+    fn end_session(&mut self, who: AgentId) {
+        let next = MEMBERS.into_iter().find(|id| *id > who).unwrap_or(MEMBERS[0]);
+        for (from, to) in [(who, next), (next, who)] {
+            self.ways.retain(|way, _| (way.0, way.1) != (from, to));
+            let Member { dead_until, life, .. } = &self.members[&from];
+            if dead_until.is_none() {
+                let life = life.node as u32;
+                self.put((from, to, life, Lane::Urgent), Letter::Down);
+            }
+        }
     }
 
     fn crash(&mut self, who: AgentId, has_sent: bool, ticks: u64) {
@@ -237,8 +261,9 @@ impl World {
 
     fn restart(&mut self, who: AgentId) {
         let member = self.members.get_mut(&who).expect("it is configured");
-        let (is_marked, now) = (member.is_marked, member.now);
-        *member = Member { now, ..Member::new(who, Life { node: 2, restarts: 0 }, is_marked) };
+        let Member { is_marked, now, tick, .. } = *member;
+        let life = Life { node: 2, restarts: 0 };
+        *member = Member { now, tick, ..Member::new(who, life, is_marked, self.model) };
         self.tell(who, Core::start);
     }
 
@@ -300,16 +325,17 @@ impl World {
 }
 
 impl Member {
-    fn new(id: AgentId, life: Life, is_marked: bool) -> Self {
+    fn new(id: AgentId, life: Life, is_marked: bool, model: Make) -> Self {
         let config = RingConfig {
             beat: TICK,
             patience: TICK * PATIENCE,
             ..RingConfig::new(MEMBERS.to_vec())
         };
-        let core = Core::new(config, id, life, is_marked, Box::new(Flow::default()));
+        let core = Core::new(config, id, life, is_marked, model());
         Self {
             core,
             now: Instant(0),
+            tick: Instant(0) + TICK,
             pace: None,
             life,
             index: 0,
