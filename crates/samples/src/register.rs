@@ -228,6 +228,9 @@ impl Client {
         }
         self.begun += 1;
         cx.persist(journal::write(&self.begun));
+        // Each operation asks twice at most, and is written down before it does: no life asks under a
+        // number of an earlier one, whose answers must not pass for its own.
+        self.question = 2 * self.begun;
         // No value is written twice, and small systems have both writers and readers.
         let me = cx.me().0;
         let is_write = if self.operations > 2 {
@@ -318,8 +321,6 @@ impl Agent for Client {
 
     fn start(&mut self, cx: &mut Context) {
         self.begun = journal::records(cx).pop().unwrap_or(0);
-        // Answers to an earlier life must not pass for answers to this one.
-        self.question = cx.incarnation().0 << 16;
         self.begin(cx);
     }
 

@@ -5,6 +5,7 @@ mod jobs;
 mod replay;
 mod report;
 mod search;
+mod shortening;
 mod shrinking;
 
 use std::ops::{ControlFlow, Range};

@@ -30,6 +30,7 @@ use crate::tape::{Event, Point, Tape};
 
 pub use self::details::Details;
 use self::lanes::Lanes;
+pub(crate) use self::lanes::Occasions;
 pub use self::priorities::Priorities;
 pub(crate) use self::source::Question;
 use self::source::Source;
@@ -203,6 +204,11 @@ impl Choices {
     #[must_use]
     pub fn tape(&self) -> Option<Tape> {
         self.is_recording.then(|| Tape::collect(self.asked.answers(), self.events.clone()))
+    }
+
+    /// What was asked so far, if the answers were kept.
+    pub(crate) fn occasions(&self) -> Vec<Occasions> {
+        self.asked.occasions().collect()
     }
 
     /// How many choices were made, those of events not included.

@@ -27,7 +27,7 @@ mod text;
 
 pub use self::kept::FOLDER_VARIABLE;
 pub use self::ready::{Place, test_source};
-use self::slice::{Item, Slice};
+use self::slice::{Item, Slice, Waiting};
 pub use self::text::Ascii;
 
 /// Rows that a diagram has at most: what fits on a screen, and in a head.
@@ -94,8 +94,8 @@ pub enum Mark {
     Lost {
         /// From this lane.
         from: usize,
-        /// To this one.
-        to: usize,
+        /// To these.
+        to: Vec<usize>,
     },
     /// Something is done to nodes.
     Fault {
@@ -156,6 +156,12 @@ impl Explanation {
         }
     }
 
+    /// How much there is to read of it: its rows, and what there is no room for.
+    #[must_use]
+    pub fn to_read(&self) -> usize {
+        self.rows.len() + self.earlier
+    }
+
     /// What stands below a diagram: what is not in it.
     fn leaves_out(&self) -> Option<String> {
         let Self { earlier, unrelated, .. } = self;
@@ -190,16 +196,7 @@ impl Drawing<'_> {
     fn draw(&mut self, item: Item<'_>) {
         let (number, told) = match item {
             Item::Told(number, told) => (number, told),
-            Item::UnderWay(sent, more) => {
-                if let Some((from, to)) = self.ends(sent) {
-                    let at = self.rows.last().map_or(sent.at, |row| row.at);
-                    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-                    let since = self.since(sent);
-                    let text = format!("{}{since}{more}: not handled until then", sent.text);
-                    self.rows.push(Row { at, mark: Mark::Lost { from, to }, text });
-                }
-                return;
-            }
+            Item::UnderWay(waiting) => return self.draw_waiting(&waiting),
         };
         let Some((mark, mut text)) = self.picture(&told.what) else { return };
         for written in &told.writes {
@@ -210,6 +207,16 @@ impl Drawing<'_> {
             self.rows.push(Row { at: told.at, mark, text });
         }
         self.numbers.insert(number, self.rows.len() - 1);
+    }
+
+    fn draw_waiting(&mut self, Waiting { sent, to, more }: &Waiting<'_>) {
+        let Some(from) = self.lane(sent.from) else { return };
+        let to: Vec<usize> = to.iter().filter_map(|agent| self.lane(*agent)).collect();
+        let at = self.rows.last().map_or(sent.at, |row| row.at);
+        let each = if to.len() > 1 { " each" } else { "" };
+        let more = if *more > 0 { format!(" and {more} more{each}") } else { String::new() };
+        let text = format!("{}{}{more}: not handled until then", sent.text, self.since(sent));
+        self.rows.push(Row { at, mark: Mark::Lost { from, to }, text });
     }
 
     fn picture(&self, deed: &Deed) -> Option<(Mark, String)> {
@@ -230,7 +237,10 @@ impl Drawing<'_> {
             Deed::Lost { sent, why } => {
                 let sent = self.story.sent(*sent)?;
                 let (from, to) = self.ends(sent)?;
-                (Mark::Lost { from, to }, format!("{}{}: {why}", sent.text, self.since(sent)))
+                (
+                    Mark::Lost { from, to: vec![to] },
+                    format!("{}{}: {why}", sent.text, self.since(sent)),
+                )
             }
             Deed::Fault { nodes, harm, text } => {
                 let hit = |(_, lane): &(usize, &Lane)| nodes.contains(&lane.node);

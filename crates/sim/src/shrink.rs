@@ -21,7 +21,7 @@ use thiserror::Error;
 use crate::tape::{Size, Tape};
 
 mod ddmin;
-mod edit;
+pub(crate) mod edit;
 
 use ddmin::ddmin;
 
@@ -58,7 +58,8 @@ pub struct Shrunk {
     /// What helped, in its order.
     pub steps: Vec<Step>,
     /// Whether it ended before its budget did. Then the tape is 1-minimal: without any one of its
-    /// events or choices, or with any one value lower by 1, it does not fail.
+    /// events or choices, or with any one value lower by 1, it does not fail; or not so that it
+    /// counts, where a run counts only if there is no more to read of it.
     pub is_minimal: bool,
 }
 

@@ -101,8 +101,10 @@ pub struct Sent {
     pub to: AgentId,
     /// Its type's name.
     pub name: String,
-    /// Its content.
+    /// Its content; its size, if nobody could read it yet who it is for.
     pub text: String,
+    /// Whether that is its content.
+    pub is_read: bool,
     /// The number of what its sender did last before; none if nothing is known of that.
     pub after: Option<usize>,
     /// Whether it was handled, or lost.
@@ -200,9 +202,20 @@ impl Story {
         self.sent.push(sent)
     }
 
-    /// A message is handled.
-    pub(crate) fn hears(&mut self, at: u64, by: AgentId, from: AgentId, hash: u64) {
+    /// A message is handled. Who does can `read` it, also if it was not there when it was sent.
+    pub(crate) fn hears(
+        &mut self,
+        at: u64,
+        (from, by, hash): (AgentId, AgentId, u64),
+        read: impl FnOnce() -> Option<String>,
+    ) {
         let (sent, is_again) = self.matching.came((from, by, hash));
+        if let Some(sent) = sent.and_then(|number| self.sent.get_mut(number))
+            && !sent.is_read
+            && let Some(text) = read()
+        {
+            (sent.text, sent.is_read) = (text, true);
+        }
         self.handled(at, by, sent, is_again);
     }
 

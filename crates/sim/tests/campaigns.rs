@@ -9,5 +9,7 @@ mod files;
 mod gate;
 #[path = "campaigns/reports.rs"]
 mod reports;
+#[path = "campaigns/shorter.rs"]
+mod shorter;
 #[path = "campaigns/smaller.rs"]
 mod smaller;

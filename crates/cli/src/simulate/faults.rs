@@ -30,6 +30,9 @@ pub enum UnknownFault {
         /// The word.
         word: String,
     },
+    /// There are to be none and some.
+    #[error("`none` stands alone: leave it out, or leave out the other faults")]
+    NoneAndSome,
 }
 
 const ALL: &str = "all";
@@ -92,7 +95,8 @@ impl FromStr for Faults {
         for word in text.split(',').map(str::trim) {
             match word {
                 ALL => chosen.extend(FaultKind::ALL),
-                NONE => {}
+                NONE if text.trim() == NONE => {}
+                NONE => return Err(UnknownFault::NoneAndSome),
                 NETWORK => chosen.extend(FaultKind::ALL.iter().filter(|it| it.is_of_network())),
                 word => chosen.push(kind(word)?),
             }
@@ -168,6 +172,7 @@ mod tests {
         let told = |text: &str| text.parse::<Faults>().unwrap_err().to_string();
         assert_eq!(told("crush"), "there are no faults `crush`: did you mean `crash`?");
         assert_eq!(told("crash,netwrok"), "there are no faults `netwrok`: did you mean `network`?");
+        assert!(told("crash,none").starts_with("`none` stands alone"));
         assert!(told("earthquake").ends_with("`disk-full` or `disk-failure`"));
     }
 }

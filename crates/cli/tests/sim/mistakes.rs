@@ -15,6 +15,7 @@ fn what_cannot_begin_has_code_2_and_says_what_would() {
     for (arguments, told) in [
         (&["run", LOCAL, "--faults", "crush"][..], "did you mean `crash`?"),
         (&["run", LOCAL, "--faults", "crash,earthquake"], "there are `all`, `none`, `network`"),
+        (&["run", LOCAL, "--faults", "crash,none"], "`none` stands alone"),
         (&["run", LOCAL, "--seeds", "0"], "0 is not in 1.."),
         (&["run", LOCAL, "--seeds", "1", "--from", "18446744073709551615"], "a smaller one"),
         (&["run", LOCAL, "--for", "30"], "a unit is missing"),

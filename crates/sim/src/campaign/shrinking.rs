@@ -18,9 +18,9 @@ pub struct Effort {
 }
 
 impl Default for Effort {
-    /// A thousand runs, some seconds; up to twice as long as the failure.
+    /// Two thousand runs, some seconds; up to twice as long as the failure.
     fn default() -> Self {
-        Self { runs: 1000, growth: 2 }
+        Self { runs: 2000, growth: 2 }
     }
 }
 
@@ -53,9 +53,12 @@ where
     /// each run.
     ///
     /// What makes a run plainer often makes it longer: with the shortest of all delays much happens
-    /// until a fault comes. So there are two tries with half of the runs each: one may take longer
-    /// than the failure, the other never longer than the best so far. The shorter result counts, and
-    /// gets what is left of the runs.
+    /// until a fault comes. So there are two tries with a quarter of the runs each: one may take longer
+    /// than the failure, the other never longer than the best so far. From the shorter result on,
+    /// what is left of the runs looks for one of which there is less to [read], and makes that
+    /// plainer as far as there is no more to read of it.
+    ///
+    /// [read]: crate::Explanation::to_read
     ///
     /// # Errors
     /// If the failure's tape does not break its rule: it has none, or the code has changed.
@@ -63,22 +66,32 @@ where
         &self,
         failure: &Failure,
         effort: &Effort,
-        mut progress: impl FnMut(&Shrinking),
+        progress: impl FnMut(&Shrinking),
     ) -> Result<Smaller, ShrinkError> {
         let longer = failure.events.saturating_mul(effort.growth).max(failure.events);
-        let (half, mut done) = (effort.runs / 2, 0);
+        let mut told = Told { progress, runs: 0 };
         let mut tries = Vec::new();
         for most in [Some(longer), None] {
-            let smaller = self.shrink_within(failure, half, most, &mut done, &mut progress)?;
-            tries.push(smaller);
+            tries.push(self.shrink_within(failure, effort.runs / 4, most, &mut told)?);
         }
         let best = tries.into_iter().min_by_key(|it| (it.failure.events, it.shrunk.tape.size()));
         let best = best.expect("there were two");
-        let left = effort.runs.saturating_sub(done);
-        if left == 0 || best.shrunk.is_minimal {
-            return Ok(best);
+        let left = |told: &Told<_>| effort.runs.saturating_sub(told.runs);
+        let runs = left(&told) / 4 * 3;
+        if let Some(shorter) = self.shorten(&best.failure, runs, |shortest| told.ran(shortest)) {
+            let runs = left(&told);
+            return told.shrink(&shorter.failure, runs, |tape, best| {
+                let most = best.events.saturating_mul(effort.growth).max(SHORT);
+                let read = self.read(failure, tape, most)?;
+                (read.rows <= shorter.rows).then_some(read.failure)
+            });
         }
-        self.shrink_within(&best.failure, left, None, &mut done, &mut progress)
+        match left(&told) {
+            runs if runs > 0 && !best.shrunk.is_minimal => {
+                self.shrink_within(&best.failure, runs, None, &mut told)
+            }
+            _ => Ok(best),
+        }
     }
 
     /// One try; without a bound, no run is longer than the best so far.
@@ -87,22 +100,46 @@ where
         failure: &Failure,
         runs: u64,
         most: Option<u64>,
-        done: &mut u64,
-        progress: &mut impl FnMut(&Shrinking),
+        told: &mut Told<impl FnMut(&Shrinking)>,
+    ) -> Result<Smaller, ShrinkError> {
+        told.shrink(failure, runs, |tape, best| {
+            let most = most.unwrap_or(best.events).max(SHORT) + 1;
+            let (_, again) = self.run_within(failure.seed, Choices::replayed(tape), most);
+            again.filter(|again| again.what == failure.what)
+        })
+    }
+}
+/// Who hears of each run.
+struct Told<F> {
+    progress: F,
+    runs: u64,
+}
+
+impl<F: FnMut(&Shrinking)> Told<F> {
+    /// A run was tried; this is the best now.
+    fn ran(&mut self, best: &Failure) {
+        self.runs += 1;
+        let size = best.tape.as_deref().map(Tape::size).unwrap_or_default();
+        (self.progress)(&Shrinking { runs: self.runs, size, events: best.events });
+    }
+
+    /// Makes a failure's tape plainer in so many runs. `run` is given a tape, and the best failure so
+    /// far; it gives the tape's failure if that counts.
+    fn shrink(
+        &mut self,
+        failure: &Failure,
+        runs: u64,
+        mut run: impl FnMut(&Tape, &Failure) -> Option<Failure>,
     ) -> Result<Smaller, ShrinkError> {
         let tape = failure.tape.as_deref().ok_or(ShrinkError::DoesNotFail)?;
         let mut best = failure.clone();
-        let mut size = tape.size();
         let shrunk = shrink_to_asked(tape, runs, |tape: &Tape| {
-            let most = most.unwrap_or(best.events).max(SHORT) + 1;
-            let (_, again) = self.run_within(failure.seed, Choices::replayed(tape), most);
-            let again = again.filter(|again| again.what == failure.what);
+            let again = run(tape, &best);
             let asked = again.as_ref().and_then(|again| again.tape.as_deref().cloned());
-            if let (Some(again), Some(asked)) = (again, &asked) {
-                (best, size) = (again, asked.size());
+            if let Some(again) = again {
+                best = again;
             }
-            *done += 1;
-            progress(&Shrinking { runs: *done, size, events: best.events });
+            self.ran(&best);
             asked
         })?;
         Ok(Smaller { failure: best, shrunk })

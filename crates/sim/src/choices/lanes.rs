@@ -11,6 +11,17 @@ pub struct Lanes {
     seen: Vec<(&'static str, usize)>,
 }
 
+/// What was asked of one label.
+#[derive(Clone, Copy, Debug)]
+pub struct Occasions {
+    /// The label.
+    pub label: &'static str,
+    /// How often.
+    pub asked: u32,
+    /// How many answers there were the last time.
+    pub bound: u64,
+}
+
 #[derive(Debug)]
 struct Lane {
     label: &'static str,
@@ -60,6 +71,14 @@ impl Lanes {
             lane.map_or(0, |lane| lane.asked)
         };
         points.filter(|point| point.at >= asked(point)).count() as u64
+    }
+
+    /// How often was asked of each label.
+    pub fn occasions(&self) -> impl Iterator<Item = Occasions> + '_ {
+        self.lanes.iter().filter_map(|lane| {
+            let (_, bound) = *lane.bounds.last()?;
+            Some(Occasions { label: lane.label, asked: lane.asked, bound })
+        })
     }
 
     /// All answers that are not 0.

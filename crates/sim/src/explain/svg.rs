@@ -191,10 +191,13 @@ impl<'a> Picture<'a> {
                 arrow(out, (Self::lane(*from), from_y), (Self::lane(*to), y))
             }
             Mark::Lost { from, to } => {
-                let (from, to) = (Self::lane(*from), Self::lane(*to));
-                let end = if from < to { to - 16 } else { to + 16 };
-                writeln!(out, "<path class=\"lost\" d=\"M{from} {y}H{end}\"/>")?;
-                cross(out, end, y)
+                let from = Self::lane(*from);
+                to.iter().try_for_each(|to| {
+                    let to = Self::lane(*to);
+                    let end = if from < to { to - 16 } else { to + 16 };
+                    writeln!(out, "<path class=\"lost\" d=\"M{from} {y}H{end}\"/>")?;
+                    cross(out, end, y)
+                })
             }
             Mark::Fault { lanes, harm: Harm::Mended } => {
                 lanes.iter().try_for_each(|lane| ring(out, Self::lane(*lane), y))

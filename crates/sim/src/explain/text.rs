@@ -112,8 +112,12 @@ impl Canvas {
             }
             Mark::Arrow { from, to, .. } if from == to => vec![(self.centre(*to), '●')],
             Mark::Arrow { from, to, .. } => self.arrow(*from, *to, false),
-            Mark::Lost { from, to } if from == to => vec![(self.centre(*to), '╳')],
-            Mark::Lost { from, to } => self.arrow(*from, *to, true),
+            Mark::Lost { from, to } => {
+                let mut marks: Vec<_> = to.iter().flat_map(|to| self.lost(*from, *to)).collect();
+                // No line hides where another one ends.
+                marks.sort_by_key(|(_, mark)| *mark == '╳');
+                marks
+            }
             Mark::Fault { lanes, harm } => {
                 let mark = match harm {
                     Harm::Crash => '╳',
@@ -127,6 +131,10 @@ impl Canvas {
             }
         };
         self.line(&milliseconds(row.at), &marks, &row.text, f)
+    }
+
+    fn lost(&self, from: usize, to: usize) -> Vec<(usize, char)> {
+        if from == to { vec![(self.centre(to), '╳')] } else { self.arrow(from, to, true) }
     }
 
     fn arrow(&self, from: usize, to: usize, is_lost: bool) -> Vec<(usize, char)> {

@@ -127,6 +127,18 @@ pub(super) fn without_entry(tape: &Tape, lane: &Lane, index: usize) -> Tape {
     })
 }
 
+/// With what comes from this choice on one occasion sooner, so that the choice itself is gone, or one
+/// later.
+pub(crate) fn shifted(tape: &Tape, from: &Point, is_sooner: bool) -> Tape {
+    let lane = Lane::Choices(from.label.clone());
+    shift(tape, &lane, |at| match at.cmp(&from.at) {
+        std::cmp::Ordering::Less => Some(at),
+        std::cmp::Ordering::Equal if is_sooner => None,
+        _ if is_sooner => Some(at - 1),
+        _ => at.checked_add(1),
+    })
+}
+
 fn entries(tape: &Tape, lane: &Lane) -> Vec<u32> {
     let of = |points: &mut dyn Iterator<Item = &Point>, label: &Label| {
         points.filter(|point| point.label == *label).map(|point| point.at).collect()

@@ -6,11 +6,12 @@ use bytes::Bytes;
 use dx_agents::event::Event;
 use dx_agents::id::ReplyTo;
 use dx_agents::journal::Entry;
-use dx_agents::message::Body;
+use dx_agents::message::{Body, Encoded};
 use dx_agents::{AgentId, AskError, NodeId, TimerKey};
 
 use super::deliver::Post;
 use super::{CLIENTS, Seat, Sim};
+use crate::mailbox::Letter;
 use crate::network::Frame;
 use crate::resident::Resident;
 use crate::story::{Harm, MAX_TEXT, Sent, Story};
@@ -59,7 +60,8 @@ impl Sim {
                 Err(why) => {
                     let (name, text) = (String::new(), format!("no answer: {why}"));
                     let at = self.now;
-                    Sent { at, from, to: agent, name, text, after: None, is_over: false }
+                    let (after, is_read, is_over) = (None, true, false);
+                    Sent { at, from, to: agent, name, text, is_read, after, is_over }
                 }
             };
             self.told(|story, _| story.answers(sent, ask));
@@ -69,24 +71,40 @@ impl Sim {
     /// What is on its way, as it is told.
     fn letter(&self, from: AgentId, to: AgentId, body: &Body) -> Sent {
         let (name, text) = match body {
-            Body::Typed(message) => (message.name().to_owned(), message.text(MAX_TEXT)),
+            Body::Typed(message) => {
+                let text = with_body(message.text(MAX_TEXT), &message.any_body());
+                (message.name().to_owned(), Some(text))
+            }
             Body::Wire(wire) => {
                 let of_receiver = self.places.get(&to).and_then(|place| match place.seat {
                     Seat::Agent(slot) => self.resident(slot),
                     Seat::Port(_) => None,
                 });
-                let text = of_receiver.and_then(|it| it.cell.text_of(&wire.encoded, MAX_TEXT));
-                let unknown = || format!("a message of {} bytes", wire.encoded.len());
-                (String::new(), text.unwrap_or_else(unknown))
+                (String::new(), of_receiver.and_then(|it| text_of(it, &wire.encoded)))
             }
         };
-        Sent { at: self.now, from, to, name, text, after: None, is_over: false }
+        let is_read = text.is_some();
+        let text = text.unwrap_or_else(|| format!("a message of {} bytes", body.weight()));
+        Sent { at: self.now, from, to, name, text, is_read, after: None, is_over: false }
     }
 
-    /// A message is handled.
+    /// A message reaches a client.
     #[inline]
     pub(crate) fn tell_heard(&mut self, by: AgentId, from: AgentId, hash: u64) {
-        self.told(|story, now| story.hears(now, by, from, hash));
+        self.told(|story, now| story.hears(now, (from, by, hash), || None));
+    }
+
+    /// An agent handles a message, which it can read.
+    #[inline]
+    pub(crate) fn tell_read(&mut self, slot: u32, letter: &Letter) {
+        let Some(story) = self.trace.story_mut() else { return };
+        let Some(resident) = self.agents[slot as usize].as_deref() else { return };
+        let read = || match &letter.envelope.body {
+            Body::Wire(wire) => text_of(resident, &wire.encoded),
+            Body::Typed(_) => None,
+        };
+        let (from, by) = (letter.envelope.from, resident.cell.id());
+        story.hears(self.now, (from, by, letter.hash), read);
     }
 
     /// Another event is handled.
@@ -189,6 +207,15 @@ impl Sim {
     }
 }
 
+/// A message as text, if it is one that the agent takes.
+fn text_of(resident: &Resident, encoded: &Encoded) -> Option<String> {
+    Some(with_body(resident.cell.text_of(encoded, MAX_TEXT)?, &encoded.body))
+}
+
+fn with_body(text: String, body: &[u8]) -> String {
+    if body.is_empty() { text } else { format!("{text} with {}", shown(body)) }
+}
+
 /// A node as it is called in what is told: those of clients have large numbers, which say nothing.
 pub(crate) fn called(node: NodeId) -> String {
     match node.0.checked_sub(CLIENTS) {
@@ -223,7 +250,7 @@ fn words(event: &Event) -> String {
     }
 }
 
-/// An entry as text: as it is, if it is text; else its first bytes.
+/// Bytes as text: as they are, if it is text; else its first bytes.
 fn shown(entry: &[u8]) -> String {
     match std::str::from_utf8(entry) {
         Ok(text) if !text.chars().any(char::is_control) => {

@@ -101,7 +101,7 @@ impl Sim {
                 let happened =
                     Happened { at: self.now, to, what, detail: from, payload: letter.hash };
                 self.trace.note(happened);
-                self.tell_heard(to, letter.envelope.from, letter.hash);
+                self.tell_read(slot, &letter);
                 if let Some(credit) = letter.credit {
                     self.free(place, to, credit);
                 }

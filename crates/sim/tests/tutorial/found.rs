@@ -2,10 +2,9 @@
 #[test]
 fn at_most_one_holds_the_lock() {
     let tape: dx_sim::tape::Tape = r"
-choice boot 0 1/1024
-choice delay 9 8677292/16777216
-choice delay 11 2/16777216
-choice delay 14 577947/16777216
+choice boot 2 410/1024
+choice delay 7 1/16777216
+choice delay 10 15621297/16777216
 end
 "
     .parse()
