@@ -78,7 +78,9 @@ pub struct Finish {
     pub ran: u64,
     /// Processor time of it and all its descendants, in nanoseconds.
     pub cpu: u64,
-    /// The most memory that one of its processes had resident, in bytes.
+    /// The most memory that it had, in bytes: all its processes together, with what the kernel kept
+    /// of their files, where the kernel counts that for each attempt (memory controller, Linux
+    /// 6.12); else the most that one process had resident, or the shim if it had more.
     pub max_rss: u64,
     /// Bytes that it printed, and how many of them are kept.
     pub printed: u64,

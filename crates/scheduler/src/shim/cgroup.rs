@@ -32,7 +32,11 @@ pub struct Cgroup {
     folder: File,
     events: File,
     stat: File,
-    is_limited: bool,
+    /// Where it says the most memory that it had: only where the kernel can begin anew with each
+    /// attempt (6.12).
+    peak: Option<File>,
+    /// The most memory that is allowed in it; any, if it is 0.
+    limit: u64,
     /// Of those that used it before.
     cpu_before: u64,
     oom_before: u64,
@@ -82,19 +86,15 @@ impl Cgroups {
     pub fn take(&self, memory: u64) -> io::Result<Cgroup> {
         let idle = self.idle().pop();
         let mut cgroup = idle.map_or_else(|| self.create(), Ok)?;
-        cgroup.is_limited = self.memory && memory > 0;
         if self.memory {
-            let most = if memory > 0 { memory.to_string() } else { "max".to_owned() };
-            fs::write(cgroup.path.join("memory.max"), most)?;
-            // All or nothing: half of a task is of no use.
-            fs::write(cgroup.path.join("memory.oom.group"), "1")?;
+            cgroup.limit_memory(memory)?;
+            cgroup.begin_peak();
         }
         Ok(cgroup)
     }
 
     /// One that is empty, and has been since all that was in it ended by itself.
     pub fn give_back(&self, mut cgroup: Cgroup) {
-        cgroup.cpu_before += cgroup.cpu();
         cgroup.oom_before += cgroup.ooms();
         let mut idle = self.idle();
         // What a task has made in it goes with it.
@@ -117,11 +117,17 @@ impl Cgroups {
         let path = self.root.join(number.to_string());
         fs::create_dir(&path)?;
         let open = |name| File::open(path.join(name));
+        let peak = OpenOptions::new().read(true).write(true).open(path.join("memory.peak"));
+        if self.memory {
+            // All or nothing: half of a task is of no use.
+            fs::write(path.join("memory.oom.group"), "1")?;
+        }
         Ok(Cgroup {
             folder: File::open(&path)?,
             events: open("cgroup.events")?,
             stat: open("cpu.stat")?,
-            is_limited: false,
+            peak: peak.ok(),
+            limit: 0,
             cpu_before: 0,
             oom_before: 0,
             path,
@@ -180,19 +186,41 @@ impl Cgroup {
         self.events.as_fd()
     }
 
-    /// Processor time of all that was in it for this attempt, in nanoseconds.
-    pub fn cpu(&self) -> u64 {
+    /// Processor time of all that was in it since this was asked last, in nanoseconds. The kernel
+    /// adds it up when it is asked, so it is asked once for each attempt.
+    pub fn take_cpu(&mut self) -> u64 {
         let micros = text(&self.stat).and_then(|text| value::<u64>(&text, "usage_usec"));
-        (micros.unwrap_or(0) * 1000).saturating_sub(self.cpu_before)
+        let (cpu, before) = (micros.unwrap_or(0) * 1000, self.cpu_before);
+        self.cpu_before = cpu.max(before);
+        cpu.saturating_sub(before)
+    }
+
+    /// The most memory that all that was in it had at a time, in bytes; where the kernel does not
+    /// say, nothing.
+    pub fn peak(&self) -> Option<u64> {
+        text(self.peak.as_ref()?)?.trim().parse().ok()
     }
 
     /// Whether the kernel killed something in it for want of memory.
     pub fn was_oom(&self) -> bool {
-        self.is_limited && self.ooms() > 0
+        self.limit > 0 && self.ooms() > 0
+    }
+
+    /// Written each time: whatever was in it before could change it, too.
+    fn limit_memory(&mut self, most: u64) -> io::Result<()> {
+        let text = if most > 0 { most.to_string() } else { "max".to_owned() };
+        fs::write(self.path.join("memory.max"), text)?;
+        self.limit = most;
+        Ok(())
+    }
+
+    /// What was in it before counts no more: any text says so.
+    fn begin_peak(&mut self) {
+        self.peak.take_if(|it| it.write_at(b"anew", 0).is_err());
     }
 
     fn ooms(&self) -> u64 {
-        if !self.is_limited {
+        if self.limit == 0 {
             return 0;
         }
         let events = fs::read_to_string(self.path.join("memory.events")).unwrap_or_default();

@@ -309,7 +309,7 @@ impl Running {
         from: &Surroundings,
         poller: &Poller,
     ) -> bool {
-        let Some(cgroup) = self.cgroup.take() else { return true };
+        let Some(mut cgroup) = self.cgroup.take() else { return true };
         if !cgroup.is_empty() {
             self.was_killed = true;
             if let Err(error) = cgroup.kill() {
@@ -323,8 +323,9 @@ impl Running {
             self.cgroup = Some(cgroup);
             return false;
         }
-        self.measured.cpu = cgroup.cpu();
+        self.measured.cpu = cgroup.take_cpu();
         self.measured.is_oom = cgroup.was_oom();
+        self.measured.max_rss = cgroup.peak().unwrap_or(self.measured.max_rss);
         if !self.was_killed
             && let Some(all) = &from.cgroups
         {
