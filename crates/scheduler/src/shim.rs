@@ -23,6 +23,7 @@ mod life;
 mod log_file;
 mod logs;
 mod notes;
+mod places;
 mod poller;
 mod progress;
 mod readers;
@@ -62,6 +63,7 @@ use launch::Surroundings;
 use life::{Home, LifeError};
 use logs::Logs;
 use notes::note;
+use places::Places;
 use poller::Poller;
 use progress::Watch;
 use spawner::Spawner;
@@ -161,15 +163,16 @@ fn begin(
     let wake = Wake::new().map_err(refused("make an event"))?;
     let incarnation = home.next_life()?;
     let (mut ends, mut ended) = Ends::open(&folder.join("ends"), incarnation, wake.clone())?;
-    for (attempt, path) in home.left() {
+    let (places, left) =
+        Places::open(folder.join("tasks")).map_err(system("open the tasks' table"))?;
+    for attempt in left {
         match ended.entry(attempt) {
+            // Its end was on the disk, and only its place was not left.
+            Entry::Occupied(_) => places.leave(attempt),
             Entry::Vacant(vacant) => {
-                let kept = logs::kept(&folder.join("logs"), attempt);
-                // Its folder goes when the disk has its end.
-                let finish = lost(kept);
+                let finish = lost(logs::kept(&folder.join("logs"), attempt));
                 ends.keep(boottime(), attempt, vacant.insert(core::Ended { finish, overran }));
             }
-            Entry::Occupied(_) => drop(fs::remove_dir_all(path)),
         }
     }
     let listener = listen(&folder.join(SOCKET)).map_err(system("listen"))?;
@@ -179,14 +182,16 @@ fn begin(
         environment: launch::inherited(),
         secret: home.secret.clone(),
         cgroups,
+        places: Arc::new(places),
         way,
         descriptors: raise_descriptors(way),
         folder,
     });
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let spawner = Spawner::new(threads, &surroundings, &wake).map_err(system("start a thread"))?;
-    let logs = Logs::new(surroundings.folder.join("logs"), wake.clone())
-        .map_err(system("start a thread"))?;
+    let logs =
+        Logs::new(surroundings.folder.join("logs"), Arc::clone(&surroundings.places), wake.clone())
+            .map_err(system("start a thread"))?;
     let poller = Poller::new().map_err(refused("make an epoll instance"))?;
     let timer = event_loop::timer().map_err(refused("make a timer"))?;
     let watch = Watch::new(surroundings.progress()).map_err(refused("watch a folder"))?;
@@ -209,6 +214,7 @@ fn begin(
         meter: usage::Meter::default(),
         watch,
         machine: usage::machine(),
+        alarm: 0,
         next_second: 0,
         heard_at: boottime(),
         is_over: false,

@@ -54,7 +54,9 @@ pub struct Ends {
     on_their_way: VecDeque<(Ticket, AttemptId)>,
     /// The disk was full, or the journal had too much to do: to be tried again.
     unsaved: BTreeMap<AttemptId, Bytes>,
-    /// When what is unsaved goes to the disk.
+    /// Keys of what is not needed any more.
+    forgotten: Vec<u64>,
+    /// When what was gathered goes to the disk.
     due: Option<u64>,
     /// The disk is full, or has failed: it is tried again later.
     is_full: bool,
@@ -106,6 +108,7 @@ impl Ends {
                 next_key,
                 on_their_way,
                 unsaved,
+                forgotten: Vec::new(),
                 due: None,
                 is_full: false,
             },
@@ -129,6 +132,10 @@ impl Ends {
     pub fn write(&mut self, now: u64) {
         if now >= self.due() {
             self.due = None;
+            for key in self.forgotten.drain(..) {
+                // What is forgotten in vain is told once more after a restart, and forgotten then.
+                let _ = self.committer.submit(key, Entry::Forget);
+            }
             if !self.is_full {
                 self.submit();
             }
@@ -136,15 +143,15 @@ impl Ends {
     }
 
     /// These are not needed any more. Those of them that will never be written.
-    pub fn forget(&mut self, attempts: &[AttemptId]) -> Vec<AttemptId> {
+    pub fn forget(&mut self, now: u64, attempts: &[AttemptId]) -> Vec<AttemptId> {
         let mut unwritten = Vec::new();
         for attempt in attempts {
             if self.unsaved.remove(attempt).is_some() {
                 unwritten.push(*attempt);
             }
             if let Some(key) = self.keys.remove(attempt) {
-                // What is forgotten in vain is told once more after a restart, and forgotten then.
-                let _ = self.committer.submit(key, Entry::Forget);
+                self.forgotten.push(key);
+                self.due.get_or_insert(now + GATHER);
             }
         }
         unwritten

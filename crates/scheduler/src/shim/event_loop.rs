@@ -63,6 +63,8 @@ pub struct Shim {
     pub(super) meter: Meter,
     pub(super) watch: Watch,
     pub(super) machine: Machine,
+    /// What the timer is set to; 0 when it has gone off.
+    pub(super) alarm: u64,
     pub(super) next_second: u64,
     pub(super) heard_at: u64,
     pub(super) is_over: bool,
@@ -144,7 +146,11 @@ impl Shim {
         match token {
             Token::Listener => self.connections.accept(&self.listener, &self.poller),
             Token::Wake => self.wake.clear(),
-            Token::Timer => drop(rustix::io::read(&self.timer, &mut [0; 8])),
+            Token::Timer => {
+                self.alarm = 0;
+                // It went off, so there is something to read; how often does not matter.
+                let _ = rustix::io::read(&self.timer, &mut [0; 8]);
+            }
             Token::Progress => self.watch.look(),
             Token::Connection(caller) => self.connections.read(caller),
             Token::Leader(slot) => self.tasks.ended(slot, &self.poller, &self.logs),
@@ -200,16 +206,16 @@ impl Shim {
         }
     }
 
-    /// What has an end on the disk needs its folder no longer, by which a later life would know that
+    /// What has an end on the disk needs its place no longer, by which a later life would know that
     /// it has run.
     fn take_kept(&mut self) {
         let written = self.ends.take();
-        self.remove_folders(&written);
+        self.leave_places(written);
     }
 
-    fn remove_folders(&self, ids: &[AttemptId]) {
-        for id in ids {
-            self.logs.order(Order::RemoveFolder(self.surroundings.task_folder(*id)));
+    fn leave_places(&self, ids: Vec<AttemptId>) {
+        if !ids.is_empty() {
+            self.logs.order(Order::Leave(ids));
         }
     }
 
@@ -304,8 +310,8 @@ impl Shim {
                 self.read_on(id);
             }
             Effect::Forget(ids) => {
-                let unwritten = self.ends.forget(&ids);
-                self.remove_folders(&unwritten);
+                let unwritten = self.ends.forget(boottime(), &ids);
+                self.leave_places(unwritten);
             }
             Effect::Tell(told) => self.connections.tell(&told),
             Effect::Answer(caller, told) => self.connections.answer(caller, &told),
@@ -379,6 +385,10 @@ impl Shim {
         let soonest =
             [self.core.deadline(now), self.next_second, self.watch.due(), self.ends.due()];
         let at = soonest.into_iter().min().unwrap_or(0).max(1);
+        if at == self.alarm {
+            return Ok(());
+        }
+        self.alarm = at;
         let value = Timespec {
             tv_sec: i64::try_from(at / SECOND).unwrap_or(i64::MAX),
             tv_nsec: i64::try_from(at % SECOND).expect("less than a second"),

@@ -7,6 +7,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use dx_agents::NodeId;
 use rustix::fs::{Access, MemfdFlags, OFlags, access, fcntl_getfl, fcntl_setfl, memfd_create};
@@ -19,6 +20,7 @@ use crate::job::{Capture, Stdin};
 use super::cgroup::{Cgroup, Cgroups};
 use super::core::Start;
 use super::fault;
+use super::places::Places;
 use super::spawn::{self, Child, Ready};
 
 /// Where tasks run.
@@ -32,6 +34,8 @@ pub struct Surroundings {
     pub environment: BTreeMap<OsString, OsString>,
     /// By which processes of this shim's tasks are known, wherever they went.
     pub secret: String,
+    /// A folder for each attempt.
+    pub places: Arc<Places>,
     /// A cgroup for each attempt, where there can be.
     pub cgroups: Option<Cgroups>,
     /// How processes are started.
@@ -92,17 +96,6 @@ pub fn parse_file_name(name: &str) -> Option<AttemptId> {
 }
 
 impl Surroundings {
-    /// Where fresh folders of tasks are.
-    pub fn tasks(&self) -> PathBuf {
-        self.folder.join("tasks")
-    }
-
-    /// The fresh folder of an attempt. It is there from before its first process to after its end:
-    /// by it, a later life knows what may have run.
-    pub fn task_folder(&self, id: AttemptId) -> PathBuf {
-        self.tasks().join(file_name(id))
-    }
-
     /// Where tasks say how far they are.
     pub fn progress(&self) -> PathBuf {
         self.folder.join("progress")
@@ -117,16 +110,15 @@ impl Surroundings {
         let id = start.attempt;
         let spec = &start.work.spec;
         let is_first = start.command == 0;
-        let own = self.task_folder(id);
-        if is_first {
-            let what = format!("failed to make the task's folder {}", own.display());
-            fs::create_dir_all(&own).map_err(|error| fault::of_node(&what, &error))?;
-        }
+        let own = if is_first { None } else { self.places.of(id) };
+        let own = own.map_or_else(|| self.places.take(id), Ok);
+        let own =
+            own.map_err(|error| fault::of_node("failed to make the task's folder", &error))?;
         let cwd = spec.cwd.clone().unwrap_or_else(|| own.clone());
         if spec.cwd.is_some() {
             check_folder(&cwd)?;
         }
-        let environment = self.environment_of(start);
+        let environment = self.environment_of(start, &own);
         let argv = &spec.commands[start.command as usize].exec;
         let program = look_up(&argv[0], environment.get(OsStr::new("PATH")), &cwd)?;
         let stdin = input(spec.stdin.as_ref().filter(|_| is_first), &cwd)?;
@@ -157,7 +149,9 @@ impl Surroundings {
                 cgroup,
             }),
             Err(why) => {
-                if let (Some(all), Some(cgroup)) = (&self.cgroups, cgroup) {
+                if let (Some(all), Some(mut cgroup)) = (&self.cgroups, cgroup) {
+                    // What it took to find that out is of no attempt.
+                    cgroup.take_cpu();
                     all.give_back(cgroup);
                 }
                 Err(why)
@@ -166,12 +160,11 @@ impl Surroundings {
     }
 
     /// Literally what the job says, and what is the shim's to say.
-    fn environment_of(&self, start: &Start) -> BTreeMap<OsString, OsString> {
+    fn environment_of(&self, start: &Start, own: &Path) -> BTreeMap<OsString, OsString> {
         let id = start.attempt;
         let mut all = self.environment.clone();
         let job = start.work.spec.environment.iter();
         all.extend(job.map(|(name, value)| (name.into(), value.into())));
-        let own = self.task_folder(id);
         if !start.gpus.is_empty() {
             let gpus: Vec<_> = start.gpus.iter().map(ToString::to_string).collect();
             all.insert("CUDA_VISIBLE_DEVICES".into(), gpus.join(",").into());

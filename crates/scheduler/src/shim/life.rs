@@ -12,8 +12,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::getpid;
 
-use crate::id::AttemptId;
-
 use super::cgroup::Cgroups;
 use super::notes::note;
 use super::{clock, launch, strays};
@@ -149,16 +147,6 @@ impl Home {
         written.and_then(|()| fs::rename(&draft, &path)).map_err(io)?;
         File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(io)?;
         Ok(next)
-    }
-
-    /// Attempts that may have run, and whose end is not known: their folders are still there.
-    pub fn left(&self) -> Vec<(AttemptId, PathBuf)> {
-        let Ok(entries) = fs::read_dir(self.folder.join("tasks")) else { return Vec::new() };
-        let named = entries.flatten().filter_map(|entry| {
-            let id = launch::parse_file_name(entry.file_name().to_str()?)?;
-            Some((id, entry.path()))
-        });
-        named.collect()
     }
 
     /// Removes what tasks of earlier lives said of how far they were.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
@@ -13,6 +14,7 @@ use crate::processor::{LogPart, ReadLog, Stream};
 use super::core::Caller;
 use super::log_file::{self, Writer};
 use super::notes::note;
+use super::places::Places;
 use super::wake::Wake;
 
 /// What is to be done, in this order.
@@ -45,8 +47,8 @@ pub enum Order {
     },
     /// These may go.
     Drop(Vec<AttemptId>),
-    /// The fresh folder of a task may go, with all that is in it.
-    RemoveFolder(PathBuf),
+    /// The ends of these are known: their places are for others.
+    Leave(Vec<AttemptId>),
 }
 
 /// What was done.
@@ -79,10 +81,10 @@ impl Logs {
     ///
     /// # Errors
     /// If the system has no thread left.
-    pub fn new(folder: PathBuf, wake: Wake) -> io::Result<Self> {
+    pub fn new(folder: PathBuf, places: Arc<Places>, wake: Wake) -> io::Result<Self> {
         let (orders, incoming) = channel();
         let (finished, done) = channel();
-        let disk = Disk { folder, open: BTreeMap::new(), done: finished, wake };
+        let disk = Disk { folder, places, open: BTreeMap::new(), done: finished, wake };
         thread::Builder::new().name("logs".to_owned()).spawn(move || disk.run(&incoming))?;
         Ok(Self { orders, done })
     }
@@ -100,6 +102,7 @@ impl Logs {
 
 struct Disk {
     folder: PathBuf,
+    places: Arc<Places>,
     open: BTreeMap<AttemptId, Sink>,
     done: Sender<Done>,
     wake: Wake,
@@ -155,8 +158,10 @@ impl Disk {
                 }
                 None
             }
-            Order::RemoveFolder(folder) => {
-                remove_tree(&folder);
+            Order::Leave(attempts) => {
+                for attempt in attempts {
+                    self.places.leave(attempt);
+                }
                 None
             }
         }
@@ -270,17 +275,5 @@ fn create(path: &Path) -> io::Result<Writer> {
             Writer::create(path)
         }
         other => other,
-    }
-}
-
-/// Removes the folder of a task, which is empty as a rule.
-fn remove_tree(folder: &Path) {
-    if fs::remove_dir(folder).is_ok() {
-        return;
-    }
-    if let Err(error) = fs::remove_dir_all(folder)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        note(format_args!("failed to remove {}: {error}", folder.display()));
     }
 }

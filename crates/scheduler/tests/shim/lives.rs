@@ -1,6 +1,7 @@
 //! What outlives what: ends the shim, tasks neither the shim nor their lease.
 
 use dx_scheduler::end::End;
+use dx_scheduler::id::AttemptId;
 use dx_scheduler::processor::{Call, Told};
 use rustix::process::Signal;
 
@@ -32,6 +33,73 @@ fn a_killed_shim_leaves_nothing_and_its_attempts_are_lost() {
         assert_eq!(rig.caller.hello.ended, [attempt(1, 0), ended]);
         assert_eq!(rig.caller.ended(attempt(1, 0)).end, End::Lost);
         assert_eq!(rig.caller.ended(ended).end, End::Succeeded);
+    }
+}
+
+/// Runs a job again and again, each time as another attempt, until one has the place that `first`
+/// had. That one.
+fn until_in_place(rig: &mut Rig, first: AttemptId, job: &serde_json::Value) -> AttemptId {
+    let place = printed(rig, first);
+    (1..)
+        .map(|index| attempt(first.task.job.0, index))
+        .find(|id| {
+            rig.caller.finish(*id, job);
+            rig.written(*id);
+            printed(rig, *id).lines().next() == place.lines().next()
+        })
+        .expect("there are many")
+}
+
+fn printed(rig: &mut Rig, id: AttemptId) -> String {
+    let [out, _] = rig.caller.log(id);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn two_attempts_of_one_place_have_logs_and_ends_of_their_own() {
+    let mut rig = Rig::new();
+    let first = attempt(1, 0);
+    let job = sh("pwd; ls -A; echo $DX_TASK_INDEX; mkdir mine; touch mine/$DX_TASK_INDEX");
+    rig.caller.finish(first, &job);
+    rig.written(first);
+    let second = until_in_place(&mut rig, first, &job);
+    let logs = [first, second].map(|id| printed(&mut rig, id));
+    for (id, log) in [first, second].into_iter().zip(&logs) {
+        // Its folder, nothing that was in it, and what it is.
+        let lines: Vec<&str> = log.lines().skip(1).collect();
+        assert_eq!(lines, [id.task.index.to_string()]);
+    }
+    rig.replace(&[]);
+    for (id, log) in [first, second].into_iter().zip(&logs) {
+        assert_eq!(rig.caller.ended(id).end, End::Succeeded);
+        assert_eq!(printed(&mut rig, id), *log);
+    }
+}
+
+#[test]
+fn a_shim_that_is_killed_in_turns_loses_only_what_ran() {
+    let mut rig = Rig::new();
+    let mut lost = Vec::new();
+    for life in 0..3 {
+        let done = attempt(2, life);
+        assert_eq!(rig.caller.finish(done, &sh("pwd")).end, End::Succeeded);
+        rig.written(done);
+        let running = attempt(3, life);
+        rig.caller.run(running, &sh("pwd; exec sleep 1000"));
+        rig.caller.started(running);
+        lost.push(running);
+        rig.replace(&[]);
+        for index in 0..=life {
+            assert_eq!(rig.caller.finish_of(attempt(2, index)).end, End::Succeeded);
+        }
+        // Also those of the lives before, which are not on the disk when the next kill comes.
+        for id in &lost {
+            assert_eq!(rig.caller.finish_of(*id).end, End::Lost);
+        }
+    }
+    // Each has left its place, though not in the life in which it had it.
+    for id in lost {
+        rig.written(id);
     }
 }
 

@@ -328,12 +328,13 @@ impl Rig {
         Self { shim, caller, folder }
     }
 
-    /// Waits until the end of an attempt is on the disk: then its folder goes.
+    /// Waits until the end of an attempt is on the disk: then it is in the table no more.
     pub fn written(&self, id: AttemptId) {
-        let (task, number) = (id.task, id.number);
-        let name = format!("{}.{}.{number}", task.job, task.index);
-        let folder = self.shim.folder.join("tasks").join(name);
-        while folder.exists() {
+        let table = self.shim.folder.join("tasks.table");
+        let mut entry = id.task.job.0.to_le_bytes().to_vec();
+        entry.extend(id.task.index.to_le_bytes());
+        entry.extend(id.number.to_le_bytes());
+        while std::fs::read(&table).unwrap().chunks(entry.len()).any(|it| it == entry) {
             std::thread::yield_now();
         }
     }

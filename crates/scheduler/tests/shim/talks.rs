@@ -78,16 +78,15 @@ fn tasks_say_how_far_they_are() {
 }
 
 #[test]
-fn a_task_without_a_folder_of_its_job_has_a_fresh_one_that_goes_with_it() {
+fn a_task_without_a_folder_of_its_job_has_an_empty_one_that_is_emptied_with_it() {
     let mut rig = Rig::new();
     let id = attempt(1, 0);
     rig.caller.finish(id, &sh("pwd; test $PWD = $DX_TASK_DIR && touch left && mkdir -p a/b"));
     let [out, _] = rig.caller.log(id);
     let folder = std::path::PathBuf::from(String::from_utf8(out).unwrap().trim());
     assert!(folder.starts_with(&rig.shim.folder), "{folder:?}");
-    while folder.exists() {
-        std::thread::yield_now();
-    }
+    rig.written(id);
+    assert_eq!(std::fs::read_dir(&folder).map_or(0, Iterator::count), 0);
     let mut missing = exec(&["true"]);
     missing["cwd"] = json!("/no/such/folder");
     let why = rig.caller.finish(attempt(1, 1), &missing).not_started.unwrap();
