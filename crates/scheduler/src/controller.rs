@@ -3,6 +3,7 @@
 mod record;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dx_agents::id::ReplyTo;
@@ -12,6 +13,7 @@ use dx_agents::{
 
 use crate::client::{Answer, Answered, Asked, Request, RequestError};
 use crate::core::{Config, Core, Outcome};
+use crate::id::JobId;
 use crate::message::{ControllerMessage, RunnerMessage, ToRunner};
 use crate::runner_of;
 use dx_agents::context::MAX_SNAPSHOT;
@@ -23,6 +25,7 @@ const DUE: TimerKey = TimerKey(1);
 const TELL: TimerKey = TimerKey(2);
 
 /// The least time between two answers to those who wait for changes: ten in a second look live.
+/// Whoever waits for a job that has ended hears of it at once: there will be no change after it.
 const TELL_EVERY: Duration = Duration::from_millis(50);
 
 /// The longest that the core is left alone, in milliseconds, however far ahead what is due is.
@@ -91,6 +94,7 @@ impl Controller {
         }
         if is_changed {
             self.watches.note(&touched);
+            self.tell_ends(&touched, cx);
             self.tell_watches(cx);
         }
         self.set_alarm(cx);
@@ -125,7 +129,17 @@ impl Controller {
         }
     }
 
-    fn answer_watch(&mut self, to: ReplyTo, job: Option<crate::id::JobId>, cx: &mut Context) {
+    fn tell_ends(&mut self, touched: &BTreeSet<JobId>, cx: &mut Context) {
+        for &job in touched {
+            if self.core.has_ended(job) {
+                for to in self.watches.take(job) {
+                    self.answer_watch(to, Some(job), cx);
+                }
+            }
+        }
+    }
+
+    fn answer_watch(&mut self, to: ReplyTo, job: Option<JobId>, cx: &mut Context) {
         let answer = self.core.request(Request::Watch { job, since: 0 });
         cx.reply(to, Answered::new(&answer));
     }
@@ -155,7 +169,7 @@ impl Controller {
         cx.reply(to, Answered::new(&answer));
     }
 
-    fn is_unchanged(&self, job: Option<crate::id::JobId>, since: u64) -> bool {
+    fn is_unchanged(&self, job: Option<JobId>, since: u64) -> bool {
         let live = self.core.live();
         match job {
             None => live.version() <= since,

@@ -205,6 +205,12 @@ impl Core {
         self.state.job(job).is_some()
     }
 
+    /// Whether there is such a job, and it has ended.
+    #[must_use]
+    pub fn has_ended(&self, job: JobId) -> bool {
+        self.state.job(job).is_some_and(|job| job.ended.is_some())
+    }
+
     /// The state.
     #[must_use]
     pub fn state(&self) -> &State {

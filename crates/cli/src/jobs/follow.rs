@@ -9,6 +9,7 @@ use dx_scheduler::client::TaskView;
 use dx_scheduler::id::{AttemptId, JobId, TaskId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::log::{Log, LogError, Part, Printed};
 use super::{AskError, Service, note, printed_nothing};
@@ -17,7 +18,9 @@ use super::{AskError, Service, note, printed_nothing};
 /// keeps, of which there are 64 for everybody.
 const AT_ONCE: usize = 16;
 
-/// The least time between two looks at a job that changes all the time.
+/// The least time between two looks at a job that changes all the time, once it is followed for
+/// long. Before, it is an eighth of the time since: what ends soon is not waited for longer than
+/// that, and nobody looks often.
 const PACE: Duration = Duration::from_millis(50);
 
 /// The code of the answer where there is no log.
@@ -81,12 +84,13 @@ async fn watch(
     job: JobId,
     version: &watch::Sender<u64>,
 ) -> Result<Infallible, AskError> {
+    let began = Instant::now();
     loop {
         let known = *version.borrow();
         let view = service.changed_job(job, known).await?;
         version
             .send_if_modified(|version| std::mem::replace(version, view.version) != view.version);
-        tokio::time::sleep(PACE).await;
+        sleep(PACE.min(began.elapsed() / 8)).await;
     }
 }
 

@@ -54,17 +54,25 @@ impl Watches {
         let late = self.waiting.iter().take_while(|(_, watch)| watch.until <= now);
         self.due.extend(late.map(|(number, _)| *number));
         let due = std::mem::take(&mut self.due);
-        due.into_iter()
-            .filter_map(|number| {
-                let watch = self.waiting.remove(&number)?;
-                let others = self.of.get_mut(&watch.job)?;
-                others.remove(&number);
-                if others.is_empty() {
-                    self.of.remove(&watch.job);
-                }
-                Some((watch.to, watch.job))
-            })
-            .collect()
+        due.into_iter().filter_map(|number| self.remove(number)).collect()
+    }
+
+    /// All who wait for a job: they are to be answered now.
+    pub fn take(&mut self, job: JobId) -> Vec<ReplyTo> {
+        let numbers = self.of.get(&Some(job)).cloned().unwrap_or_default();
+        numbers.into_iter().filter_map(|number| Some(self.remove(number)?.0)).collect()
+    }
+
+    fn remove(&mut self, number: u64) -> Option<(ReplyTo, Option<JobId>)> {
+        self.due.remove(&number);
+        let watch = self.waiting.remove(&number)?;
+        if let Some(others) = self.of.get_mut(&watch.job) {
+            others.remove(&number);
+            if others.is_empty() {
+                self.of.remove(&watch.job);
+            }
+        }
+        Some((watch.to, watch.job))
     }
 
     /// When the first has waited long enough.

@@ -42,6 +42,33 @@ fn who_waits_is_answered_when_something_changed_and_no_earlier() {
 }
 
 #[test]
+fn who_waits_for_a_job_is_told_of_its_end_at_once() {
+    let mut sim = ready();
+    let (port, other) = (sim.port(), sim.port());
+    let id = submit(&mut sim, port, spec("0"));
+    // Somebody who is told of everything was told just before.
+    let Answer::Changed { version, .. } =
+        ask(&mut sim, other, &Request::Watch { job: None, since: 0 })
+    else {
+        panic!("it is answered at once")
+    };
+    ask(&mut sim, other, &Request::Watch { job: None, since: version });
+    let told = sim.now();
+    let mut since = 0;
+    let view = loop {
+        match ask(&mut sim, port, &Request::Watch { job: Some(id), since }) {
+            Answer::Changed { job: Some(job), .. } if job.ended.is_some() => break job,
+            Answer::Changed { job: Some(job), .. } => since = job.version,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(view.state, JobState::Succeeded);
+    // It runs for 10 ms; the others are told again 50 ms after they were.
+    let took = sim.now().since(told);
+    assert!(took < Duration::from_millis(40), "{took:?}");
+}
+
+#[test]
 fn who_waits_for_nothing_is_answered_in_the_end() {
     let mut sim = ready();
     let port = sim.port();
