@@ -1,13 +1,16 @@
 //! What tasks bring with them and print, and what nodes have too little of.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::process::Stdio;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::place::{NODES, Place};
 use super::small_disk::SmallDisk;
 use super::terminal::User;
+use super::witness::Witness;
+use super::world::Got;
 
 /// Bytes that a task prints, and those that are kept of them.
 const PRINTED: u64 = 200_000_000;
@@ -78,29 +81,60 @@ fn with_few_descriptors_thousands_of_tasks_wait_and_none_fails() {
     with_few_descriptors(5_000);
 }
 
-#[test]
-fn a_full_disk_refuses_work_and_loses_nothing_that_was_taken() {
+/// Nodes on a disk that is small.
+fn on_a_small_disk(lease: &str) -> Option<(SmallDisk, Place)> {
     if !rustix::process::geteuid().is_root() {
         eprintln!("not tried: only root can mount a small disk");
-        return;
+        return None;
     }
     let user = User::new();
     let disk = SmallDisk::mount(user.home());
-    let mut place = Place::start_under(user, ":", "1h");
-    disk.fill();
-    let large = json!({
-        "commands": [{ "exec": ["true"] }], "hold": true,
-        "environment": { "BALLAST": "x".repeat(100_000) },
-    });
+    Some((disk, Place::start_under(user, ":", lease)))
+}
+
+/// Submits what takes room until the controller's journal has none. Returns the jobs that were
+/// taken, and what was said of the last, after ten seconds.
+fn submit_until_full(place: &Place, large: &Value) -> (Vec<u64>, Got) {
     let mut taken = Vec::new();
-    let unsure = loop {
-        let got = place.post("/v1/jobs", &large);
+    loop {
+        let got = place.post("/v1/jobs", large);
         if got.status != 201 {
-            break got;
+            return (taken, got);
         }
         taken.push(got.json()["job"].as_u64().unwrap());
         assert!(taken.len() < 1_000, "it is never full");
-    };
+    }
+}
+
+/// A job that never runs.
+fn large() -> Value {
+    json!({
+        "commands": [{ "exec": ["true"] }], "hold": true,
+        "environment": { "BALLAST": "x".repeat(100_000) },
+    })
+}
+
+#[test]
+fn what_runs_outlives_a_disk_that_is_full_for_longer_than_a_lease() {
+    let Some((disk, place)) = on_a_small_disk("5s") else { return };
+    let witness = Witness::held(&place, 6);
+    let lives = NODES.map(|name| place.shim(name));
+    disk.fill();
+    // That there was no answer took twice as long as a lease.
+    let (_, unsure) = submit_until_full(&place, &large());
+    assert_eq!(unsure.status, 503, "{unsure:?}");
+    disk.free();
+    witness.let_go();
+    witness.judge(&place, &[], &BTreeMap::new());
+    assert_eq!(NODES.map(|name| place.shim(name)), lives);
+}
+
+#[test]
+fn a_full_disk_refuses_work_and_loses_nothing_that_was_taken() {
+    let Some((disk, mut place)) = on_a_small_disk("1h") else { return };
+    disk.fill();
+    let large = large();
+    let (taken, unsure) = submit_until_full(&place, &large);
     assert_eq!((unsure.status, unsure.code().as_str()), (503, "controller_silent"));
     assert!(unsure.body.contains("its disk is full") && unsure.body.contains("may have been done"));
     let refused = place.post("/v1/jobs", &large);
