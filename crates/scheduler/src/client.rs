@@ -8,6 +8,7 @@
 mod selection;
 mod view;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -42,6 +43,16 @@ pub enum Request {
         /// Who submits it: the user's name, or that of a token.
         by: String,
         /// Checks it, and what nodes could run it, and takes nothing.
+        dry_run: bool,
+    },
+    /// Take several jobs, or none of them; they may wait for each other, by name. Answered by
+    /// [`Answer::AllSubmitted`] when they are journaled.
+    SubmitAll {
+        /// The jobs, by the names that they have for each other.
+        jobs: BTreeMap<String, JobSpec>,
+        /// Who submits them.
+        by: String,
+        /// Checks them, and takes nothing.
         dry_run: bool,
     },
     /// Jobs, newest first.
@@ -160,6 +171,13 @@ pub enum Answer {
         /// What is odd about it, as that no node could run it now.
         warnings: Vec<String>,
     },
+    /// The jobs have these numbers, and are journaled.
+    AllSubmitted {
+        /// Each, by the name that it has for the others.
+        jobs: BTreeMap<String, Taken>,
+        /// What is odd about them.
+        warnings: Vec<String>,
+    },
     /// Jobs.
     Jobs {
         /// Those on this page.
@@ -204,6 +222,15 @@ pub enum Answer {
     Refused(RequestError),
 }
 
+/// A job that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Taken {
+    /// Its number. Of a dry run, the number that it would have.
+    pub job: JobId,
+    /// Whether an earlier request with the same `request_id` had taken it already.
+    pub is_repeat: bool,
+}
+
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
@@ -231,6 +258,21 @@ pub enum RequestError {
     /// It has not ended.
     #[error("job {0} has not ended: cancel it first, or force its removal")]
     NotEnded(JobId),
+    /// Something that has not ended waits for it, or called it.
+    #[error("job {0} cannot be removed: others still wait for it; remove those, too, or first")]
+    Needed(JobId),
+    /// What it waits for does not let it run.
+    #[error(
+        "job {job} would be stopped again by how job {via} ended: retry job {root}, and it follows"
+    )]
+    Stopped {
+        /// The job.
+        job: JobId,
+        /// By the end of this one.
+        via: JobId,
+        /// Which came from the end of this one.
+        root: JobId,
+    },
     /// The controller has as much as it can bear.
     #[error("the queue is full: {tasks} tasks wait, of at most {most}; submit again later")]
     Full {

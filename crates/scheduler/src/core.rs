@@ -18,10 +18,12 @@
 mod amounts;
 mod apply;
 mod check;
+mod decide;
 mod due;
 mod effect;
 mod event;
 mod explain;
+mod graph;
 mod hear;
 mod job;
 mod live;
@@ -50,7 +52,8 @@ use dx_agents::rng::Rng;
 use crate::id::{JobId, Term};
 use crate::message::ToRunner;
 
-pub use event::{Batch, Doom, EndOf, Event, How, Loss, Ranges, Then};
+pub use event::{Batch, Decision, Doom, EndOf, Event, How, Loss, Ranges, Then};
+pub use graph::{MAX_CALLS, MAX_CHAIN, MAX_CHILDREN, MAX_DEPENDANTS};
 pub use live::{Live, Tally};
 pub use snapshot::SnapshotError;
 pub use state::State;

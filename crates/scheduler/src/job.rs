@@ -3,6 +3,7 @@
 //! A job travels and is stored as JSON, so that nodes of different versions, and journals of
 //! earlier ones, are understood.
 
+mod after;
 mod check;
 mod constraint;
 mod output;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use after::{Dependency, InvalidDependency, JobRef, MAX_AFTER, When};
 pub use check::Problem;
 pub use constraint::{Constraint, Operator};
 pub use output::{Capture, Output};
@@ -94,6 +96,17 @@ pub struct JobSpec {
     /// So many tasks may fail; with one more, those that have not started are aborted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_fails: Option<u32>,
+    /// Runs when these have succeeded: jobs by number, or by name in one submission of several. A job
+    /// of which something failed aborts it, one that was skipped skips it. With `:each` behind it,
+    /// index by index.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after_ok: Vec<Dependency>,
+    /// Runs when something of each of these has failed; else it is skipped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after_fail: Vec<Dependency>,
+    /// Runs when these have ended, however that was.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub after_any: Vec<Dependency>,
     /// A second submission of the same job with the same id is the same job; of another job, an
     /// error.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -132,6 +132,8 @@ pub fn refused(why: RequestError) -> Failure {
             (StatusCode::NOT_FOUND, "no_such_node", Some("GET /v1/nodes lists those there are"))
         }
         RequestError::OtherJob { .. } => (StatusCode::CONFLICT, "request_id_taken", None),
+        RequestError::Needed(_) => (StatusCode::CONFLICT, "job_needed", None),
+        RequestError::Stopped { .. } => (StatusCode::CONFLICT, "job_stopped", None),
         RequestError::NotEnded(_) => (StatusCode::CONFLICT, "job_not_ended", None),
         RequestError::Full { .. } => (StatusCode::TOO_MANY_REQUESTS, "queue_full", None),
         RequestError::DiskFull => {

@@ -53,7 +53,7 @@ mod tests {
     use dx_agents::NodeId;
 
     use super::*;
-    use crate::core::{Doom, EndOf, Event, How, Loss, Then};
+    use crate::core::{Decision, Doom, EndOf, Event, How, Loss, Then};
     use crate::end::{End, Exit, Finish, TaskState};
     use crate::id::{JobId, ShimId, Term};
     use crate::message::Assigned;
@@ -121,6 +121,13 @@ mod tests {
             Event::Drained { node, reason },
             Event::Undrained(node),
             Event::Quarantined { node, until: 9, reason: "bad".to_owned() },
+            Event::Decided { job, indices: vec![(1, 2)], decision: Decision::Run },
+            Event::Decided {
+                job,
+                indices: vec![(1, 2)],
+                decision: Decision::Abort { via: JobId(5), root: JobId(3) },
+            },
+            Event::Revived { job, indices: vec![(1, 2)], via: JobId(5) },
         ];
         Batch { at: 1_700_000_000_000, events }
     }

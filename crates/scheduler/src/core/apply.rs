@@ -5,6 +5,7 @@
 
 mod attempts;
 mod nodes;
+mod ties;
 
 pub(super) use attempts::{Blame, blame};
 
@@ -34,7 +35,10 @@ impl State {
                 if let Some(id) = &taken.spec.request_id {
                     self.requests.insert((by.clone(), id.clone()), *job);
                 }
+                let all: Ranges = taken.indices.ranges().collect();
                 self.jobs.insert(*job, taken);
+                self.tie(*job);
+                all.into_iter().for_each(|range| out.look(*job, range));
                 self.refresh(*job, out);
             }
             Event::Joined { shim, capacity, kill, memory } => {
@@ -72,26 +76,31 @@ impl State {
             Event::Quarantined { node, until, reason } => {
                 self.quarantined(*node, *until, reason, out);
             }
+            Event::Decided { job, indices, decision } => {
+                self.decided(*job, indices, *decision, out);
+            }
+            Event::Revived { job, indices, via } => self.revived(*job, indices, *via, out),
         }
     }
 
     /// Keeps what follows from a job's tasks in step with them.
     fn refresh(&mut self, id: JobId, out: &mut Effects) {
         let job = self.jobs.get_mut(&id).expect("the job is there");
-        match (job.has_ended(), job.ended) {
-            (true, None) => {
-                job.ended = Some(self.at);
-                self.ended.insert((self.at, id));
-            }
-            (false, Some(at)) => {
+        let has_turned = job.has_ended() != job.ended.is_some();
+        match job.ended {
+            Some(at) if has_turned => {
                 job.ended = None;
                 self.ended.remove(&(at, id));
             }
+            None if has_turned => job.ended = Some(self.at),
             _ => {}
         }
         self.queue.refresh(job);
         self.dues.refresh(job);
         out.touched.insert(id);
+        if has_turned {
+            self.turned(id, out);
+        }
     }
 
     fn set(
@@ -109,11 +118,18 @@ impl State {
                 self.unended -= width(first, last);
             }
         }
-        if state == TaskState::Queued && reason.is_some() {
+        if state == job.first_state() && reason.is_some() {
             job.opened = at;
         }
         if let Some(reason) = reason {
             job.did(at, indices, reason.to_owned());
+        }
+        for range in indices {
+            if state == TaskState::Waiting {
+                out.look(id, *range);
+            } else if state.is_ended() {
+                self.tasks_ended(id, *range, out);
+            }
         }
         self.refresh(id, out);
     }
@@ -157,9 +173,11 @@ impl State {
     fn reopened(&mut self, id: JobId, indices: &Ranges, out: &mut Effects) {
         let (at, job) = (self.at, self.jobs.get_mut(&id).expect("the job is there"));
         for &(first, last) in indices {
-            job.set_states(first, last, TaskState::Queued);
+            job.set_states(first, last, job.first_state());
             job.reset_budgets(first, last);
+            job.ties.forget(first, last);
             self.unended += width(first, last);
+            out.look(id, (first, last));
         }
         job.opened = at;
         job.did(at, indices, "it was opened again".to_owned());
@@ -170,6 +188,7 @@ impl State {
         let job = self.jobs.remove(&id).expect("the job is there");
         self.queue.remove(&job);
         self.dues.remove(id);
+        self.graph.remove(&job);
         self.job_bytes -= bytes_of(&job.json);
         self.rows -= job.rows.len();
         if let Some(at) = job.ended {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::amounts::Amounts;
 use super::due::Dues;
+use super::graph::Graph;
 use super::job::Job;
 use super::queue::Queue;
 use super::ranges::IndexSet;
@@ -30,7 +31,10 @@ impl State {
         let jobs = self.jobs.values();
         let unended = jobs.clone().map(|job| job.count_where(|state| !state.is_ended())).sum();
         same("tasks that have not ended", &self.unended, &unended)?;
-        let ended = jobs.clone().filter_map(|job| Some((job.ended?, job.id))).collect();
+        self.check_ties()?;
+        let is_free = |job: &&Job| !self.graph.is_needed(job.id);
+        let ended =
+            jobs.clone().filter(is_free).filter_map(|job| Some((job.ended?, job.id))).collect();
         same("jobs that have ended", &self.ended, &ended)?;
         let bytes = jobs.clone().map(|job| bytes_of(&job.json)).sum();
         same("bytes of jobs", &self.job_bytes, &bytes)?;
@@ -38,6 +42,36 @@ impl State {
             jobs.filter_map(|job| Some(((job.by.clone(), job.spec.request_id.clone()?), job.id)));
         same("ids of requests", &self.requests, &requests.collect())?;
         self.check_nodes(&open)
+    }
+
+    fn check_ties(&self) -> Result<(), String> {
+        let mut graph = Graph::default();
+        for job in self.jobs.values() {
+            let of = |what: &str| format!("{what} of job {}", job.id);
+            graph.add(job, &self.jobs);
+            let after = || job.ties.after.keys().filter_map(|on| self.jobs.get(on));
+            if after().any(|on| on.id >= job.id || on.ties.depth >= job.ties.depth) {
+                return Err(of("the depth, or an edge upwards,"));
+            }
+            let barriers = job.ties.barriers().filter_map(|on| self.jobs.get(&on));
+            let pending = barriers.filter(|on| on.ended.is_none()).count();
+            same(&of("the jobs before"), &(job.ties.pending as usize), &pending)?;
+            let mut seen = IndexSet::new();
+            for ((via, _), set) in &job.ties.through {
+                let is_known = job.ties.after.contains_key(via);
+                let (skipped, aborted) = (job.set(TaskState::Skipped), job.set(TaskState::Aborted));
+                for (first, last) in set.ranges() {
+                    let stopped = skipped.within(first, last).chain(aborted.within(first, last));
+                    let stopped: IndexSet = stopped.collect();
+                    let is_twice = seen.within(first, last).next().is_some();
+                    if !is_known || is_twice || !stopped.ranges().eq([(first, last)]) {
+                        return Err(of(&format!("what stopped {first}-{last}, via job {via},")));
+                    }
+                    seen.insert(first, last);
+                }
+            }
+        }
+        same("the edges backwards", &self.graph, &graph)
     }
 
     fn check_nodes(&self, open: &BTreeMap<AttemptId, ShimId>) -> Result<(), String> {

@@ -108,7 +108,7 @@ pub fn queue_timeout(job: &Job) -> Option<u64> {
     let queued = job.set(TaskState::Queued);
     let mut fresh = job.fresh.ranges();
     let waits = fresh.any(|(first, last)| queued.within(first, last).next().is_some());
-    waits.then(|| job.opened.saturating_add(span.millis()))
+    waits.then(|| job.opened.max(job.ties.freed).saturating_add(span.millis()))
 }
 
 /// When its deadline passes, if anything of it may still run, or does and was not told to end.

@@ -1,9 +1,10 @@
 //! What follows from what happened, for others to hear when it is durable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dx_agents::NodeId;
 
+use super::ranges::IndexSet;
 use crate::id::{AttemptId, JobId, ShimId};
 use crate::message::Assigned;
 use crate::processor::KillRun;
@@ -32,6 +33,8 @@ pub struct Effects {
     pub touched: BTreeSet<JobId>,
     /// Jobs that are gone.
     pub removed: BTreeSet<JobId>,
+    /// Tasks that may wait for nothing any more.
+    pub undecided: BTreeMap<JobId, IndexSet>,
     /// Whether a node looks otherwise than before.
     pub nodes: bool,
 }

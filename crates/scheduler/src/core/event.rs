@@ -145,6 +145,45 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// All that tasks wait for has ended.
+    Decided {
+        /// The job.
+        job: JobId,
+        /// The indices.
+        indices: Ranges,
+        /// What becomes of them.
+        decision: Decision,
+    },
+    /// Tasks that were aborted or skipped wait again: what stopped them runs again.
+    Revived {
+        /// The job.
+        job: JobId,
+        /// The indices.
+        indices: Ranges,
+        /// What runs again.
+        via: JobId,
+    },
+}
+
+/// What becomes of tasks when all that they wait for has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Decision {
+    /// They are queued.
+    Run,
+    /// They are skipped.
+    Skip {
+        /// By the end of this one.
+        via: JobId,
+        /// Which came from the end of this one.
+        root: JobId,
+    },
+    /// They are aborted.
+    Abort {
+        /// By the end of this one.
+        via: JobId,
+        /// Which came from the end of this one.
+        root: JobId,
+    },
 }
 
 /// The end of an attempt.

@@ -31,12 +31,53 @@ impl Core {
     ) -> Option<String> {
         let first = |causes: &[Cause]| causes.first().map(|cause| cause.what.clone());
         match state {
+            TaskState::Skipped if job.ties.stopped(index).is_some() => {
+                Some(self.why_stopped(job, index))
+            }
             TaskState::Succeeded | TaskState::Skipped => None,
             TaskState::Queued => {
                 first(queued.get_or_insert_with(|| self.causes(job, index, TaskState::Queued)))
             }
+            TaskState::Aborted if job.ties.stopped(index).is_some() => {
+                Some(self.why_stopped(job, index))
+            }
             state if !state.is_ended() => first(&self.causes(job, index, state)),
             _ => Some(why_it_ended(job, index, state)),
+        }
+    }
+}
+
+impl Core {
+    /// By whose end a task was aborted or skipped, and why that ended so.
+    fn why_stopped(&self, job: &Job, index: u32) -> String {
+        let Some((via, root)) = job.ties.stopped(index) else { return String::new() };
+        let each = job.ties.after.get(&via).is_some_and(|edge| edge.each);
+        let named = |id: crate::id::JobId| {
+            let name = self.state.job(id).and_then(|it| it.spec.name.as_ref());
+            let name = name.map_or(String::new(), |name| format!(" `{name}`"));
+            if each { format!("task {}{name}", id.task(index)) } else { format!("job {id}{name}") }
+        };
+        let when = job.ties.after.get(&via).map(|edge| edge.when);
+        let via_what = match (when, job.state(index)) {
+            (Some(crate::job::When::Fail), _) => format!("{} did not fail", named(via)),
+            (_, Some(TaskState::Skipped)) => format!("{} was skipped", named(via)),
+            _ => format!("{} did not succeed", named(via)),
+        };
+        let Some(from) = self.state.job(root) else { return via_what };
+        let worst = |state: &TaskState| {
+            state.is_failure() && !from.set(*state).is_empty() && *state != TaskState::Aborted
+        };
+        let at = from.sets().map(|(state, _)| state).find(worst);
+        let at = at.and_then(|state| {
+            let first = from.set(state).ranges().next().map(|(first, _)| first)?;
+            let which = if each && from.set(state).contains(index) { index } else { first };
+            Some(format!("task {} {}", root.task(which), why_it_ended(from, which, state)))
+        });
+        let at = at.map_or(String::new(), |at| format!(": {at}"));
+        if via == root {
+            format!("{via_what}{at}")
+        } else {
+            format!("{via_what}, which came from {}{at}", named(root))
         }
     }
 }

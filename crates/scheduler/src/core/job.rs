@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::amounts::Amounts;
 use super::due::Backoffs;
 use super::event::Ranges;
+use super::graph::Ties;
 use super::packed::Packed;
 use super::ranges::{IndexSet, width};
 use super::rows::{Indices, Row, Rows};
@@ -55,6 +56,7 @@ pub struct Job {
     /// What is known of an attempt beside its numbers.
     pub notes: BTreeMap<(u32, u32), Note>,
     pub deeds: VecDeque<Deed>,
+    pub ties: Ties,
     /// Tasks by state; those without an entry are none.
     sets: BTreeMap<TaskState, IndexSet>,
 }
@@ -83,7 +85,12 @@ impl Job {
     pub fn new(id: JobId, spec: JobSpec, json: Arc<str>, by: String, at: u64) -> Self {
         let ranges = spec.indices().expect("the specification was checked");
         let indices = Indices::new(&ranges);
-        let state = if spec.hold { TaskState::Held } else { TaskState::Queued };
+        let ties = Ties::of(&spec);
+        let state = match (spec.hold, ties.after.is_empty()) {
+            (true, _) => TaskState::Held,
+            (false, true) => TaskState::Queued,
+            (false, false) => TaskState::Waiting,
+        };
         let fresh: IndexSet = indices.ranges().collect();
         let sets = BTreeMap::from([(state, fresh.clone())]);
         Self {
@@ -106,6 +113,7 @@ impl Job {
             earlier: BTreeMap::new(),
             notes: BTreeMap::new(),
             deeds: VecDeque::new(),
+            ties,
             sets,
         }
     }
@@ -113,6 +121,12 @@ impl Job {
     /// The row of a task that has had an attempt.
     pub fn row(&self, index: u32) -> Option<&Row> {
         self.rows.get(self.indices.rank(index)?)
+    }
+
+    /// The state of its tasks that are to run, and have no attempt: those that wait for others are
+    /// queued when these have ended.
+    pub fn first_state(&self) -> TaskState {
+        if self.ties.after.is_empty() { TaskState::Queued } else { TaskState::Waiting }
     }
 
     /// See [`row`](Self::row).

@@ -53,14 +53,25 @@ impl Core {
         let touched: Vec<JobId> = self.effects.touched.iter().copied().collect();
         for job in touched {
             self.end_siblings(job);
-            if self.state.job(job).is_some_and(|job| job.is_unwanted && job.has_ended()) {
-                self.record(Event::Removed(job));
-            }
         }
+        self.decide();
+        self.remove_unwanted();
         self.quarantine();
         self.place();
         self.retract();
         self.retire();
+    }
+
+    /// Jobs that are to go when they have ended go, if nothing needs them.
+    fn remove_unwanted(&mut self) {
+        // Those that wait for others go first.
+        let touched: Vec<JobId> = self.effects.touched.iter().rev().copied().collect();
+        for id in touched {
+            let is_over = |job: &Job| job.is_unwanted && job.has_ended();
+            if self.state.job(id).is_some_and(is_over) && !self.state.graph.is_needed(id) {
+                self.record(Event::Removed(id));
+            }
+        }
     }
 
     fn end_leases(&mut self) {

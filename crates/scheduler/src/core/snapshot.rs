@@ -28,7 +28,7 @@ use crate::end::TaskState;
 use crate::id::{AttemptId, JobId, Term};
 
 /// The version of snapshots; their first byte.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Rows of a part.
 const PART: usize = 100_000;
@@ -89,6 +89,11 @@ struct JobShape {
     earlier: BTreeMap<u32, VecDeque<Packed>>,
     notes: Vec<((u32, u32), Note)>,
     deeds: VecDeque<Deed>,
+    through: Vec<((JobId, JobId), Ranges)>,
+    depth: u32,
+    freed: u64,
+    caller: Option<AttemptId>,
+    level: u32,
     rows: u64,
 }
 
@@ -133,7 +138,7 @@ impl State {
         rest.is_empty().then_some(state).ok_or(SnapshotError::Length)
     }
 
-    /// Puts in a job, and what follows from it.
+    /// Puts in a job, and what follows from it; those that it is tied to are in.
     fn put_job(&mut self, job: Job) {
         self.unended += job.count_where(|state| !state.is_ended());
         self.job_bytes += bytes_of(&job.json);
@@ -146,7 +151,9 @@ impl State {
         }
         self.queue.refresh(&job);
         self.dues.refresh(&job);
-        self.jobs.insert(job.id, job);
+        let id = job.id;
+        self.jobs.insert(id, job);
+        self.tie(id);
     }
 }
 
@@ -216,6 +223,11 @@ fn job_shape(job: &Job) -> JobShape {
         earlier: job.earlier.clone(),
         notes: job.notes.iter().map(|(of, note)| (*of, note.clone())).collect(),
         deeds: job.deeds.clone(),
+        through: job.ties.through.iter().map(|(by, set)| (*by, set.ranges().collect())).collect(),
+        depth: job.ties.depth,
+        freed: job.ties.freed,
+        caller: job.ties.caller,
+        level: job.ties.level,
         rows: job.rows.len(),
     }
 }
@@ -233,6 +245,10 @@ fn restore_job(rest: &mut &[u8]) -> Result<Job, SnapshotError> {
     }
     (job.earlier, job.deeds) = (shape.earlier, shape.deeds);
     job.notes = shape.notes.into_iter().collect();
+    let through = shape.through.into_iter();
+    job.ties.through = through.map(|(by, ranges)| (by, ranges.into_iter().collect())).collect();
+    (job.ties.depth, job.ties.freed) = (shape.depth, shape.freed);
+    (job.ties.caller, job.ties.level) = (shape.caller, shape.level);
     let mut left = shape.rows;
     while left > 0 {
         let rows = rows::decode(take_bytes(rest)?).map_err(SnapshotError::Part)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dx_agents::NodeId;
 
 use super::due::Dues;
+use super::graph::Graph;
 use super::job::Job;
 use super::node::Node;
 use super::queue::Queue;
@@ -28,10 +29,11 @@ pub struct State {
     pub(super) unended: u64,
     /// Tasks of all jobs that have had an attempt.
     pub(super) rows: u64,
-    /// Jobs that have ended, by the time of it.
+    /// Jobs that have ended and that nothing needs, by the time of it.
     pub(super) ended: std::collections::BTreeSet<(u64, JobId)>,
     /// Bytes of all jobs apart from their tasks.
     pub(super) job_bytes: u64,
+    pub(super) graph: Graph,
     pub(super) queue: Queue,
     pub(super) dues: Dues,
 }

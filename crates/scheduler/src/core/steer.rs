@@ -53,11 +53,19 @@ impl Core {
 
     /// Opens tasks again that have ended.
     pub(super) fn retry(&mut self, what: &Selection, all: bool) -> Result<u64, RequestError> {
-        let mut changed = 0;
+        let (mut changed, mut stopped) = (0, None);
+        // In the order of numbers: what others wait for is open when these are looked at.
         for (id, chosen) in self.chosen(what)? {
             let job = self.state.job(id).expect("it was chosen");
             let is = |state: TaskState| if all { state.is_ended() } else { state.is_failure() };
-            let indices = state_is(job, &chosen, is);
+            let mut indices = state_is(job, &chosen, is);
+            for (verdict, set) in self.state.verdicts(job, &indices.iter().copied().collect()) {
+                if let Some((via, root)) = verdict.stopped() {
+                    stopped = stopped.or(Some(RequestError::Stopped { job: id, via, root }));
+                    let rest: IndexSet = indices.into_iter().collect();
+                    indices = without(rest, &set);
+                }
+            }
             let more = count(&indices);
             let (tasks, most) = (self.state.unended, self.config.most_tasks);
             if tasks + more > most {
@@ -65,10 +73,14 @@ impl Core {
             }
             if more > 0 {
                 changed += more;
-                self.record(Event::Reopened { job: id, indices });
+                self.record(Event::Reopened { job: id, indices: indices.clone() });
+                self.revive(id, &indices);
             }
         }
-        Ok(changed)
+        match stopped {
+            Some(error) if changed == 0 => Err(error),
+            _ => Ok(changed),
+        }
     }
 
     /// Keeps tasks that have not started from it.
@@ -102,7 +114,7 @@ impl Core {
             let back = assigned_with_hold(job, &chosen, true);
             changed += count(&held) + count(&back);
             if !held.is_empty() {
-                let (state, reason) = (TaskState::Queued, Some("it was released".to_owned()));
+                let (state, reason) = (job.first_state(), Some("it was released".to_owned()));
                 self.record(Event::Set { job: id, indices: held, state, reason });
             }
             if !back.is_empty() {
@@ -137,12 +149,21 @@ impl Core {
         {
             return Err(RequestError::NotEnded(*id));
         }
-        for id in &jobs {
+        let is_needed = |id: &&JobId| {
+            let others = self.state.graph.dependants(**id);
+            others.iter().any(|it| !jobs.contains(it) && self.state.jobs[it].ended.is_none())
+        };
+        if let Some(id) = jobs.iter().find(is_needed) {
+            return Err(RequestError::Needed(*id));
+        }
+        // Those that wait for others first.
+        for id in jobs.iter().rev() {
             if !self.state.job(*id).expect("it was chosen").has_ended() {
                 self.cancel(&Selection::job(*id), true, Some("it is to be removed"))?;
             }
             let has_ended = self.state.job(*id).expect("it was chosen").has_ended();
-            self.record(if has_ended { Event::Removed(*id) } else { Event::RemovalWanted(*id) });
+            let is_free = has_ended && !self.state.graph.is_needed(*id);
+            self.record(if is_free { Event::Removed(*id) } else { Event::RemovalWanted(*id) });
         }
         Ok(jobs.len() as u64)
     }
@@ -235,6 +256,12 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// Ranges of a set without those of another.
+fn without(mut set: IndexSet, others: &IndexSet) -> Ranges {
+    others.ranges().for_each(|(first, last)| set.remove(first, last));
+    set.ranges().collect()
 }
 
 /// What of the chosen tasks is in such a state, and selected by its state.

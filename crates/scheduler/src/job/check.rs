@@ -1,10 +1,11 @@
 //! What is wrong with a job, before anybody takes it.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobSpec, MAX_COMMANDS, MAX_TASKS};
+use super::{JobSpec, MAX_AFTER, MAX_COMMANDS, MAX_TASKS};
 
 /// What is wrong with a job, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -17,7 +18,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
+    pub(crate) fn new(key: impl Into<String>, what: impl Into<String>) -> Self {
         Self { key: key.into(), what: what.into() }
     }
 }
@@ -61,7 +62,24 @@ impl JobSpec {
         if let Err(what) = self.indices() {
             problems.push(Problem::new("array", what));
         }
+        self.check_after(&mut problems);
         problems
+    }
+
+    fn check_after(&self, problems: &mut Vec<Problem>) {
+        let mut seen = BTreeMap::new();
+        for (when, at, it) in self.after() {
+            let key = format!("{}.{at}", when.key());
+            if let Some(before) = seen.insert(&it.job, key.clone()) {
+                let what = format!("job {} is in `{before}` already: name it once", it.job);
+                problems.push(Problem::new(key, what));
+            }
+        }
+        let count = self.after().count();
+        if count > MAX_AFTER {
+            let what = format!("it waits for {count} jobs; at most {MAX_AFTER} are taken");
+            problems.push(Problem::new("after_ok", what));
+        }
     }
 
     /// The indices of its tasks: ascending, no two ranges touch.

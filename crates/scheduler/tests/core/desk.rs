@@ -22,6 +22,8 @@ pub struct Desk {
     pub journal: Vec<Batch>,
     /// What was said to each node and not looked at.
     pub said: BTreeMap<NodeId, Vec<ToRunner>>,
+    /// Whether the state is counted anew after each step.
+    pub is_careful: bool,
     config: Config,
     seed: u64,
 }
@@ -51,6 +53,7 @@ impl Desk {
             at: 1_000_000,
             journal: Vec::new(),
             said: BTreeMap::new(),
+            is_careful: true,
             config,
             seed: 1,
         };
@@ -68,7 +71,9 @@ impl Desk {
         for (node, message) in tell {
             self.said.entry(node).or_default().push(message);
         }
-        self.core.state().check().unwrap();
+        if self.is_careful {
+            self.core.state().check().unwrap();
+        }
         result
     }
 

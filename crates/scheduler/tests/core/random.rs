@@ -6,7 +6,9 @@ use dx_agents::NodeId;
 use dx_scheduler::client::{Answer, JobQuery, Part, Request, Selection};
 use dx_scheduler::end::TaskState;
 use dx_scheduler::id::JobId;
-use dx_scheduler::job::{Constraint, JobSpec, Operator, Placement, Retry, Span};
+use dx_scheduler::job::{
+    Constraint, Dependency, JobRef, JobSpec, Operator, Placement, Retry, Span,
+};
 
 use crate::desk::{spec, submission};
 use crate::world::{KINDS, World};
@@ -24,6 +26,17 @@ fn any_spec(world: &mut World) -> JobSpec {
     it.deadline = (rng.below(6) == 0).then(|| Span::seconds(60));
     it.retry = Retry { max_attempts: 1 + rng.below(3) as u32, ..Retry::default() };
     it.request_id = (rng.below(4) == 0).then(|| rng.below(20).to_string());
+    let last = world.desk.core.state().last_job;
+    let rng = &mut world.rng;
+    if last > 0 && rng.below(3) == 0 {
+        for list in [&mut it.after_ok, &mut it.after_fail, &mut it.after_any] {
+            if rng.below(2) == 0 {
+                let job = JobRef::Number(JobId(last - rng.below(last.min(6))));
+                // Some have been removed or have other indices: they are refused.
+                list.push(Dependency { job, each: rng.below(3) == 0 });
+            }
+        }
+    }
     if rng.below(5) == 0 {
         let (label, operator, value) = ("rank".to_owned(), Operator::Ge, "1".to_owned());
         it.constraints.push(Constraint { label, operator, value });
@@ -85,7 +98,7 @@ fn no_task_is_lost_none_overlaps_and_no_end_changes_whatever_happens() {
     for seed in 0..seeds() {
         let outcome = std::panic::catch_unwind(|| {
             let mut world = World::new(seed);
-            for _ in 0..400 {
+            for _ in 0..500 {
                 step(&mut world);
             }
             world.check_ends();

@@ -4,6 +4,8 @@
 mod attempts;
 #[path = "rules/explained.rs"]
 mod explained;
+#[path = "rules/graphs.rs"]
+mod graphs;
 #[path = "rules/nodes.rs"]
 mod nodes;
 #[path = "rules/placement.rs"]

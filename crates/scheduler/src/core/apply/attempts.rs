@@ -78,7 +78,7 @@ impl State {
         let job = self.jobs.get_mut(&task.job).expect("the job is there");
         let row = job.row_mut(task.index).expect("it has an attempt");
         let shim = row.last.life();
-        let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
+        let node = self.nodes.get(&shim.node).expect("the node has joined");
         let blame = blame(&it.how, node);
         let (end, finish, note) = told(&it.how, it.then, blame);
         row.last.finish(at, end, finish);
@@ -108,6 +108,10 @@ impl State {
                 job.due.set(task.index, due);
             }
         }
+        if matches!(it.then, Then::Over(_)) {
+            self.tasks_ended(task.job, (task.index, task.index), out);
+        }
+        let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
         node.take(it.attempt);
         match blame {
             // Silence is no fault of the node, and the death of its shim is one fault, however much
@@ -126,8 +130,8 @@ impl State {
 
     pub(super) fn returned(&mut self, runs: &[Assigned], then: TaskState, out: &mut Effects) {
         for run in runs {
-            let job = self.jobs.get_mut(&run.job).expect("the job is there");
             for attempt in each(run) {
+                let job = self.jobs.get_mut(&run.job).expect("the job is there");
                 let index = attempt.task.index;
                 let row = job.row_mut(index).expect("it has an attempt");
                 row.last.give_back();
@@ -137,6 +141,9 @@ impl State {
                 job.set_row_state(index, then);
                 self.unended -= u64::from(then.is_ended());
                 self.nodes.get_mut(&shim.node).expect("the node has joined").take(attempt);
+                if then.is_ended() {
+                    self.tasks_ended(run.job, (index, index), out);
+                }
             }
             self.refresh(run.job, out);
         }

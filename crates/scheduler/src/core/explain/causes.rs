@@ -5,6 +5,7 @@ use dx_agents::NodeId;
 use crate::client::{Cause, NodeState};
 use crate::core::Core;
 use crate::core::amounts::Amounts;
+use crate::core::graph::Edge;
 use crate::core::job::Job;
 use crate::core::place::{is_met, meets};
 use crate::core::queue::{Class, turn};
@@ -23,7 +24,7 @@ impl Core {
                 let hint = format!("dx job release {id}");
                 vec![cause("held", "it is held until somebody releases it", Some(hint))]
             }
-            TaskState::Waiting => vec![cause("waiting", "it waits for others to end", None)],
+            TaskState::Waiting => vec![self.why_waiting(job, index)],
             TaskState::Backoff => {
                 let due = job.due.get(index).unwrap_or(self.at).saturating_sub(self.at);
                 let span = humantime::format_duration(std::time::Duration::from_millis(due));
@@ -35,6 +36,34 @@ impl Core {
             TaskState::Assigned | TaskState::Starting => self.why_not_started(job, index, state),
             _ => Vec::new(),
         }
+    }
+
+    /// For whom a task waits.
+    fn why_waiting(&self, job: &Job, index: u32) -> Cause {
+        let left = job.ties.after.iter().filter_map(|(on, edge)| {
+            let on = self.state.job(*on)?;
+            let is_over = if edge.each {
+                on.state(index).is_none_or(TaskState::is_ended)
+            } else {
+                on.ended.is_some()
+            };
+            (!is_over).then_some((on, edge))
+        });
+        let mut names = Vec::new();
+        let (mut more, mut first) = (0_u64, None);
+        for (on, edge) in left {
+            first = first.or(Some(on.id));
+            if names.len() < MAX_NAMED {
+                names.push(waited_for(on, edge, index));
+            } else {
+                more += 1;
+            }
+        }
+        if more > 0 {
+            names.push(format!("{more} more"));
+        }
+        let hint = first.map(|on| format!("dx job explain {on}"));
+        cause("waiting", format!("it waits for {} to end", names.join(", ")), hint)
     }
 
     /// Why a task that was given to a node has not begun there.
@@ -203,6 +232,41 @@ impl Core {
             0 => names.join(", "),
             more => format!("{} and {more} more", names.join(", ")),
         }
+    }
+}
+
+/// A job, or a task of it, that is waited for, with how it stands.
+fn waited_for(on: &Job, edge: &Edge, index: u32) -> String {
+    if edge.each {
+        return match on.state(index) {
+            Some(state) => format!("task {} ({})", on.id.task(index), word(state)),
+            None => format!("task {}", on.id.task(index)),
+        };
+    }
+    let left = on.count_where(|state| !state.is_ended());
+    let name = on.spec.name.as_ref().map_or(String::new(), |name| format!(" `{name}`"));
+    let waiting = on.count(TaskState::Waiting);
+    match on.indices.len() {
+        1 => {
+            let state = on.sets().next().map_or("", |(state, _)| word(state));
+            format!("job {}{name} ({state})", on.id)
+        }
+        _ if waiting == left => format!("job {}{name} ({left} tasks waiting)", on.id),
+        _ => format!("job {}{name} ({left} tasks left)", on.id),
+    }
+}
+
+/// A state that is not over, for people.
+fn word(state: TaskState) -> &'static str {
+    match state {
+        TaskState::Waiting => "waiting",
+        TaskState::Held => "held",
+        TaskState::Queued => "queued",
+        TaskState::Backoff => "to be tried again",
+        TaskState::Assigned | TaskState::Starting => "starting",
+        TaskState::Running => "running",
+        TaskState::Blocked => "waiting for others itself",
+        _ => "over",
     }
 }
 

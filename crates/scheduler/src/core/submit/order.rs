@@ -1,0 +1,125 @@
+//! The order of jobs that are submitted together: what others wait for comes first.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::job::{JobRef, JobSpec, Problem};
+
+/// The most names of a cycle that are said.
+const MAX_SAID: usize = 20;
+
+/// The names that a job waits for, with the key where it says so.
+fn names(spec: &JobSpec) -> impl Iterator<Item = (String, &str)> {
+    spec.after().filter_map(|(when, at, it)| match &it.job {
+        JobRef::Name(name) => Some((format!("{}.{at}", when.key()), name.as_str())),
+        JobRef::Number(_) => None,
+    })
+}
+
+/// The jobs' names, each behind those of all that it waits for.
+///
+/// # Errors
+/// Names that are none, and a cycle.
+pub fn in_order(jobs: &BTreeMap<String, JobSpec>) -> Result<Vec<String>, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut after: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, spec) in jobs {
+        let count = left.entry(name).or_default();
+        for (key, on) in names(spec) {
+            if jobs.contains_key(on) {
+                *count += 1;
+                after.entry(on).or_default().push(name);
+            } else {
+                let what = format!("no job of this submission is named `{on}`");
+                problems.push(Problem::new(format!("{}{key}", prefix(name)), what));
+            }
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let free = left.iter().filter(|(_, count)| **count == 0).map(|(name, _)| *name);
+    let mut ready: BTreeSet<&str> = free.collect();
+    let mut order = Vec::new();
+    while let Some(name) = ready.pop_first() {
+        left.remove(name);
+        order.push(name.to_owned());
+        for &next in after.get(name).into_iter().flatten() {
+            let count = left.get_mut(next).expect("it waits for this one still");
+            *count -= 1;
+            if *count == 0 {
+                ready.insert(next);
+            }
+        }
+    }
+    if left.is_empty() { Ok(order) } else { Err(vec![cycle(jobs, &left)]) }
+}
+
+/// What stands before a key of a job in a submission of several; of a single job, nothing.
+pub fn prefix(name: &str) -> String {
+    if name.is_empty() { String::new() } else { format!("job.{name}.") }
+}
+
+/// A cycle among those that nothing can come before.
+fn cycle(jobs: &BTreeMap<String, JobSpec>, left: &BTreeMap<&str, usize>) -> Problem {
+    let next = |name: &str| {
+        let of = |(key, on): (String, &str)| left.get_key_value(on).map(|(on, _)| (key, *on));
+        names(&jobs[name]).find_map(of).expect("each of them waits for another")
+    };
+    let mut path: Vec<(&str, String)> = Vec::new();
+    let mut at = *left.keys().next().expect("some are left");
+    let begin = loop {
+        if let Some(begin) = path.iter().position(|(name, _)| *name == at) {
+            break begin;
+        }
+        let (key, on) = next(at);
+        path.push((at, key));
+        at = on;
+    };
+    let ring = &path[begin..];
+    let (first, key) = &ring[0];
+    let mut said: Vec<String> =
+        ring.iter().skip(1).take(MAX_SAID).map(|(name, _)| format!("`{name}`")).collect();
+    if ring.len() > MAX_SAID {
+        said.push(format!("{} more", ring.len() - MAX_SAID - 1));
+    }
+    said.push("itself".to_owned());
+    let what = format!("a cycle: `{first}` waits for {}", said.join(", which waits for "));
+    Problem::new(format!("{}{key}", prefix(first)), what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jobs(edges: &[(&str, &[&str])]) -> BTreeMap<String, JobSpec> {
+        let job = |(name, after): &(&str, &[&str])| {
+            let after_ok = after.iter().map(|on| on.parse().unwrap()).collect();
+            ((*name).to_owned(), JobSpec { after_ok, ..JobSpec::default() })
+        };
+        edges.iter().map(job).collect()
+    }
+
+    #[test]
+    fn what_others_wait_for_comes_first() {
+        let diamond = jobs(&[("a", &["b", "c"]), ("b", &["d"]), ("c", &["d"]), ("d", &[])]);
+        assert_eq!(in_order(&diamond).unwrap(), ["d", "b", "c", "a"]);
+    }
+
+    #[test]
+    fn a_cycle_is_named_and_nothing_beside_it() {
+        let ring = jobs(&[("z", &["a"]), ("a", &["b"]), ("b", &["c"]), ("c", &["a:each"])]);
+        let problems = in_order(&ring).unwrap_err();
+        let said = "a cycle: `a` waits for `b`, which waits for `c`, which waits for itself";
+        assert_eq!(problems, [Problem::new("job.a.after_ok.0", said)]);
+        let own = in_order(&jobs(&[("a", &["a"])])).unwrap_err();
+        assert_eq!(own[0].what, "a cycle: `a` waits for itself");
+    }
+
+    #[test]
+    fn every_name_that_is_none_is_told() {
+        let problems = in_order(&jobs(&[("a", &["x"]), ("b", &["a", "y"])])).unwrap_err();
+        let keys: Vec<&str> = problems.iter().map(|it| it.key.as_str()).collect();
+        assert_eq!(keys, ["job.a.after_ok.0", "job.b.after_ok.1"]);
+    }
+}
