@@ -25,8 +25,8 @@ use crate::kinds::ring_member::Model;
 pub use cluster::{Agent, AgentAction, Down, Node, Status, Up, Which};
 pub use config::{Config, ConfigArgs};
 pub use job::{
-    Act, Cancel, Hold, Job, JobAction, JobOptions, JobPriority, List, Logs, OneTask, Remove, Retry,
-    Run, Show, Submit, Wait,
+    Act, Cancel, Graph, Hold, Job, JobAction, JobOptions, JobPriority, List, Logs, OneTask, Remove,
+    Retry, Run, Show, Submit, Tree, Wait,
 };
 pub use nodes::{Nodes, NodesAction, Progress, Query, QueryAction};
 pub use ring::{Master, Ring, RingAction, RingRun, Slave};

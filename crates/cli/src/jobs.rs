@@ -8,11 +8,13 @@
 //!
 //! Everything goes over the REST API of whichever node answers; there is no other way to a job.
 
+mod after;
 mod bar;
 pub mod complete;
 mod counts;
 mod event_stream;
 mod follow;
+pub mod graph;
 mod log;
 mod moment;
 mod node;
@@ -26,6 +28,7 @@ mod table;
 mod terminal;
 mod words;
 
+pub use after::{After, wait_for};
 pub use bar::Bar;
 pub use counts::{bytes, counted, done, failed, plural, tasks};
 pub use event_stream::{Event, EventStream, TooLong};
@@ -36,7 +39,7 @@ pub use node::{Reading, reading};
 pub use options::command;
 pub(crate) use outcome::as_word;
 pub use outcome::{exit_code, failure, job_word, printed_nothing, signal_name, word};
-pub use pages::{Changed, JobPage, NodePage, Submitted, TaskPage};
+pub use pages::{AllSubmitted, Changed, JobPage, NodePage, Submitted, TaskPage};
 pub use path::{Query, encoded};
 pub use selected::{Selected, look_up};
 pub use service::{AskError, Service};
@@ -49,9 +52,15 @@ use std::io::{self, Write};
 /// The schema of job files, for editors.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    let mut schema = crate::config::schema::of::<dx_scheduler::job::JobSpec>();
-    schema["title"] = "dx job file".into();
-    schema
+    let one = crate::config::schema::of::<dx_scheduler::job::JobSpec>();
+    let several = crate::config::schema::of::<dx_scheduler::job::Jobs>();
+    serde_json::json!({
+        "$schema": one["$schema"],
+        "title": "dx job file",
+        "if": { "required": ["job"] },
+        "then": several,
+        "else": one,
+    })
 }
 
 /// Tells people something.

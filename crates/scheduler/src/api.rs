@@ -18,6 +18,7 @@ mod change;
 mod document;
 mod events;
 mod failure;
+mod graph;
 mod input;
 mod jobs;
 mod log;
@@ -106,6 +107,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::spec))
+        .routes(routes!(graph::walk))
         .routes(routes!(jobs::valid))
         .routes(routes!(tasks::list))
         .routes(routes!(tasks::show))
@@ -119,6 +121,7 @@ fn routes() -> OpenApiRouter<Api> {
         .route_layer(need(Scope::Read));
     let submitting = OpenApiRouter::new()
         .routes(routes!(jobs::submit))
+        .routes(routes!(graph::submit))
         .routes(routes!(change::cancel))
         .routes(routes!(change::retry))
         .routes(routes!(change::hold))

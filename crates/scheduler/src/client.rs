@@ -5,6 +5,7 @@
 //! Requests and answers travel as JSON, so that nodes of different versions understand each other,
 //! and are what the REST API shows.
 
+mod graph;
 mod selection;
 mod view;
 
@@ -20,6 +21,10 @@ use crate::end::TaskState;
 use crate::id::{JobId, TaskId};
 use crate::job::{JobSpec, Problem};
 
+pub use graph::{
+    AfterView, CallerView, GraphQuery, GraphView, MAX_AFTER_SHOWN, MAX_WALK, StoppedView, TiedJob,
+    Toward,
+};
 pub use selection::{InvalidSelection, Part, Selection};
 pub use view::{
     AttemptView, Cause, Counts, Explanation, JobState, JobView, Motion, NodeState, NodeView, Pair,
@@ -61,6 +66,8 @@ pub enum Request {
     Job(JobId),
     /// Its specification.
     Spec(JobId),
+    /// The jobs that a job is tied to.
+    Graph(GraphQuery),
     /// Tasks of a job by index.
     Tasks(TaskQuery),
     /// One task with its attempts.
@@ -191,6 +198,8 @@ pub enum Answer {
     Job(Box<JobView>),
     /// Its specification.
     Spec(Box<JobSpec>),
+    /// Jobs that are tied to each other.
+    Graph(Box<GraphView>),
     /// Tasks.
     Tasks {
         /// Those on this page.

@@ -43,6 +43,7 @@ mod steer;
 mod submit;
 mod tell;
 mod view;
+mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,6 +6,7 @@
 mod after;
 mod check;
 mod constraint;
+mod order;
 mod output;
 mod resources;
 mod retry;
@@ -20,6 +21,8 @@ use serde::{Deserialize, Serialize};
 pub use after::{Dependency, InvalidDependency, JobRef, MAX_AFTER, When};
 pub use check::Problem;
 pub use constraint::{Constraint, Operator};
+pub use order::MAX_JOBS;
+pub(crate) use order::{in_order, prefix};
 pub use output::{Capture, Output};
 pub use resources::{Cpus, Resources};
 pub use retry::{Retry, RetryOn};
@@ -111,6 +114,14 @@ pub struct JobSpec {
     /// error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+}
+
+/// Several jobs, by the names that they have for each other.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    /// The jobs. One without a `name` has the one that it has here.
+    pub job: BTreeMap<String, JobSpec>,
 }
 
 /// A program with its arguments. Never a shell's line.

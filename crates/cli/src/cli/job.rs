@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 pub use act::{Act, Cancel, Hold, JobPriority, Remove, Retry};
 pub use options::JobOptions;
-pub use see::{List, Logs, OneTask, Show, Wait};
+pub use see::{Graph, List, Logs, OneTask, Show, Tree, Wait};
 
 use super::Which;
 
@@ -76,6 +76,10 @@ pub enum JobAction {
     Logs(Logs),
     /// Wait until jobs have ended. The exit code is theirs.
     Wait(Wait),
+    /// Show what waits for a job, and what it called, as a tree.
+    Tree(Tree),
+    /// Print all that a job is tied to, for other tools: as Graphviz, JSON or a picture.
+    Graph(Graph),
     /// Tell what happened to a task, and why it does not run if it does not.
     Explain(OneTask),
     /// Tell whether a job is still to run, and if not, why it left the queue.
@@ -121,7 +125,9 @@ pub struct Submit {
 }
 
 const SUBMIT_HELP: &str = "\
-Standard output is the job's number and nothing else: `job=$(dx job submit -- make)`.
+Standard output is the job's number and nothing else: `job=$(dx job submit -- make)`. A file with
+several jobs, each a table `[job.NAME]`, may say which of them wait for which (`after_ok`);
+then it is a line with the number and the name of each.
 
 Exit codes: 0 submitted; with --wait those of `dx job wait`. 1 refused, 2 the command line or the
 file is wrong, 4 not allowed, 69 nobody answers.
@@ -129,6 +135,7 @@ file is wrong, 4 not allowed, 69 nobody answers.
 Examples:
   dx job submit -- sleep 60
   dx job submit job.toml --set priority=5 --progress
+  dx job submit --after-ok last -- ./report.sh
   dx job submit --array 0-99 --max-attempts 3 --name hash -- ./hash.sh";
 
 /// Which jobs and tasks.

@@ -2,6 +2,7 @@
 
 mod act;
 mod explain;
+mod graph;
 mod logs;
 mod ls;
 mod show;
@@ -38,6 +39,8 @@ async fn ask(service: Service, action: &JobAction, json: bool) -> anyhow::Result
         JobAction::Show(show) => show::run(service, show, json).await,
         JobAction::Logs(logs) => logs::run(service, logs, json).await,
         JobAction::Wait(wait) => wait::run(service, wait, json).await,
+        JobAction::Tree(tree) => graph::tree(service, tree, json).await,
+        JobAction::Graph(graph) => graph::graph(service, graph, json).await,
         JobAction::Explain(task) => explain::run(service, task, json).await,
         JobAction::Valid(task) => explain::valid(service, task, json).await,
         JobAction::Cancel(cancel) => act::cancel(service, cancel, json).await,

@@ -28,7 +28,7 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         options: &arguments.options,
         command: &arguments.command,
     };
-    let mut spec = match source.read() {
+    let mut spec = match source.one() {
         Ok(spec) => spec,
         Err(failure) => return failure.tell(),
     };
@@ -36,7 +36,8 @@ pub fn run(arguments: &Run) -> anyhow::Result<ExitCode> {
         spec.stdin = piped(arguments.quiet)?;
     }
     choose::block_on(async {
-        let service = choose::service(&arguments.which).await?;
+        let mut service = choose::service(&arguments.which).await?;
+        jobs::wait_for(&mut service, &arguments.options, &mut spec).await?;
         foreground(arguments, service, &spec).await
     })
 }

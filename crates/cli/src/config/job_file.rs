@@ -1,6 +1,7 @@
 //! Job files: read as cluster files are, checked against the schema of jobs.
 
-use dx_scheduler::job::{self, JobSpec};
+use dx_scheduler::job::{self, JobSpec, Jobs};
+use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 use serde_path_to_error::Segment;
 
@@ -21,26 +22,57 @@ pub struct JobFile {
     sources: Vec<Source>,
 }
 
+/// Several jobs as a file and `--set` say them.
+#[derive(Clone, Debug)]
+pub struct JobsFile {
+    /// What they say.
+    pub jobs: Jobs,
+    tree: Tree,
+    sources: Vec<Source>,
+}
+
+/// Whether a file has several jobs: a table `job` of them. One that cannot be read has not.
+#[must_use]
+pub fn has_several(source: &Source) -> bool {
+    parse::document(source, 0).is_ok_and(|tree| tree.entry(&["job".to_owned()]).is_some())
+}
+
 /// Reads a job: of at most one file, and what is `--set` over it.
 ///
 /// # Errors
 /// If a key is unknown or a value is not of its form. Whether it makes a sensible job is for
 /// [`JobSpec::problems`].
 pub fn read(sources: Vec<Source>) -> Result<JobFile, Report> {
+    let (spec, tree, sources) = load(sources, &Schema::of_jobs())?;
+    Ok(JobFile { spec, tree, sources })
+}
+
+/// Reads several jobs. Their `--set` keys begin with `job.` and the name of one.
+///
+/// # Errors
+/// As [`read`]. Whether they make sensible jobs is for [`Jobs::problems`].
+pub fn read_several(sources: Vec<Source>) -> Result<JobsFile, Report> {
+    let (jobs, tree, sources) = load(sources, &Schema::of_several_jobs())?;
+    Ok(JobsFile { jobs, tree, sources })
+}
+
+fn load<T: DeserializeOwned>(
+    sources: Vec<Source>,
+    schema: &Schema,
+) -> Result<(T, Tree, Vec<Source>), Report> {
     let mut all = vec![Source::new(Layer::Default, "default", "")];
     all.extend(sources);
-    let schema = Schema::of_jobs();
     let (mut trees, mut problems) = (Vec::new(), Vec::new());
     for (index, source) in all.iter().enumerate().skip(1) {
         let known: Vec<&Tree> = trees.iter().collect();
         let parsed = if source.layer.is_file() {
             parse::document(source, index)
         } else {
-            assignment::parse(source, index, &schema, &known).map_err(|problem| vec![*problem])
+            assignment::parse(source, index, schema, &known).map_err(|problem| vec![*problem])
         };
         match parsed {
             Ok(mut tree) => {
-                problems.extend(check(&schema, &mut tree).problems);
+                problems.extend(check(schema, &mut tree).problems);
                 trees.push(tree);
             }
             Err(found) => problems.extend(found),
@@ -49,9 +81,9 @@ pub fn read(sources: Vec<Source>) -> Result<JobFile, Report> {
     if !problems.is_empty() {
         return Err(Report::new(all, problems));
     }
-    let tree = merge(&schema, &trees.iter().collect::<Vec<_>>());
+    let tree = merge(schema, &trees.iter().collect::<Vec<_>>());
     match serde_path_to_error::deserialize(tree.to_json()) {
-        Ok(spec) => Ok(JobFile { spec, tree, sources: all }),
+        Ok(value) => Ok((value, tree, all)),
         Err(error) => {
             let keys = error.path().iter().map(segment).collect::<Vec<_>>();
             let place = place(&tree, &keys);
@@ -68,15 +100,33 @@ impl JobFile {
     /// `problems` where they stand, if this is where they come from.
     #[must_use]
     pub fn report(&self, problems: &[job::Problem]) -> Report {
-        let own = self.spec.problems();
-        let shown = problems.iter().map(|problem| {
-            let keys: Vec<String> = problem.key.split('.').map(str::to_owned).collect();
-            let is_own = own.contains(problem);
-            let place = if is_own { place(&self.tree, &keys) } else { Place::of_defaults() };
-            at(place, format!("`{}`: {}", problem.key, problem.what))
-        });
-        Report::new(self.sources.clone(), shown.collect())
+        report(&self.tree, &self.sources, &self.spec.problems(), problems)
     }
+}
+
+impl JobsFile {
+    /// Everything that is wrong with the jobs, where it stands; `None`, if nothing is.
+    #[must_use]
+    pub fn problems(&self) -> Option<Report> {
+        let problems = self.jobs.problems();
+        let report = || report(&self.tree, &self.sources, &problems, &problems);
+        (!problems.is_empty()).then(report)
+    }
+}
+
+fn report(
+    tree: &Tree,
+    sources: &[Source],
+    own: &[job::Problem],
+    problems: &[job::Problem],
+) -> Report {
+    let shown = problems.iter().map(|problem| {
+        let keys: Vec<String> = problem.key.split('.').map(str::to_owned).collect();
+        let is_own = own.contains(problem);
+        let place = if is_own { place(tree, &keys) } else { Place::of_defaults() };
+        at(place, format!("`{}`: {}", problem.key, problem.what))
+    });
+    Report::new(sources.to_vec(), shown.collect())
 }
 
 fn at(place: Place, message: String) -> Problem {
@@ -121,11 +171,13 @@ pub(super) fn plain(mut schema: Json) -> Json {
             other => plain(other),
         };
     }
-    if let Some(Json::Array(types)) = object.get("type")
-        && let Some(one) = types.iter().find(|one| *one != "null")
-    {
-        let one = one.clone();
-        object.insert("type".to_owned(), one);
+    if let Some(Json::Array(types)) = object.get("type") {
+        let mut some = types.iter().filter(|one| *one != "null").cloned();
+        match (some.next(), some.next()) {
+            (Some(one), None) => object.insert("type".to_owned(), one),
+            // What may be of several types is for whoever reads it.
+            _ => object.remove("type"),
+        };
     }
     if let Some(Json::Array(branches)) = object.get("anyOf") {
         let mut some = branches.iter().filter(|branch| branch["type"] != "null");

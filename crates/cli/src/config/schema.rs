@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dx_scheduler::job::JobSpec;
+use dx_scheduler::job::{JobSpec, Jobs};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -58,6 +58,14 @@ impl Schema {
     #[must_use]
     pub fn of_jobs() -> Self {
         let mut root = job_file::plain(of::<JobSpec>());
+        root["title"] = json!("dx job file");
+        Self { root, kinds: Kinds::new(), kind_of: BTreeMap::new() }
+    }
+
+    /// The schema of files of several jobs.
+    #[must_use]
+    pub fn of_several_jobs() -> Self {
+        let mut root = job_file::plain(of::<Jobs>());
         root["title"] = json!("dx job file");
         Self { root, kinds: Kinds::new(), kind_of: BTreeMap::new() }
     }

@@ -1,6 +1,8 @@
 //! What the REST API answers, where that is more than a view.
 
-use dx_scheduler::client::{JobView, NodeView, TaskView};
+use std::collections::BTreeMap;
+
+use dx_scheduler::client::{JobView, NodeView, Taken, TaskView};
 use dx_scheduler::id::JobId;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,16 @@ pub struct Submitted {
     /// Whether an earlier request with the same id had taken it already.
     pub is_repeat: bool,
     /// What is odd about it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// What became of a submission of several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllSubmitted {
+    /// Each, by its name in the submission.
+    pub jobs: BTreeMap<String, Taken>,
+    /// What is odd about them.
     #[serde(default)]
     pub warnings: Vec<String>,
 }

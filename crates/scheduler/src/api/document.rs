@@ -13,9 +13,9 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{InfoBuilder, Required};
 
-use super::{Failure, MEDIA_TYPE, change, events, jobs, log, nodes, shell, tasks};
-use crate::client::{Explanation, JobView, NodeView, TaskView, Validity};
-use crate::job::JobSpec;
+use super::{Failure, MEDIA_TYPE, change, events, graph, jobs, log, nodes, shell, tasks};
+use crate::client::{Explanation, GraphView, JobView, NodeView, TaskView, Validity};
+use crate::job::{JobSpec, Jobs};
 use crate::processor::Stream;
 
 /// What the API is.
@@ -102,6 +102,8 @@ fn schemas() -> Map<String, Value> {
     }
     describe!(
         JobSpec,
+        Jobs,
+        GraphView,
         JobView,
         TaskView,
         NodeView,
@@ -109,6 +111,7 @@ fn schemas() -> Map<String, Value> {
         Explanation,
         Failure,
         jobs::Submitted,
+        graph::AllSubmitted,
         jobs::JobPage,
         tasks::TaskPage,
         nodes::Nodes,
@@ -192,6 +195,7 @@ macro_rules! queries {
 queries!(
     jobs::Submission,
     jobs::Listing,
+    graph::Walk,
     jobs::Polling,
     tasks::TaskListing,
     events::Since,

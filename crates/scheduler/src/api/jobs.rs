@@ -23,7 +23,7 @@ const WAIT: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins
 #[serde(default, deny_unknown_fields)]
 pub struct Submission {
     /// Only checks it, and what nodes could run it.
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 /// A job that was taken, or would be.

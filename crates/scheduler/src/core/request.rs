@@ -26,6 +26,7 @@ impl Core {
             Request::Jobs(query) => return Ok(self.jobs(&query)),
             Request::Job(id) => return Ok(Answer::Job(Box::new(self.job_view(id)?))),
             Request::Spec(id) => return Ok(Answer::Spec(self.job(id)?.spec.clone())),
+            Request::Graph(query) => return self.graph(&query),
             Request::Tasks(query) => return self.tasks(&query),
             Request::Task(id) => return Ok(Answer::Task(Box::new(self.task_view(id)?))),
             Request::Explain(id) => return self.explain(id),

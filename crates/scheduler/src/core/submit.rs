@@ -1,7 +1,5 @@
 //! Taking jobs: one, or several that wait for each other.
 
-mod order;
-
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -13,15 +11,10 @@ use super::queue::Class;
 use super::ranges::{IndexSet, width};
 use crate::client::{Answer, RequestError, Taken};
 use crate::id::JobId;
-use crate::job::{JobRef, JobSpec, MAX_SPEC, Problem};
-
-use order::{in_order, prefix};
+use crate::job::{JobRef, JobSpec, Jobs, MAX_SPEC, Problem, in_order, prefix};
 
 /// Bytes that all jobs may take, apart from their tasks: some 100,000 jobs of the usual kind.
 pub const MAX_JOB_BYTES: u64 = 256 << 20;
-
-/// The most jobs in one submission. A guess: what has more is an array.
-pub const MAX_JOBS: usize = 10_000;
 
 /// What a job takes beside its specification, in bytes: measured by eye, and rounded up.
 const BESIDE_SPEC: u64 = 2 << 10;
@@ -51,6 +44,10 @@ impl Core {
         by: &str,
         dry_run: bool,
     ) -> Result<Answer, RequestError> {
+        let problems = spec.problems();
+        if !problems.is_empty() {
+            return Err(RequestError::Invalid(problems));
+        }
         let planned = self.plan(BTreeMap::from([(String::new(), spec)]), by)?;
         let (mut taken, warnings) = self.take(planned, by, dry_run)?;
         let (_, Taken { job, is_repeat }) = taken.pop_first().expect("it was one");
@@ -64,15 +61,16 @@ impl Core {
         by: &str,
         dry_run: bool,
     ) -> Result<Answer, RequestError> {
-        let wrong = |what: String| RequestError::Invalid(vec![Problem::new("job", what)]);
-        if jobs.is_empty() {
-            return Err(wrong("there is none: give at least one".to_owned()));
+        let jobs = Jobs { job: jobs };
+        let problems = jobs.problems();
+        if !problems.is_empty() {
+            return Err(RequestError::Invalid(problems));
         }
-        if jobs.len() > MAX_JOBS {
-            let what = format!("there are {}; at most {MAX_JOBS} are taken at once", jobs.len());
-            return Err(wrong(what));
-        }
-        let planned = self.plan(jobs, by)?;
+        let named = jobs.job.into_iter().map(|(name, mut spec)| {
+            spec.name = spec.name.or_else(|| Some(name.clone()));
+            (name, spec)
+        });
+        let planned = self.plan(named.collect(), by)?;
         let (jobs, warnings) = self.take(planned, by, dry_run)?;
         Ok(Answer::AllSubmitted { jobs, warnings })
     }
@@ -116,13 +114,6 @@ impl Core {
         by: &str,
     ) -> Result<Vec<Planned>, RequestError> {
         let mut problems = Vec::new();
-        for (name, spec) in &jobs {
-            let keyed = |it: Problem| Problem::new(format!("{}{}", prefix(name), it.key), it.what);
-            problems.extend(spec.problems().into_iter().map(keyed));
-        }
-        if !problems.is_empty() {
-            return Err(RequestError::Invalid(problems));
-        }
         let order = in_order(&jobs).map_err(RequestError::Invalid)?;
         let mut jobs = jobs;
         let mut planned: Vec<Planned> = Vec::new();

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use dx_scheduler::job::{Capture, Constraint, Cpus, Placement, RetryOn, Size, Span};
 
-use crate::jobs::{EnvironmentEntry, KeyValue, capture, constraint, cpus, one_word};
+use crate::jobs::{After, EnvironmentEntry, KeyValue, capture, constraint, cpus, one_word};
 
 /// What a job is like. What is not given is as in the job file, or has its default.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "The job")]
 pub struct JobOptions {
     /// For people. Need not be unique.
@@ -79,6 +79,15 @@ pub struct JobOptions {
     /// So many tasks may fail; with one more, those that have not started are aborted.
     #[arg(long, value_name = "N")]
     pub max_fails: Option<u32>,
+    /// Run it when these jobs have succeeded: `7`, `last`, `1-5`, `@team=blue`; `7:each` index by index.
+    #[arg(long, value_name = "JOBS", value_delimiter = ',', add = crate::jobs::complete::jobs())]
+    pub after_ok: Vec<After>,
+    /// Run it when something of each of these jobs has failed; else it is skipped.
+    #[arg(long, value_name = "JOBS", value_delimiter = ',', add = crate::jobs::complete::jobs())]
+    pub after_fail: Vec<After>,
+    /// Run it when these jobs have ended, however that was.
+    #[arg(long, value_name = "JOBS", value_delimiter = ',', add = crate::jobs::complete::jobs())]
+    pub after_any: Vec<After>,
     /// Wait for `dx job release` before anything of it runs.
     #[arg(long)]
     pub hold: bool,

@@ -1,7 +1,7 @@
 //! The grammar of looking at jobs.
 
 use clap::Args;
-use dx_scheduler::client::{JobState, Part};
+use dx_scheduler::client::{JobState, Part, Toward};
 use dx_scheduler::end::TaskState;
 use dx_scheduler::job::Span;
 use dx_scheduler::processor::Stream;
@@ -84,6 +84,41 @@ What went to standard error is printed on standard error. Of several tasks, each
 the task that it is of. With --json, each piece is an object on a line.
 
 Jobs and tasks are written `7`, `7.3` (a task), `7.0-99`, `1-5`, `last`, `@team=blue` (a label).";
+
+/// `dx job tree`.
+#[derive(Debug, Args)]
+pub struct Tree {
+    /// Which job.
+    #[arg(value_name = "WHAT", default_value = "last", add = complete::jobs())]
+    pub what: Part,
+    /// What it waits for and who called it, instead of what waits for it and what it called.
+    #[arg(long)]
+    pub up: bool,
+    /// At most so many steps away.
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u32>,
+}
+
+/// `dx job graph`.
+#[derive(Debug, Args)]
+pub struct Graph {
+    /// Which job.
+    #[arg(value_name = "WHAT", default_value = "last", add = complete::jobs())]
+    pub what: Part,
+    /// In the language of Graphviz (default): `dx job graph --dot | dot -Tpdf`.
+    #[arg(long, conflicts_with = "svg")]
+    pub dot: bool,
+    /// As a picture.
+    #[arg(long)]
+    pub svg: bool,
+    /// Only `up`, what it waits for and who called it; only `down`, what waits for it and what it
+    /// called; or `both` (default), whatever is connected with it.
+    #[arg(long, value_name = "WHERE", value_parser = one_word::<Toward>)]
+    pub toward: Option<Toward>,
+    /// At most so many steps away.
+    #[arg(long, value_name = "N")]
+    pub steps: Option<u32>,
+}
 
 /// `dx job wait`.
 #[derive(Debug, Args)]

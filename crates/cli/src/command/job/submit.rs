@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use dx_scheduler::job::JobSpec;
+use dx_scheduler::id::JobId;
+use dx_scheduler::job::{JobSpec, Jobs};
 
 use super::wait;
 use crate::cli::{JobOptions, Submit, Which};
@@ -12,7 +13,7 @@ use crate::command::choose;
 use crate::config::gather::{self, GatherError, MAX_FILE_BYTES};
 use crate::config::{Layer, Report, Source as Text, job_file};
 use crate::exit::{self, Usage};
-use crate::jobs::{self, AskError, Service, Submitted, note};
+use crate::jobs::{self, AllSubmitted, AskError, Service, Submitted, note};
 
 /// Where a job comes from.
 pub struct Source<'a> {
@@ -34,6 +35,14 @@ pub enum Failure {
     Other(anyhow::Error),
 }
 
+/// What was read.
+pub enum Read {
+    /// A job.
+    One(Box<JobSpec>),
+    /// Several, which may wait for each other.
+    Several(Jobs),
+}
+
 impl Failure {
     /// Says so on standard error; the exit code of a mistake.
     pub fn tell(self) -> anyhow::Result<ExitCode> {
@@ -53,8 +62,41 @@ impl Failure {
 }
 
 impl Source<'_> {
-    /// The job. It has a `request_id`: it can be sent again.
-    pub fn read(&self) -> Result<JobSpec, Failure> {
+    /// The job, for a command that takes one.
+    pub fn one(&self) -> Result<JobSpec, Failure> {
+        match self.read()? {
+            Read::One(spec) => Ok(*spec),
+            Read::Several(_) => {
+                let text =
+                    "the file has several jobs, and this runs one: `dx job submit` takes them";
+                Err(Failure::Other(Usage(text.to_owned()).into()))
+            }
+        }
+    }
+
+    /// Several jobs, each with a `request_id`.
+    fn several(&self, texts: Vec<Text>) -> Result<Jobs, Failure> {
+        let changes = JobOptions { set: Vec::new(), ..self.options.clone() };
+        if changes != JobOptions::default() || !self.command.is_empty() {
+            let text = "the file has several jobs, and options are for one: change the file, or \
+                        write `--set job.NAME.KEY=VALUE`";
+            return Err(Failure::Other(Usage(text.to_owned()).into()));
+        }
+        let file = job_file::read_several(texts).map_err(Failure::Report)?;
+        if let Some(report) = file.problems() {
+            return Err(Failure::Report(report));
+        }
+        let mut jobs = file.jobs;
+        let id = request_id().map_err(Failure::Other)?;
+        for (name, spec) in &mut jobs.job {
+            let own = || format!("{id}/{name}");
+            spec.request_id = spec.request_id.take().or_else(|| Some(own()));
+        }
+        Ok(jobs)
+    }
+
+    /// What there is to submit. Each has a `request_id`: it can be sent again.
+    pub fn read(&self) -> Result<Read, Failure> {
         let mut texts = Vec::new();
         match self.file {
             Some("-") => texts.push(stdin().map_err(Failure::Other)?),
@@ -64,6 +106,9 @@ impl Source<'_> {
             None => {}
         }
         texts.extend(self.options.set.iter().map(|text| Text::new(Layer::Set, "--set", text)));
+        if texts.first().is_some_and(job_file::has_several) {
+            return self.several(texts).map(Read::Several);
+        }
         let file = job_file::read(texts).map_err(Failure::Report)?;
         let mut spec = file.spec.clone();
         self.options.apply(&mut spec).map_err(|error| Failure::Other(error.into()))?;
@@ -75,7 +120,7 @@ impl Source<'_> {
         if spec.request_id.is_none() {
             spec.request_id = Some(request_id().map_err(Failure::Other)?);
         }
-        Ok(spec)
+        Ok(Read::One(Box::new(spec)))
     }
 }
 
@@ -110,6 +155,39 @@ pub fn warn(submitted: &Submitted, quiet: bool) {
     }
 }
 
+/// Submits several jobs, or none of them.
+async fn several(
+    mut service: Service,
+    jobs: &Jobs,
+    arguments: &Submit,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let path = if arguments.dry_run { "/v1/graphs?dry_run=true" } else { "/v1/graphs" };
+    let submitted: AllSubmitted = service.post(path, jobs).await?;
+    for warning in &submitted.warnings {
+        note(&format!("job {warning}"));
+    }
+    let mut taken: Vec<(JobId, &str)> =
+        submitted.jobs.iter().map(|(name, taken)| (taken.job, name.as_str())).collect();
+    taken.sort_unstable();
+    if arguments.dry_run {
+        note(&format!("it would be {}", jobs::plural(taken.len() as u64, "job")));
+    }
+    let is_waiting = !arguments.dry_run && (arguments.wait || arguments.progress);
+    let mut text = String::new();
+    if !json {
+        text = taken.iter().map(|(job, name)| format!("{job} {name}\n")).collect();
+    } else if !is_waiting {
+        text = format!("{}\n", serde_json::to_string(&submitted)?);
+    }
+    io::stdout().write_all(text.as_bytes())?;
+    if !is_waiting {
+        return Ok(exit::OK);
+    }
+    let ids: Vec<JobId> = taken.into_iter().map(|(job, _)| job).collect();
+    wait::several(service.patient(), &ids, arguments.progress, json).await
+}
+
 /// Submits a job.
 pub fn run(arguments: &Submit, which: &Which) -> anyhow::Result<ExitCode> {
     let source = Source {
@@ -117,13 +195,20 @@ pub fn run(arguments: &Submit, which: &Which) -> anyhow::Result<ExitCode> {
         options: &arguments.options,
         command: &arguments.command,
     };
-    let spec = match source.read() {
-        Ok(spec) => spec,
+    let mut spec = match source.read() {
+        Ok(Read::One(spec)) => *spec,
+        Ok(Read::Several(jobs)) => {
+            return choose::block_on(async {
+                let service = choose::service(which).await?;
+                several(service, &jobs, arguments, which.json).await
+            });
+        }
         Err(failure) => return failure.tell(),
     };
     let was_repeated = arguments.options.request_id.is_some();
     choose::block_on(async {
         let mut service = choose::service(which).await?;
+        jobs::wait_for(&mut service, &arguments.options, &mut spec).await?;
         let submitted = send(&mut service, &spec, arguments.dry_run).await?;
         warn(&submitted, false);
         let job = submitted.job;

@@ -52,6 +52,27 @@ pub async fn one(
     Ok(ExitCode::from(report(&ended, json)?))
 }
 
+/// Waits for jobs that were just submitted.
+pub async fn several(
+    mut service: Service,
+    jobs: &[JobId],
+    progress: bool,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let mut views = Vec::new();
+    for job in jobs {
+        views.push(service.job(*job).await?);
+    }
+    let ended = tokio::select! {
+        ended = all(&mut service, views, progress) => ended?,
+        () = signals::interrupted() => {
+            note("the jobs go on: `dx job wait` waits again");
+            return Ok(exit::interrupted());
+        }
+    };
+    Ok(ExitCode::from(report(&ended, json)?))
+}
+
 async fn all(
     service: &mut Service,
     jobs: Vec<JobView>,

@@ -2,10 +2,52 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::job::{JobRef, JobSpec, Problem};
+use super::{Dependency, JobRef, JobSpec, Jobs, Problem};
+
+/// The most jobs in one submission. A guess: what has more is an array.
+pub const MAX_JOBS: usize = 10_000;
 
 /// The most names of a cycle that are said.
 const MAX_SAID: usize = 20;
+
+impl Jobs {
+    /// Everything that is wrong with them, as far as they know themselves; nothing, if they can be
+    /// taken by a cluster that has the other jobs that they name.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        if self.job.is_empty() {
+            return vec![Problem::new("job", "there is none: give at least one")];
+        }
+        if self.job.len() > MAX_JOBS {
+            let what =
+                format!("there are {}; at most {MAX_JOBS} are taken at once", self.job.len());
+            return vec![Problem::new("job", what)];
+        }
+        let mut problems = Vec::new();
+        for (name, spec) in &self.job {
+            let keyed = |it: Problem| Problem::new(format!("{}{}", prefix(name), it.key), it.what);
+            problems.extend(spec.problems().into_iter().map(keyed));
+            if let Err(what) = check_name(name) {
+                problems.push(Problem::new(prefix(name).trim_end_matches('.'), what));
+            }
+        }
+        problems.extend(in_order(&self.job).err().unwrap_or_default());
+        problems
+    }
+}
+
+/// A name that others can wait for.
+fn check_name(name: &str) -> Result<(), String> {
+    match name.parse::<Dependency>() {
+        Ok(Dependency { job: JobRef::Name(it), each: false }) if it == name => Ok(()),
+        Ok(Dependency { job: JobRef::Number(_), .. }) => {
+            Err(format!("`{name}` is a number, as jobs have that were taken: use a word"))
+        }
+        _ => Err(format!(
+            "`{name}` is no name: it is not empty, has no space around it, and does not end in `:each`"
+        )),
+    }
+}
 
 /// The names that a job waits for, with the key where it says so.
 fn names(spec: &JobSpec) -> impl Iterator<Item = (String, &str)> {
@@ -19,7 +61,7 @@ fn names(spec: &JobSpec) -> impl Iterator<Item = (String, &str)> {
 ///
 /// # Errors
 /// Names that are none, and a cycle.
-pub fn in_order(jobs: &BTreeMap<String, JobSpec>) -> Result<Vec<String>, Vec<Problem>> {
+pub(crate) fn in_order(jobs: &BTreeMap<String, JobSpec>) -> Result<Vec<String>, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut left: BTreeMap<&str, usize> = BTreeMap::new();
     let mut after: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
@@ -56,7 +98,7 @@ pub fn in_order(jobs: &BTreeMap<String, JobSpec>) -> Result<Vec<String>, Vec<Pro
 }
 
 /// What stands before a key of a job in a submission of several; of a single job, nothing.
-pub fn prefix(name: &str) -> String {
+pub(crate) fn prefix(name: &str) -> String {
     if name.is_empty() { String::new() } else { format!("job.{name}.") }
 }
 
