@@ -63,6 +63,15 @@ pub fn schema() -> serde_json::Value {
     })
 }
 
+/// The attempt that this process is a part of, if a job service runs it.
+#[must_use]
+pub fn this_attempt() -> Option<dx_scheduler::id::AttemptId> {
+    let number = |name| std::env::var(name).ok();
+    let job: dx_scheduler::id::JobId = number("DX_JOB_ID")?.parse().ok()?;
+    let index = number("DX_TASK_INDEX")?.parse().ok()?;
+    Some(job.task(index).attempt(number("DX_ATTEMPT")?.parse().ok()?))
+}
+
 /// Tells people something.
 pub fn note(text: &str) {
     // If nobody reads standard error, the exit code still tells.

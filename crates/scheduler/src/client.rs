@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::end::TaskState;
-use crate::id::{JobId, TaskId};
+use crate::id::{AttemptId, JobId, TaskId};
 use crate::job::{JobSpec, Problem};
 
 pub use graph::{
@@ -50,6 +50,18 @@ pub enum Request {
         /// Checks it, and what nodes could run it, and takes nothing.
         dry_run: bool,
     },
+    /// Take a job from a task that runs. If the task has such a job already, from an earlier attempt,
+    /// it is that one; if that failed, it runs again.
+    Call {
+        /// The job.
+        spec: Box<JobSpec>,
+        /// Who submits it.
+        by: String,
+        /// Which attempt does.
+        caller: AttemptId,
+        /// Checks it, and takes nothing.
+        dry_run: bool,
+    },
     /// Take several jobs, or none of them; they may wait for each other, by name. Answered by
     /// [`Answer::AllSubmitted`] when they are journaled.
     SubmitAll {
@@ -57,6 +69,9 @@ pub enum Request {
         jobs: BTreeMap<String, JobSpec>,
         /// Who submits them.
         by: String,
+        /// Which attempt does, if it is one: see [`Request::Call`].
+        #[serde(default)]
+        caller: Option<AttemptId>,
         /// Checks them, and takes nothing.
         dry_run: bool,
     },
@@ -270,6 +285,9 @@ pub enum RequestError {
     /// Something that has not ended waits for it, or called it.
     #[error("job {0} cannot be removed: others still wait for it; remove those, too, or first")]
     Needed(JobId),
+    /// Only a task that runs submits jobs as its own.
+    #[error("attempt {0} does not run, and only what runs submits jobs as its own")]
+    NotRunning(AttemptId),
     /// What it waits for does not let it run.
     #[error(
         "job {job} would be stopped again by how job {via} ended: retry job {root}, and it follows"

@@ -161,7 +161,9 @@ impl Controller {
         }
         let is_full = cx.journal() == JournalState::Full;
         let answer = match &request {
-            Request::Submit { dry_run: false, .. } | Request::SubmitAll { dry_run: false, .. }
+            Request::Submit { dry_run: false, .. }
+            | Request::Call { dry_run: false, .. }
+            | Request::SubmitAll { dry_run: false, .. }
                 if is_full =>
             {
                 Answer::Refused(RequestError::DiskFull)

@@ -112,6 +112,23 @@ impl FromStr for JobId {
     }
 }
 
+/// An attempt is written `7.0#2`.
+impl FromStr for AttemptId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let parsed = text.split_once('#').and_then(|(task, number)| {
+            let task: TaskId = task.parse().ok()?;
+            Some(task.attempt(number.parse().ok()?))
+        });
+        parsed.ok_or_else(|| InvalidId {
+            text: text.to_owned(),
+            what: "attempt",
+            like: "a task and a number, as `7.0#2`",
+        })
+    }
+}
+
 /// A task is written `7.0`; `7` is its task 0.
 impl FromStr for TaskId {
     type Err = InvalidId;

@@ -48,6 +48,8 @@ pub struct LinkConfig {
     pub program: PathBuf,
     /// What makes it the shim of this node in this folder.
     pub arguments: Vec<OsString>,
+    /// What it finds in its environment beside what is there.
+    pub environment: Vec<(OsString, OsString)>,
     /// The runner.
     pub runner: AgentId,
 }

@@ -5,6 +5,8 @@
 mod desk;
 #[path = "core/faults.rs"]
 mod faults;
+#[path = "core/model.rs"]
+mod model;
 #[path = "core/random.rs"]
 mod random;
 #[path = "core/rules.rs"]

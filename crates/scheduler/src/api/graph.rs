@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::input::{Body, InJob, Query};
-use super::jobs::Submission;
+use super::jobs::{Submission, attempt};
 use super::{Api, Caller, Failure};
 use crate::client::{Answer, GraphQuery, GraphView, Request, Taken, Toward};
 use crate::id::JobId;
@@ -53,13 +53,14 @@ pub struct Walk {
 pub async fn submit(
     State(api): State<Api>,
     caller: Caller,
-    Query(Submission { dry_run }): Query<Submission>,
+    Query(Submission { dry_run, caller: from }): Query<Submission>,
     Body(Jobs { job: jobs }): Body<Jobs>,
 ) -> Result<(StatusCode, Json<AllSubmitted>), Failure> {
     if !dry_run {
         api.check_room()?;
     }
-    let request = Request::SubmitAll { jobs, by: caller.name, dry_run };
+    let request =
+        Request::SubmitAll { jobs, by: caller.name, caller: attempt(from.as_deref())?, dry_run };
     let submitted = api.ask(request, |answer| match answer {
         Answer::AllSubmitted { jobs, warnings } => Some(AllSubmitted { jobs, warnings }),
         _ => None,

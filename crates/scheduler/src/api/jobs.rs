@@ -12,7 +12,7 @@ use super::input::{Body, InJob, Query};
 use super::waiting::Seen;
 use super::{Api, Caller, Failure};
 use crate::client::{Answer, JobQuery, JobState, JobView, Request, Validity};
-use crate::id::JobId;
+use crate::id::{AttemptId, InvalidId, JobId};
 use crate::job::{JobSpec, Span};
 
 /// How long a long poll waits if it does not say, and at most.
@@ -24,6 +24,10 @@ const WAIT: (Duration, Duration) = (Duration::from_secs(30), Duration::from_mins
 pub struct Submission {
     /// Only checks it, and what nodes could run it.
     pub(super) dry_run: bool,
+    /// The attempt that submits it, as `7.0#2`, if a task does: what a task called is cancelled with
+    /// it, and a later attempt of it gets the same job again.
+    #[schemars(regex(pattern = r"^[0-9]+\.[0-9]+#[0-9]+$"))]
+    pub(super) caller: Option<String>,
 }
 
 /// A job that was taken, or would be.
@@ -90,13 +94,17 @@ pub struct Polling {
 pub async fn submit(
     State(api): State<Api>,
     caller: Caller,
-    Query(Submission { dry_run }): Query<Submission>,
+    Query(Submission { dry_run, caller: from }): Query<Submission>,
     Body(spec): Body<JobSpec>,
 ) -> Result<(StatusCode, Json<Submitted>), Failure> {
     if !dry_run {
         api.check_room()?;
     }
-    let request = Request::Submit { spec: Box::new(spec), by: caller.name, dry_run };
+    let (spec, by) = (Box::new(spec), caller.name);
+    let request = match attempt(from.as_deref())? {
+        Some(caller) => Request::Call { spec, by, caller, dry_run },
+        None => Request::Submit { spec, by, dry_run },
+    };
     let submitted = api.ask(request, |answer| match answer {
         Answer::Submitted { job, is_repeat, warnings } => {
             Some(Submitted { job, is_repeat, warnings })
@@ -106,6 +114,14 @@ pub async fn submit(
     let submitted = submitted.await?;
     let is_new = !dry_run && !submitted.is_repeat;
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(submitted)))
+}
+
+/// The attempt that a query names.
+pub(super) fn attempt(text: Option<&str>) -> Result<Option<AttemptId>, Failure> {
+    let invalid = |why: InvalidId| {
+        Failure::new(StatusCode::BAD_REQUEST, "invalid_query", format!("`caller`: {why}"))
+    };
+    text.map(str::parse).transpose().map_err(invalid)
 }
 
 /// Jobs, newest first.

@@ -127,6 +127,7 @@ mod tests {
                 indices: vec![(1, 2)],
                 decision: Decision::Abort { via: JobId(5), root: JobId(3) },
             },
+            Event::Called { job, by: attempt },
             Event::Revived { job, indices: vec![(1, 2)], via: JobId(5) },
         ];
         Batch { at: 1_700_000_000_000, events }

@@ -79,6 +79,7 @@ impl State {
             Event::Decided { job, indices, decision } => {
                 self.decided(*job, indices, *decision, out);
             }
+            Event::Called { job, by } => self.called(*job, *by, out),
             Event::Revived { job, indices, via } => self.revived(*job, indices, *via, out),
         }
     }

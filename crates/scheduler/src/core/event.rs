@@ -154,6 +154,13 @@ pub enum Event {
         /// What becomes of them.
         decision: Decision,
     },
+    /// A task submitted a job: for the first time, or again in another attempt.
+    Called {
+        /// The job.
+        job: JobId,
+        /// By which attempt.
+        by: AttemptId,
+    },
     /// Tasks that were aborted or skipped wait again: what stopped them runs again.
     Revived {
         /// The job.

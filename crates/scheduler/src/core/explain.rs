@@ -58,26 +58,25 @@ impl Core {
             if each { format!("task {}{name}", id.task(index)) } else { format!("job {id}{name}") }
         };
         let when = job.ties.after.get(&via).map(|edge| edge.when);
-        let via_what = match (when, job.state(index)) {
-            (Some(crate::job::When::Fail), _) => format!("{} did not fail", named(via)),
-            (_, Some(TaskState::Skipped)) => format!("{} was skipped", named(via)),
-            _ => format!("{} did not succeed", named(via)),
+        let what = match (when, job.state(index)) {
+            (Some(crate::job::When::Fail), _) => "did not fail",
+            (_, Some(TaskState::Skipped)) => "was skipped",
+            _ => "did not succeed",
         };
-        let Some(from) = self.state.job(root) else { return via_what };
-        let worst = |state: &TaskState| {
-            state.is_failure() && !from.set(*state).is_empty() && *state != TaskState::Aborted
-        };
-        let at = from.sets().map(|(state, _)| state).find(worst);
-        let at = at.and_then(|state| {
-            let first = from.set(state).ranges().next().map(|(first, _)| first)?;
-            let which = if each && from.set(state).contains(index) { index } else { first };
+        let stopped = format!("it was stopped by {}, which {what}", named(via));
+        let Some(from) = self.state.job(root) else { return stopped };
+        let is_worst = |state: &TaskState| state.is_failure() && *state != TaskState::Aborted;
+        let worst = from.sets().map(|(state, set)| (state, set)).find(|(state, _)| is_worst(state));
+        let why = worst.and_then(|(state, set)| {
+            let (first, _) = set.ranges().next()?;
+            let which = if each && set.contains(index) { index } else { first };
             Some(format!("task {} {}", root.task(which), why_it_ended(from, which, state)))
         });
-        let at = at.map_or(String::new(), |at| format!(": {at}"));
+        let why = why.map_or(String::new(), |why| format!(": {why}"));
         if via == root {
-            format!("{via_what}{at}")
+            format!("{stopped}{why}")
         } else {
-            format!("{via_what}, which came from {}{at}", named(root))
+            format!("{stopped}; that came from {}{why}", named(root))
         }
     }
 }

@@ -4,11 +4,12 @@
 //! no cycle, and what follows from an end is decided in the order of numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::job::Job;
 use super::ranges::IndexSet;
 use crate::end::TaskState;
-use crate::id::{AttemptId, JobId};
+use crate::id::{AttemptId, JobId, TaskId};
 use crate::job::{Dependency, JobRef, JobSpec, When};
 
 /// The most jobs that may wait for one job. What is wider goes through a job between.
@@ -50,6 +51,8 @@ pub struct Ties {
     pub caller: Option<AttemptId>,
     /// How many callers are above it.
     pub level: u32,
+    /// What equal children of a task have in common; 0 if it was not called.
+    pub mark: u64,
 }
 
 impl Ties {
@@ -87,6 +90,9 @@ pub struct Graph {
     barriers: BTreeMap<JobId, BTreeSet<JobId>>,
     each: BTreeMap<JobId, BTreeSet<JobId>>,
     children: BTreeMap<JobId, BTreeSet<JobId>>,
+    /// Children by the task that called them: what equal ones have in common, the attempt that asked
+    /// for them last, and their numbers.
+    asked: BTreeMap<TaskId, BTreeSet<(u64, u32, JobId)>>,
     /// How many jobs that have not ended need a job: those that wait for it, and its caller.
     needed: BTreeMap<JobId, u32>,
 }
@@ -104,37 +110,66 @@ impl Graph {
         if let Some(caller) = job.ties.caller
             && let Some(parent) = jobs.get(&caller.task.job)
         {
-            self.add_child(parent, job.id);
+            self.add_child(parent, job);
         }
     }
 
     /// Puts in that a task of `parent` called a job.
-    pub fn add_child(&mut self, parent: &Job, child: JobId) {
-        self.children.entry(parent.id).or_default().insert(child);
-        if parent.ended.is_none() {
-            self.need(child);
+    pub fn add_child(&mut self, parent: &Job, child: &Job) {
+        self.children.entry(parent.id).or_default().insert(child.id);
+        if let Some((task, asked)) = asked_by(child) {
+            self.asked.entry(task).or_default().insert(asked);
         }
+        if parent.ended.is_none() {
+            self.need(child.id);
+        }
+    }
+
+    /// Takes out that a job was called, if it was.
+    pub fn remove_child(&mut self, child: &Job, parent: Option<&Job>) {
+        let Some((task, asked)) = asked_by(child) else { return };
+        if let Some(set) = self.asked.get_mut(&task) {
+            set.remove(&asked);
+            if set.is_empty() {
+                self.asked.remove(&task);
+            }
+        }
+        take(&mut self.children, task.job, child.id);
+        if parent.is_some_and(|parent| parent.ended.is_none()) {
+            self.need_less(child.id);
+        }
+    }
+
+    /// The children of a task that are like this by their mark, and that no attempt from `number` on
+    /// asked for, those that were asked for earliest first.
+    pub fn unasked(
+        &self,
+        task: TaskId,
+        mark: u64,
+        number: u32,
+    ) -> impl Iterator<Item = JobId> + '_ {
+        let range = (mark, 0, JobId(0))..(mark, number, JobId(0));
+        self.asked
+            .get(&task)
+            .into_iter()
+            .flat_map(move |set| set.range(range.clone()))
+            .map(|it| it.2)
     }
 
     /// Takes out a job that has ended and that nothing needs.
     pub fn remove(&mut self, job: &Job) {
-        let take = |from: &mut BTreeMap<JobId, BTreeSet<JobId>>, on: JobId| {
-            if let Some(set) = from.get_mut(&on) {
-                set.remove(&job.id);
-                if set.is_empty() {
-                    from.remove(&on);
-                }
-            }
-        };
         for (on, edge) in &job.ties.after {
-            take(if edge.each { &mut self.each } else { &mut self.barriers }, *on);
+            take(if edge.each { &mut self.each } else { &mut self.barriers }, *on, job.id);
         }
-        if let Some(caller) = job.ties.caller {
-            take(&mut self.children, caller.task.job);
-        }
+        // Its caller has ended: else it would be needed.
+        self.remove_child(job, None);
         self.barriers.remove(&job.id);
         self.each.remove(&job.id);
+        // They keep by whom they were called, and that is gone.
         self.children.remove(&job.id);
+        let tasks = job.id.task(0)..=job.id.task(u32::MAX);
+        let gone: Vec<TaskId> = self.asked.range(tasks).map(|(task, _)| *task).collect();
+        gone.iter().for_each(|task| drop(self.asked.remove(task)));
     }
 
     /// One more needs it.
@@ -188,6 +223,33 @@ impl Graph {
     pub fn children_count(&self, of: JobId) -> usize {
         self.children.get(&of).map_or(0, BTreeSet::len)
     }
+}
+
+/// By which task a job was called, and how it is found again: its mark, and the attempt.
+fn asked_by(child: &Job) -> Option<(TaskId, (u64, u32, JobId))> {
+    let caller = child.ties.caller?;
+    Some((caller.task, (child.ties.mark, caller.number, child.id)))
+}
+
+fn take(from: &mut BTreeMap<JobId, BTreeSet<JobId>>, of: JobId, job: JobId) {
+    if let Some(set) = from.get_mut(&of) {
+        set.remove(&job);
+        if set.is_empty() {
+            from.remove(&of);
+        }
+    }
+}
+
+/// What equal jobs have in common, whatever their `request_id`.
+pub fn mark(spec: &JobSpec) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(&unnamed(spec)).expect("it has text keys only").hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The same job without a `request_id`.
+pub fn unnamed(spec: &JobSpec) -> JobSpec {
+    JobSpec { request_id: None, ..spec.clone() }
 }
 
 /// Whether tasks that ended so are what `after_fail` waits for.

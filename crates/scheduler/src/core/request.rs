@@ -11,9 +11,12 @@ impl Core {
 
     fn answer(&mut self, request: Request) -> Result<Answer, RequestError> {
         let changed = match request {
-            Request::Submit { spec, by, dry_run } => return self.submit(*spec, &by, dry_run),
-            Request::SubmitAll { jobs, by, dry_run } => {
-                return self.submit_all(jobs, &by, dry_run);
+            Request::Submit { spec, by, dry_run } => return self.submit(*spec, &by, None, dry_run),
+            Request::Call { spec, by, caller, dry_run } => {
+                return self.submit(*spec, &by, Some(caller), dry_run);
+            }
+            Request::SubmitAll { jobs, by, caller, dry_run } => {
+                return self.submit_all(jobs, &by, caller, dry_run);
             }
             Request::Cancel { what, now, reason } => self.cancel(&what, now, reason.as_deref())?,
             Request::Retry { what, all } => self.retry(&what, all)?,

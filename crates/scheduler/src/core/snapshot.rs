@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amounts::Amounts;
 use super::event::Ranges;
+use super::graph::mark;
 use super::job::{Deed, Job, Note};
 use super::node::{Drained, Hold, Node, Offer, Quarantine};
 use super::packed::Packed;
@@ -249,6 +250,9 @@ fn restore_job(rest: &mut &[u8]) -> Result<Job, SnapshotError> {
     job.ties.through = through.map(|(by, ranges)| (by, ranges.into_iter().collect())).collect();
     (job.ties.depth, job.ties.freed) = (shape.depth, shape.freed);
     (job.ties.caller, job.ties.level) = (shape.caller, shape.level);
+    if job.ties.caller.is_some() {
+        job.ties.mark = mark(&job.spec);
+    }
     let mut left = shape.rows;
     while left > 0 {
         let rows = rows::decode(take_bytes(rest)?).map_err(SnapshotError::Part)?;

@@ -24,7 +24,8 @@ impl Core {
         reason: Option<&str>,
     ) -> Result<u64, RequestError> {
         let mut changed = 0;
-        for (id, chosen) in self.chosen(what)? {
+        let named = self.chosen(what)?;
+        for (id, chosen) in self.with_called(named.clone()) {
             let job = self.state.job(id).expect("it was chosen");
             let waits = state_is(job, &chosen, |state| !state.is_ended() && !state.has_attempt());
             let runs = state_is(job, &chosen, TaskState::has_attempt);
@@ -35,9 +36,13 @@ impl Core {
             let runs: IndexSet = indices.map(|index| (index, index)).collect();
             let runs: Ranges = runs.ranges().collect();
             changed += count(&waits) + count(&runs);
+            let with = match job.ties.caller.filter(|_| !named.contains_key(&id)) {
+                Some(caller) => format!(" with task {}, which called it", caller.task),
+                None => String::new(),
+            };
             let said = match reason {
-                Some(reason) => format!("it was cancelled: {reason}"),
-                None => "it was cancelled".to_owned(),
+                Some(reason) => format!("it was cancelled{with}: {reason}"),
+                None => format!("it was cancelled{with}"),
             };
             if !waits.is_empty() {
                 let (state, reason) = (TaskState::Cancelled, Some(said.clone()));
@@ -49,6 +54,23 @@ impl Core {
             }
         }
         Ok(changed)
+    }
+
+    /// Tasks with all that they called, and what these called.
+    fn with_called(&self, mut left: Chosen) -> Chosen {
+        let mut all = Chosen::new();
+        while let Some((id, chosen)) = left.pop_first() {
+            // A job's number is higher than its caller's: it comes after it.
+            for child in self.state.graph.children(id, JobId(0)) {
+                let Some(job) = self.state.job(child) else { continue };
+                if job.ties.caller.is_some_and(|it| chosen.contains(it.task.index)) {
+                    let set = left.entry(child).or_default();
+                    job.indices.ranges().for_each(|(first, last)| set.insert(first, last));
+                }
+            }
+            all.insert(id, chosen);
+        }
+        all
     }
 
     /// Opens tasks again that have ended.

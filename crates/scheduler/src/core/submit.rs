@@ -1,5 +1,7 @@
 //! Taking jobs: one, or several that wait for each other.
 
+mod calls;
+
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use super::graph::{MAX_CHAIN, MAX_DEPENDANTS};
 use super::queue::Class;
 use super::ranges::{IndexSet, width};
 use crate::client::{Answer, RequestError, Taken};
-use crate::id::JobId;
+use crate::id::{AttemptId, JobId};
 use crate::job::{JobRef, JobSpec, Jobs, MAX_SPEC, Problem, in_order, prefix};
 
 /// Bytes that all jobs may take, apart from their tasks: some 100,000 jobs of the usual kind.
@@ -42,14 +44,15 @@ impl Core {
         &mut self,
         spec: JobSpec,
         by: &str,
+        caller: Option<AttemptId>,
         dry_run: bool,
     ) -> Result<Answer, RequestError> {
         let problems = spec.problems();
         if !problems.is_empty() {
             return Err(RequestError::Invalid(problems));
         }
-        let planned = self.plan(BTreeMap::from([(String::new(), spec)]), by)?;
-        let (mut taken, warnings) = self.take(planned, by, dry_run)?;
+        let planned = self.plan(BTreeMap::from([(String::new(), spec)]), by, caller)?;
+        let (mut taken, warnings) = self.take(planned, by, caller, dry_run)?;
         let (_, Taken { job, is_repeat }) = taken.pop_first().expect("it was one");
         Ok(Answer::Submitted { job, is_repeat, warnings })
     }
@@ -59,6 +62,7 @@ impl Core {
         &mut self,
         jobs: BTreeMap<String, JobSpec>,
         by: &str,
+        caller: Option<AttemptId>,
         dry_run: bool,
     ) -> Result<Answer, RequestError> {
         let jobs = Jobs { job: jobs };
@@ -70,8 +74,8 @@ impl Core {
             spec.name = spec.name.or_else(|| Some(name.clone()));
             (name, spec)
         });
-        let planned = self.plan(named.collect(), by)?;
-        let (jobs, warnings) = self.take(planned, by, dry_run)?;
+        let planned = self.plan(named.collect(), by, caller)?;
+        let (jobs, warnings) = self.take(planned, by, caller, dry_run)?;
         Ok(Answer::AllSubmitted { jobs, warnings })
     }
 
@@ -79,6 +83,7 @@ impl Core {
         &mut self,
         planned: Vec<Planned>,
         by: &str,
+        caller: Option<AttemptId>,
         dry_run: bool,
     ) -> Result<(BTreeMap<String, Taken>, Vec<String>), RequestError> {
         let new = || planned.iter().filter(|job| !job.is_repeat);
@@ -102,6 +107,9 @@ impl Core {
             if !is_repeat && !dry_run {
                 self.record(Event::Submitted { job: id, spec: Arc::from(json), by: by.to_owned() });
             }
+            if let Some(caller) = caller.filter(|_| !dry_run) {
+                self.call(id, caller);
+            }
             taken.insert(name, Taken { job: id, is_repeat });
         }
         Ok((taken, warnings))
@@ -112,8 +120,12 @@ impl Core {
         &self,
         jobs: BTreeMap<String, JobSpec>,
         by: &str,
+        caller: Option<AttemptId>,
     ) -> Result<Vec<Planned>, RequestError> {
         let mut problems = Vec::new();
+        if let Some(caller) = caller {
+            self.check_caller(caller, jobs.len())?;
+        }
         let order = in_order(&jobs).map_err(RequestError::Invalid)?;
         let mut jobs = jobs;
         let mut planned: Vec<Planned> = Vec::new();
@@ -127,6 +139,11 @@ impl Core {
                 }
             }
             let mut job = self.plan_one(name, spec, by, next)?;
+            if let Some(caller) = caller.filter(|_| !job.is_repeat)
+                && let Some(child) = self.asked_before(&job.spec, caller, &planned)
+            {
+                (job.id, job.is_repeat) = (child, true);
+            }
             if !job.is_repeat {
                 next = JobId(next.0 + 1);
                 let with = |on: JobId| numbers.get(&on).map(|at: &usize| &planned[*at]);

@@ -125,7 +125,7 @@ fn cycle(jobs: &BTreeMap<String, JobSpec>, left: &BTreeMap<&str, usize>) -> Prob
     if ring.len() > MAX_SAID {
         said.push(format!("{} more", ring.len() - MAX_SAID - 1));
     }
-    said.push("itself".to_owned());
+    said.push(format!("`{first}`"));
     let what = format!("a cycle: `{first}` waits for {}", said.join(", which waits for "));
     Problem::new(format!("{}{key}", prefix(first)), what)
 }
@@ -152,10 +152,10 @@ mod tests {
     fn a_cycle_is_named_and_nothing_beside_it() {
         let ring = jobs(&[("z", &["a"]), ("a", &["b"]), ("b", &["c"]), ("c", &["a:each"])]);
         let problems = in_order(&ring).unwrap_err();
-        let said = "a cycle: `a` waits for `b`, which waits for `c`, which waits for itself";
+        let said = "a cycle: `a` waits for `b`, which waits for `c`, which waits for `a`";
         assert_eq!(problems, [Problem::new("job.a.after_ok.0", said)]);
         let own = in_order(&jobs(&[("a", &["a"])])).unwrap_err();
-        assert_eq!(own[0].what, "a cycle: `a` waits for itself");
+        assert_eq!(own[0].what, "a cycle: `a` waits for `a`");
     }
 
     #[test]

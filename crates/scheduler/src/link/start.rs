@@ -114,6 +114,7 @@ async fn start(config: &LinkConfig) -> Result<(), StartError> {
     let failed = |reason| StartError::Program { program: config.program.clone(), reason };
     let mut child = Command::new(&config.program)
         .args(&config.arguments)
+        .envs(config.environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

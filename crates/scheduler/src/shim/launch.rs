@@ -66,7 +66,8 @@ pub const SECRET: &str = "DX_SHIM";
 pub const ATTEMPT: &str = "DX_ATTEMPT_ID";
 
 /// What is taken over from the shim's own environment.
-const INHERITED: [&str; 5] = ["PATH", "HOME", "USER", "LANG", "TMPDIR"];
+const INHERITED: [&str; 7] =
+    ["PATH", "HOME", "USER", "LANG", "TMPDIR", "XDG_STATE_HOME", "DX_CLUSTER"];
 
 /// Where programs are looked up if nobody says.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

@@ -61,6 +61,11 @@ impl Desk {
         desk
     }
 
+    /// What its core was told about the cluster.
+    pub fn core_config(&self) -> Config {
+        self.config.clone()
+    }
+
     /// A step of the core, at the time that it is.
     pub fn step<R>(&mut self, step: impl FnOnce(&mut Core) -> R) -> R {
         self.seed += 1;

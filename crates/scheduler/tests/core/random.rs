@@ -61,7 +61,16 @@ fn somebody_acts(world: &mut World) {
     let node = NodeId(1 + world.rng.below(3) as u32);
     let flag = world.rng.below(2) == 0;
     let request = match world.rng.below(16) {
-        0..7 => submission(any_spec(world)),
+        0..5 => submission(any_spec(world)),
+        5..7 => {
+            let open = world.desk.core.state().open_on(node);
+            let spec = Box::new(any_spec(world));
+            let caller = open.get(world.rng.below(4) as usize).copied();
+            match caller {
+                Some(caller) => Request::Call { spec, by: "me".to_owned(), caller, dry_run: false },
+                None => submission(*spec),
+            }
+        }
         7 => Request::Cancel { what, now: flag, reason: None },
         8 => Request::Retry { what, all: flag },
         9 => Request::Hold(what),
@@ -89,7 +98,7 @@ fn step(world: &mut World) {
 
 /// How many runs: enough to be quick, or as many as the environment says.
 fn seeds() -> u64 {
-    std::env::var("DX_CORE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(20)
+    std::env::var("DX_CORE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(30)
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #[path = "rules/attempts.rs"]
 mod attempts;
+#[path = "rules/calls.rs"]
+mod calls;
 #[path = "rules/explained.rs"]
 mod explained;
 #[path = "rules/graphs.rs"]

@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use dx_agents::NodeId;
 use dx_agents::rng::Rng;
 use dx_scheduler::client::{Answer, JobQuery, Request};
-use dx_scheduler::core::{Doom, EndOf, Event, How, Loss, Then};
+use dx_scheduler::core::{Decision, Doom, EndOf, Event, How, Loss, Then};
 use dx_scheduler::end::{End, Exit, Fault, Finish, TaskState};
 use dx_scheduler::id::{AttemptId, JobId, TaskId};
 use dx_scheduler::message::{Report, ToController, ToRunner};
 
 use crate::desk::{Desk, LEASE, ended, exit, not_started, shim};
+use crate::model::Model;
 
 /// What a node has of an attempt.
 #[derive(Clone, PartialEq)]
@@ -48,6 +49,7 @@ pub struct World {
     /// Ends that are in the journal.
     ends: BTreeMap<AttemptId, How>,
     pub removed: BTreeSet<JobId>,
+    model: Model,
     /// The kinds of events that happened, and some that are rarer than their kind.
     pub seen: BTreeSet<&'static str>,
 }
@@ -70,7 +72,8 @@ impl World {
         let nodes = nodes.collect();
         let (tasks, ends) = (BTreeMap::new(), BTreeMap::new());
         let (desk, removed, seen) = (Desk::new(count), BTreeSet::new(), BTreeSet::new());
-        Self { desk, rng, nodes, looked: 0, tasks, ends, removed, seen }
+        let model = Model::default();
+        Self { desk, rng, nodes, looked: 0, tasks, ends, removed, model, seen }
     }
 
     /// Looks at what was journaled, hands on what was said, and checks.
@@ -96,6 +99,7 @@ impl World {
 
     fn happened(&mut self, event: &Event) {
         self.seen.extend(kinds(event));
+        self.model.happened(event);
         match event {
             Event::Assigned { runs, .. } => {
                 for run in runs {
@@ -321,7 +325,12 @@ impl World {
 }
 
 /// All that random runs should come by.
-pub const KINDS: [&str; 20] = [
+pub const KINDS: [&str; 25] = [
+    "freed",
+    "skipped",
+    "stopped",
+    "revived",
+    "called",
     "joined",
     "gave up",
     "moved",
@@ -362,6 +371,11 @@ fn kinds(event: &Event) -> Vec<&'static str> {
         Event::RemovalWanted(_) => vec!["removal wanted"],
         Event::Drained { .. } => vec!["drained"],
         Event::Quarantined { .. } => vec!["quarantined"],
+        Event::Decided { decision: Decision::Run, .. } => vec!["freed"],
+        Event::Decided { decision: Decision::Skip { .. }, .. } => vec!["skipped"],
+        Event::Decided { decision: Decision::Abort { .. }, .. } => vec!["stopped"],
+        Event::Revived { .. } => vec!["revived"],
+        Event::Called { .. } => vec!["called"],
         _ => Vec::new(),
     }
 }

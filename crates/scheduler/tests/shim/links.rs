@@ -32,6 +32,7 @@ impl Runner {
         let port = runtime.port_as(runner_of(NODE)).unwrap();
         let processor = runtime.port_as(processor_of(NODE)).unwrap();
         let config = LinkConfig {
+            environment: Vec::new(),
             folder: folder.to_owned(),
             program: env!("CARGO_BIN_EXE_dx-shim").into(),
             arguments: vec![folder.into(), "7".into()],

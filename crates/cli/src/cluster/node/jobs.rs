@@ -178,6 +178,8 @@ fn link_config(node: NodeId, running: &Running) -> LinkConfig {
         folder,
         program: PROGRAM.into(),
         arguments: arguments.into(),
+        // Its tasks ask the cluster that they are a part of.
+        environment: vec![("DX_CLUSTER".into(), running.node.cluster().name().to_string().into())],
         runner: runner_of(node),
     }
 }
@@ -209,10 +211,11 @@ fn place(node: &NodeSpec) -> Place {
 }
 
 /// Where the API would be.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "/scheduler/{*rest}",
     "/nodemgr/{*rest}",
     "/processor/{*rest}",
+    "/v1/graphs",
     "/v1/jobs",
     "/v1/jobs/{*rest}",
     "/v1/nodes",

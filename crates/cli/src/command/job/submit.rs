@@ -13,7 +13,7 @@ use crate::command::choose;
 use crate::config::gather::{self, GatherError, MAX_FILE_BYTES};
 use crate::config::{Layer, Report, Source as Text, job_file};
 use crate::exit::{self, Usage};
-use crate::jobs::{self, AllSubmitted, AskError, Service, Submitted, note};
+use crate::jobs::{self, AllSubmitted, AskError, Query, Service, Submitted, note};
 
 /// Where a job comes from.
 pub struct Source<'a> {
@@ -36,7 +36,7 @@ pub enum Failure {
 }
 
 /// What was read.
-pub enum Read {
+pub enum Given {
     /// A job.
     One(Box<JobSpec>),
     /// Several, which may wait for each other.
@@ -65,8 +65,8 @@ impl Source<'_> {
     /// The job, for a command that takes one.
     pub fn one(&self) -> Result<JobSpec, Failure> {
         match self.read()? {
-            Read::One(spec) => Ok(*spec),
-            Read::Several(_) => {
+            Given::One(spec) => Ok(*spec),
+            Given::Several(_) => {
                 let text =
                     "the file has several jobs, and this runs one: `dx job submit` takes them";
                 Err(Failure::Other(Usage(text.to_owned()).into()))
@@ -96,7 +96,7 @@ impl Source<'_> {
     }
 
     /// What there is to submit. Each has a `request_id`: it can be sent again.
-    pub fn read(&self) -> Result<Read, Failure> {
+    pub fn read(&self) -> Result<Given, Failure> {
         let mut texts = Vec::new();
         match self.file {
             Some("-") => texts.push(stdin().map_err(Failure::Other)?),
@@ -107,7 +107,7 @@ impl Source<'_> {
         }
         texts.extend(self.options.set.iter().map(|text| Text::new(Layer::Set, "--set", text)));
         if texts.first().is_some_and(job_file::has_several) {
-            return self.several(texts).map(Read::Several);
+            return self.several(texts).map(Given::Several);
         }
         let file = job_file::read(texts).map_err(Failure::Report)?;
         let mut spec = file.spec.clone();
@@ -120,7 +120,7 @@ impl Source<'_> {
         if spec.request_id.is_none() {
             spec.request_id = Some(request_id().map_err(Failure::Other)?);
         }
-        Ok(Read::One(Box::new(spec)))
+        Ok(Given::One(Box::new(spec)))
     }
 }
 
@@ -144,8 +144,13 @@ pub async fn send(
     spec: &JobSpec,
     dry_run: bool,
 ) -> Result<Submitted, AskError> {
-    let path = if dry_run { "/v1/jobs?dry_run=true" } else { "/v1/jobs" };
-    service.post(path, spec).await
+    service.post(&submission(dry_run).of("/v1/jobs"), spec).await
+}
+
+/// How something is submitted; from a task, as its own.
+fn submission(dry_run: bool) -> Query {
+    let query = Query::default().with_some("dry_run", dry_run.then_some(true));
+    query.with_some("caller", jobs::this_attempt())
 }
 
 /// Says what is odd about a job.
@@ -162,8 +167,8 @@ async fn several(
     arguments: &Submit,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let path = if arguments.dry_run { "/v1/graphs?dry_run=true" } else { "/v1/graphs" };
-    let submitted: AllSubmitted = service.post(path, jobs).await?;
+    let path = submission(arguments.dry_run).of("/v1/graphs");
+    let submitted: AllSubmitted = service.post(&path, jobs).await?;
     for warning in &submitted.warnings {
         note(&format!("job {warning}"));
     }
@@ -196,8 +201,8 @@ pub fn run(arguments: &Submit, which: &Which) -> anyhow::Result<ExitCode> {
         command: &arguments.command,
     };
     let mut spec = match source.read() {
-        Ok(Read::One(spec)) => *spec,
-        Ok(Read::Several(jobs)) => {
+        Ok(Given::One(spec)) => *spec,
+        Ok(Given::Several(jobs)) => {
             return choose::block_on(async {
                 let service = choose::service(which).await?;
                 several(service, &jobs, arguments, which.json).await

@@ -2,10 +2,11 @@
 
 use crate::core::effect::Effects;
 use crate::core::event::{Decision, Ranges};
+use crate::core::graph::mark;
 use crate::core::ranges::width;
 use crate::core::state::State;
 use crate::end::TaskState;
-use crate::id::JobId;
+use crate::id::{AttemptId, JobId};
 
 /// All indices.
 const ALL: (u32, u32) = (0, u32::MAX);
@@ -108,6 +109,20 @@ impl State {
             }
         }
         self.refresh(id, out);
+    }
+
+    pub(super) fn called(&mut self, id: JobId, by: AttemptId, out: &mut Effects) {
+        let mut job = self.jobs.remove(&id).expect("the job is there");
+        if let Some(parent) = self.jobs.get(&by.task.job) {
+            job.ties.level = parent.ties.level + 1;
+            self.graph.remove_child(&job, self.jobs.get(&by.task.job));
+            job.ties.caller = Some(by);
+            job.ties.mark = mark(&job.spec);
+            self.graph.add_child(parent, &job);
+        }
+        self.jobs.insert(id, job);
+        self.shelve(id);
+        out.touched.extend([id, by.task.job]);
     }
 
     pub(super) fn revived(&mut self, id: JobId, indices: &Ranges, via: JobId, out: &mut Effects) {

@@ -14,7 +14,10 @@ impl Core {
     pub(in crate::core) fn steps(&self, job: &Job, index: u32, state: TaskState) -> Vec<Step> {
         let held = if job.spec.hold { ", to be held" } else { "" };
         let name = job.spec.name.as_ref().map_or(String::new(), |name| format!(" `{name}`"));
-        let what = format!("{} submitted it as job {}{name}{held}", job.by, job.id);
+        let what = match job.ties.caller {
+            Some(caller) => format!("attempt {caller} submitted it as job {}{name}{held}", job.id),
+            None => format!("{} submitted it as job {}{name}{held}", job.by, job.id),
+        };
         let mut steps = vec![Step { at: job.submitted, what }];
         let of_it = |indices: &[(u32, u32)]| {
             indices.iter().any(|&(first, last)| (first..=last).contains(&index))

@@ -48,7 +48,7 @@ fn end_first(desk: &mut Desk, how: Exit) {
 
 fn all(jobs: &[(&str, JobSpec)], dry_run: bool) -> Request {
     let jobs = jobs.iter().map(|(name, spec)| ((*name).to_owned(), spec.clone())).collect();
-    Request::SubmitAll { jobs, by: "me".to_owned(), dry_run }
+    Request::SubmitAll { jobs, by: "me".to_owned(), caller: None, dry_run }
 }
 
 fn submit_all(desk: &mut Desk, jobs: &[(&str, JobSpec)]) -> BTreeMap<String, JobId> {
