@@ -68,6 +68,7 @@ async fn serve(folder: &Path, lines: &[String]) -> Outcome<()> {
             folder: shim.clone(),
             program: "/proc/self/exe".into(),
             arguments: vec!["shim".into(), shim.into()],
+            environment: Vec::new(),
             runner: runner_of(NODE),
         },
         ending,
