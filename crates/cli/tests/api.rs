@@ -7,6 +7,8 @@ mod terminal;
 
 #[path = "api/asking.rs"]
 mod asking;
+#[path = "api/beyond.rs"]
+mod beyond;
 #[path = "api/clients.rs"]
 mod clients;
 #[path = "api/leaving.rs"]
