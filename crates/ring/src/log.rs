@@ -263,7 +263,7 @@ mod tests {
 
     fn view(number: u64, is_in: bool, life: Life) -> Entry {
         let seat = Seat { id: ORIGIN, life, standing: Standing::Voter, is_in };
-        let id = ViewId { number, coordinator: AgentId(2) };
+        let id = ViewId { number, coordinator: AgentId(2), life };
         Entry::View(View { id, is_founding: false, roll: vec![seat] })
     }
 

@@ -37,7 +37,7 @@ pub enum RingMessage {
         /// Its id.
         view: ViewId,
     },
-    /// The number was promised to another coordinator, or a larger one was.
+    /// The number was promised to another coordinator, or another life of this one, or a larger one was.
     Refuse {
         /// What was promised.
         promised: ViewId,

@@ -26,6 +26,8 @@ pub struct ViewId {
     pub number: u64,
     /// Who proposed it.
     pub coordinator: AgentId,
+    /// In which life. Another one does not know which numbers this one took, and may take one again.
+    pub life: Life,
 }
 
 impl fmt::Display for ViewId {

@@ -11,7 +11,7 @@ const FIRST: AgentId = AgentId(1);
 const NOW: Instant = Instant(1_000_000_000);
 
 fn id(number: u64, coordinator: AgentId) -> ViewId {
-    ViewId { number, coordinator }
+    ViewId { number, coordinator, life: Life::default() }
 }
 
 fn sent(core: &mut Core) -> Vec<(Vec<AgentId>, RingMessage)> {
@@ -70,6 +70,20 @@ fn a_number_is_promised_to_one_coordinator() {
         core.message(one, RingMessage::Prepare { view: id(5, one) }, NOW);
         assert!(is_promise(&sent(&mut core)));
     }
+}
+
+/// Found by a search of small rings: two views had one name, and who was in the one counted what was
+/// said in the other.
+#[test]
+fn a_number_is_promised_to_one_life_of_its_coordinator() {
+    let mut core = fresh();
+    core.message(FIRST, RingMessage::Prepare { view: id(5, FIRST) }, NOW);
+    assert!(is_promise(&sent(&mut core)));
+    let view = ViewId { life: Life { node: 2, restarts: 0 }, ..id(5, FIRST) };
+    core.message(FIRST, RingMessage::Prepare { view }, NOW);
+    let answer = sent(&mut core);
+    let refuses = |(_, it): &(_, RingMessage)| matches!(it, RingMessage::Refuse { promised } if promised.number == 5);
+    assert!(!is_promise(&answer) && answer.iter().any(refuses), "{answer:?}");
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Core {
         }
     }
 
-    /// A promise is for one coordinator of each number, and for numbers that grow.
+    /// A promise is for one life of one coordinator of each number, and for numbers that grow.
     pub(super) fn on_prepare(&mut self, from: AgentId, view: ViewId, now: Instant) {
         self.seen = self.seen.max(view.number);
         if from != view.coordinator {
@@ -213,7 +213,7 @@ impl Core {
     /// Proposes the next view, and promises it to itself.
     fn propose(&mut self, now: Instant) {
         self.seen = self.seen.max(self.promised.number) + 1;
-        let view = ViewId { number: self.seen, coordinator: self.me };
+        let view = ViewId { number: self.seen, coordinator: self.me, life: self.life };
         self.promised = view;
         self.ahead.clear();
         self.served = None;

@@ -19,7 +19,7 @@ const MARK_PAUSE: Duration = Duration::from_micros(200);
 /// receipts have room below two.
 const CONTROL_RATE: u64 = 62_500;
 /// Bytes of one mark to one member.
-const MARK_BYTES: u64 = 28;
+const MARK_BYTES: u64 = 38;
 
 /// What the others were told.
 #[derive(Debug, Default)]

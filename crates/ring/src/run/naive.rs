@@ -134,7 +134,7 @@ impl NaiveMember {
     }
 
     fn view(&self) -> ViewId {
-        ViewId { number: 1, coordinator: self.first() }
+        ViewId { number: 1, coordinator: self.first(), life: Life::default() }
     }
 
     /// If all are there, the first member says so, and is the first to send.

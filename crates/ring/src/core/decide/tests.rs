@@ -4,7 +4,8 @@ use super::*;
 use crate::model::Flow;
 use crate::view::Life;
 
-const NEXT: ViewId = ViewId { number: 9, coordinator: AgentId(1) };
+const NEXT: ViewId =
+    ViewId { number: 9, coordinator: AgentId(1), life: Life { node: 1, restarts: 0 } };
 
 fn life(node: u64) -> Life {
     Life { node, restarts: 0 }
@@ -16,7 +17,7 @@ fn batch(sn: u64) -> Entry {
 
 /// A view of three, with the lives and standings given.
 fn view(number: u64, seats: [(u64, Standing, bool); 3]) -> View {
-    let id = ViewId { number, coordinator: AgentId(1) };
+    let id = ViewId { number, coordinator: AgentId(1), life: life(1) };
     let seat =
         |(at, (node, standing, is_in))| Seat { id: AgentId(at), life: life(node), standing, is_in };
     View { id, is_founding: false, roll: (1..).zip(seats).map(seat).collect() }

@@ -21,7 +21,7 @@ struct Member {
 fn view() -> View {
     let (life, standing, is_in) = (Life::default(), Standing::Voter, true);
     let roll = (1..=2).map(|id| Seat { id: AgentId(id), life, standing, is_in }).collect();
-    let id = ViewId { number: 1, coordinator: AgentId(1) };
+    let id = ViewId { number: 1, coordinator: AgentId(1), life };
     View { id, is_founding: true, roll }
 }
 

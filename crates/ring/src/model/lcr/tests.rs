@@ -26,7 +26,7 @@ impl Trio {
     fn new() -> Self {
         let (life, standing, is_in) = (Life::default(), Standing::Voter, true);
         let roll = (1..=3).map(|id| Seat { id: AgentId(id), life, standing, is_in }).collect();
-        let id = ViewId { number: 1, coordinator: AgentId(1) };
+        let id = ViewId { number: 1, coordinator: AgentId(1), life };
         let view = View { id, is_founding: true, roll };
         let member = |id| {
             let own = Own::new(id, life, 3, 1 << 20);
