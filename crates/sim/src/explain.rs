@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! Story -> slice: what the failed check looked at, and all that went before it: by each agent's
-//!          own order, by messages, by faults of their nodes -> rows and lanes -> text, SVG
+//!          own order, by messages that came or should have, by faults of their nodes
+//!       -> rows and lanes -> text, SVG
 //! ```
 //!
 //! Of a run that was shrunk before, the diagram has a few lines. Of one that was not it has the

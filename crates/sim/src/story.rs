@@ -79,6 +79,17 @@ pub enum Deed {
     },
 }
 
+impl Told {
+    /// Who did it, if an agent did.
+    #[must_use]
+    pub fn by(&self) -> Option<AgentId> {
+        match self.what {
+            Deed::Step { by, .. } | Deed::Heard { by, .. } => Some(by),
+            Deed::Lost { .. } | Deed::Fault { .. } => None,
+        }
+    }
+}
+
 /// Of what sort something done to the world is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Harm {

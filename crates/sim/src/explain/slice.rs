@@ -1,8 +1,12 @@
 //! What can have caused a failure. Backwards from what the failed check looked at: all that those
 //! agents did before, and what those did before who had sent them something (Lamport's "happened
 //! before": "Time, clocks, and the ordering of events in a distributed system", CACM 1978). That
-//! something did not come can be a cause as well; so what was lost between them, and what was done
-//! to their nodes, belongs to it.
+//! something did not come can be a cause as well. So what was sent to them, in time and in vain, counts
+//! as if it had come, with all that went before it; what they themselves sent in vain is shown, as is
+//! what was done to their nodes.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,19 +49,18 @@ impl<'a> Slice<'a> {
     pub fn of(story: &'a Story, node_of: &impl Fn(AgentId) -> NodeId, most: usize) -> Self {
         let past = past(story);
         let nodes: BTreeSet<NodeId> = past.agents.iter().map(|agent| node_of(*agent)).collect();
-        let between = |sent: &Sent| {
-            past.agents.contains(&sent.from)
-                && past.agents.contains(&sent.to)
-                && sent.after.is_none_or(|number| past.numbers.contains(&number))
+        let is_theirs = |sent: &Sent| match sent.after {
+            Some(number) => past.numbers.contains(&number),
+            None => past.agents.contains(&sent.from),
         };
         let belongs = |number: usize, told: &Told| match &told.what {
             Deed::Heard { .. } | Deed::Step { .. } => past.numbers.contains(&number),
-            Deed::Lost { sent, .. } => story.sent(*sent).is_some_and(between),
+            Deed::Lost { sent, .. } => story.sent(*sent).is_some_and(is_theirs),
             Deed::Fault { nodes: hit, .. } => hit.iter().any(|node| nodes.contains(node)),
         };
         let told = story.told().filter(|(number, told)| belongs(*number, told));
         let under_way = story.all_sent().map(|(_, sent)| sent);
-        let under_way = under_way.filter(|sent| !sent.is_over && between(sent));
+        let under_way = under_way.filter(|sent| !sent.is_over && is_theirs(sent));
         let mut items: Vec<Item> = told.map(|(number, told)| Item::Told(number, told)).collect();
         let unrelated = story.len() - items.len();
         items.extend(by_way(under_way));
@@ -147,14 +150,45 @@ fn past(story: &Story) -> Past {
     // Up to which number what an agent did belongs to it.
     let mut until: BTreeMap<AgentId, usize> =
         looked_at.iter().map(|agent| (*agent, usize::MAX)).collect();
+    if looked_at.is_empty() {
+        // Whatever failed depends on nothing that could be seen: everybody may be part of it.
+        until.extend(story.told().filter_map(|(_, told)| told.by()).map(|by| (by, usize::MAX)));
+    }
+    let missing = missing(story);
+    loop {
+        let numbers = came_before(story, &mut until);
+        let mut is_all = true;
+        for Sent { from, to, after, .. } in &missing {
+            let Some(after) = *after else { continue };
+            let is_in_time = until.get(to).is_some_and(|until| after < *until);
+            if is_in_time && until.get(from).is_none_or(|until| *until < after) {
+                until.insert(*from, after);
+                is_all = false;
+            }
+        }
+        if is_all {
+            return Past { numbers, agents: until.into_keys().collect() };
+        }
+    }
+}
+
+/// All that was never handled: what is lost, and what had not come by the end.
+fn missing(story: &Story) -> Vec<&Sent> {
+    let lost = story.told().filter_map(|(_, told)| match &told.what {
+        Deed::Lost { sent, .. } => story.sent(*sent),
+        _ => None,
+    });
+    let under_way = story.all_sent().map(|(_, sent)| sent).filter(|sent| !sent.is_over);
+    lost.chain(under_way).collect()
+}
+
+/// What these agents did until then, and what others did before who had sent them something: those, and
+/// until when, are added.
+fn came_before(story: &Story, until: &mut BTreeMap<AgentId, usize>) -> BTreeSet<usize> {
     let mut numbers = BTreeSet::new();
     for (number, told) in story.told().rev() {
-        let (Deed::Step { by, .. } | Deed::Heard { by, .. }) = &told.what else { continue };
-        if looked_at.is_empty() {
-            // Whatever failed depends on nothing that could be seen: everybody may be part of it.
-            until.entry(*by).or_insert(usize::MAX);
-        }
-        if until.get(by).is_none_or(|until| number > *until) {
+        let Some(by) = told.by() else { continue };
+        if until.get(&by).is_none_or(|until| number > *until) {
             continue;
         }
         numbers.insert(number);
@@ -166,145 +200,5 @@ fn past(story: &Story) -> Past {
             *until = before.max(*until);
         }
     }
-    Past { numbers, agents: until.into_keys().collect() }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// What happens in a made-up run: who, and to whom or from whom.
-    #[derive(Clone, Debug)]
-    enum Made {
-        Steps(u64),
-        Sends(u64, u64),
-        Hears(usize),
-        Loses(usize),
-        Breaks(u64),
-    }
-
-    fn made() -> impl Strategy<Value = Made> {
-        let who = 1..=5_u64;
-        prop_oneof![
-            1 => who.clone().prop_map(Made::Steps),
-            4 => (who.clone(), who.clone()).prop_map(|(from, to)| Made::Sends(from, to)),
-            4 => any::<prop::sample::Index>().prop_map(|it| Made::Hears(it.index(1 << 20))),
-            1 => any::<prop::sample::Index>().prop_map(|it| Made::Loses(it.index(1 << 20))),
-            1 => who.prop_map(Made::Breaks),
-        ]
-    }
-
-    /// Its story. A message's hash is its number, so that each is another one.
-    fn told(run: &[Made], looked_at: &BTreeSet<u64>) -> Story {
-        let mut story = Story::default();
-        let mut under_way: Vec<(AgentId, AgentId, u64)> = Vec::new();
-        for (made, at) in run.iter().zip(0..) {
-            match *made {
-                Made::Steps(by) => story.steps(at, AgentId(by), "steps"),
-                Made::Sends(from, to) => {
-                    let (from, to) = (AgentId(from), AgentId(to));
-                    let (name, text) = (String::new(), String::new());
-                    let (after, is_read, is_over) = (None, true, false);
-                    story.sends(Sent { at, from, to, name, text, is_read, after, is_over }, at);
-                    under_way.push((from, to, at));
-                }
-                Made::Hears(which) if !under_way.is_empty() => {
-                    let way = under_way.swap_remove(which % under_way.len());
-                    story.hears(at, way, || None);
-                }
-                Made::Loses(which) if !under_way.is_empty() => {
-                    let (from, to, hash) = under_way.swap_remove(which % under_way.len());
-                    story.loses(at, from, to, hash, "lost".to_owned());
-                }
-                Made::Breaks(who) => {
-                    story.harms(at, &[node_of(AgentId(who))], Harm::Fault, "breaks".to_owned());
-                }
-                Made::Hears(_) | Made::Loses(_) => {}
-            }
-        }
-        looked_at.iter().for_each(|who| story.look_at(AgentId(*who)));
-        story
-    }
-
-    fn node_of(agent: AgentId) -> NodeId {
-        NodeId(agent.0 as u32)
-    }
-
-    /// What must have been before each thing: what its agent did last, and what the sender of what it
-    /// heard did last before.
-    fn before(story: &Story) -> BTreeMap<usize, Vec<usize>> {
-        let mut last = BTreeMap::new();
-        let mut before = BTreeMap::new();
-        for (number, told) in story.told() {
-            let (Deed::Step { by, .. } | Deed::Heard { by, .. }) = &told.what else { continue };
-            let mut causes: Vec<usize> = last.insert(*by, number).into_iter().collect();
-            if let Deed::Heard { sent: Some(sent), .. } = &told.what {
-                causes.extend(story.sent(*sent).and_then(|sent| sent.after));
-            }
-            before.insert(number, causes);
-        }
-        before
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_shown_is_all_that_happened_before_what_was_looked_at(
-            run in prop::collection::vec(made(), 0..80),
-            looked_at in prop::collection::btree_set(1..=5_u64, 1..3),
-        ) {
-            let story = told(&run, &looked_at);
-            let slice = Slice::of(&story, &node_of, usize::MAX);
-            let shown: BTreeSet<usize> = slice.items.iter().filter_map(|item| match item {
-                Item::Told(number, Told { what: Deed::Step { .. } | Deed::Heard { .. }, .. }) => Some(*number),
-                _ => None,
-            }).collect();
-            // By hand: from all that those did who were looked at, back and back.
-            let before = before(&story);
-            let by = |number: &usize| match &story.told().nth(*number).expect("all are kept").1.what {
-                Deed::Step { by, .. } | Deed::Heard { by, .. } => looked_at.contains(&by.0),
-                _ => false,
-            };
-            let mut causes: BTreeSet<usize> = BTreeSet::new();
-            let mut next: Vec<usize> = before.keys().copied().filter(by).collect();
-            while let Some(number) = next.pop() {
-                if causes.insert(number) {
-                    next.extend(&before[&number]);
-                }
-            }
-            prop_assert_eq!(&shown, &causes);
-            prop_assert_eq!(slice.earlier, 0);
-        }
-
-        #[test]
-        fn what_did_not_come_between_those_who_take_part_is_shown(
-            run in prop::collection::vec(made(), 0..80),
-            looked_at in prop::collection::btree_set(1..=5_u64, 1..3),
-        ) {
-            let story = told(&run, &looked_at);
-            let slice = Slice::of(&story, &node_of, usize::MAX);
-            let (mut lost, mut waits) = (0, BTreeSet::new());
-            for item in &slice.items {
-                match item {
-                    Item::Told(_, Told { what: Deed::Lost { .. }, .. }) => lost += 1,
-                    Item::UnderWay(it) => waits.extend(it.to.iter().map(|to| (it.sent.from, *to))),
-                    Item::Told(..) => {}
-                }
-            }
-            let among: BTreeSet<AgentId> = looked_at.iter().map(|who| AgentId(*who)).collect();
-            let all = story.told().filter(|(_, told)| match &told.what {
-                Deed::Lost { sent, .. } => story.sent(*sent).is_some_and(|it| {
-                    among.contains(&it.from) && among.contains(&it.to)
-                }),
-                _ => false,
-            });
-            prop_assert!(lost >= all.count());
-            for (_, sent) in story.all_sent().filter(|(_, sent)| !sent.is_over) {
-                if among.contains(&sent.from) && among.contains(&sent.to) {
-                    prop_assert!(waits.contains(&(sent.from, sent.to)));
-                }
-            }
-        }
-    }
+    numbers
 }
