@@ -100,9 +100,13 @@ pub fn write_sums(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
         let cells: Vec<&Cell> = rows.iter().map(|row| &row.searches[at]).collect();
         let found: Vec<f64> =
             cells.iter().filter(|cell| cell.is_expected).map(|cell| cell.events as f64).collect();
-        let mean = found.iter().map(|events| events.max(1.0).ln()).sum::<f64>();
-        let mean = (mean / found.len().max(1) as f64).exp();
         let (name, of) = (search.name(), cells.len());
+        if found.is_empty() {
+            writeln!(out, "{name}: none of {of} bugs")?;
+            continue;
+        }
+        let mean = found.iter().map(|events| events.max(1.0).ln()).sum::<f64>();
+        let mean = (mean / found.len() as f64).exp();
         writeln!(
             out,
             "{name}: {} of {of} bugs, {mean:.0} events each (geometric mean)",
