@@ -53,7 +53,9 @@ fn told(run: &[Made], looked_at: &BTreeSet<u64>) -> Story {
             Made::Hears(_) | Made::Loses(_) => {}
         }
     }
-    looked_at.iter().for_each(|who| story.look_at(AgentId(*who)));
+    for who in looked_at {
+        story.look_at(AgentId(*who));
+    }
     story
 }
 
