@@ -147,7 +147,7 @@ struct Past {
 
 fn past(story: &Story) -> Past {
     let looked_at = story.looked_at();
-    // Up to which number what an agent did belongs to it.
+    // Below which number what an agent did belongs to it.
     let mut until: BTreeMap<AgentId, usize> =
         looked_at.iter().map(|agent| (*agent, usize::MAX)).collect();
     if looked_at.is_empty() {
@@ -161,8 +161,8 @@ fn past(story: &Story) -> Past {
         for Sent { from, to, after, .. } in &missing {
             let Some(after) = *after else { continue };
             let is_in_time = until.get(to).is_some_and(|until| after < *until);
-            if is_in_time && until.get(from).is_none_or(|until| *until < after) {
-                until.insert(*from, after);
+            if is_in_time && until.get(from).is_none_or(|until| *until <= after) {
+                until.insert(*from, after + 1);
                 is_all = false;
             }
         }
@@ -188,14 +188,14 @@ fn came_before(story: &Story, until: &mut BTreeMap<AgentId, usize>) -> BTreeSet<
     let mut numbers = BTreeSet::new();
     for (number, told) in story.told().rev() {
         let Some(by) = told.by() else { continue };
-        if until.get(&by).is_none_or(|until| number > *until) {
+        if until.get(&by).is_none_or(|until| number >= *until) {
             continue;
         }
         numbers.insert(number);
         if let Deed::Heard { sent: Some(sent), .. } = &told.what
             && let Some(Sent { from, after, .. }) = story.sent(*sent)
         {
-            let before = after.unwrap_or(0);
+            let before = after.map_or(0, |after| after + 1);
             let until = until.entry(*from).or_insert(before);
             *until = before.max(*until);
         }

@@ -79,6 +79,14 @@ fn before(story: &Story) -> BTreeMap<usize, Vec<usize>> {
     before
 }
 
+#[test]
+fn who_had_done_nothing_before_it_sent_something_has_no_part_but_that() {
+    let run = [Made::Sends(1, 3), Made::Sends(3, 1), Made::Hears(0), Made::Hears(0)];
+    let story = told(&run, &BTreeSet::from([1]));
+    let shown = Slice::of(&story, &node_of, usize::MAX).items.len();
+    assert_eq!((story.len(), shown), (2, 1), "what 3 did after it had sent is none of it");
+}
+
 proptest! {
     #[test]
     fn what_is_shown_is_all_that_happened_before_what_was_looked_at(
