@@ -1,6 +1,8 @@
 //! How many programs that do nothing a shim starts in a second, beside the same number started by
 //! `posix_spawn` alone, in turns: `cargo run --release --example spawn_rate -- [TASKS] [AT A TIME]`.
-//! The shim's program, `dx-shim`, is to be built before, with the same profile.
+//! The shim's program, `dx-shim`, is to be built before, with the same profile. On a machine that is
+//! busy with other work only the processor time of a task, with all that it takes of either, says
+//! something.
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,6 +21,9 @@ use dx_scheduler::shim::wire::{self, Inbound};
 
 const ROUNDS: u64 = 3;
 
+/// Microseconds of a tick, in which the kernel tells programs processor time on every machine.
+const TICK: f64 = 10_000.0;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let tasks: u32 = arguments.next().map_or(Ok(20_000), |it| it.parse())?;
@@ -36,18 +41,35 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let ready = shim.stdout.take().ok_or("there is no output")?;
         BufReader::new(ready).read_line(&mut String::new())?;
         for round in 1..=ROUNDS {
+            let before = processor_time("self")?;
             let bare = bare(tasks, &program);
+            let bare_takes = (processor_time("self")? - before) / f64::from(tasks);
+            let pid = shim.id().to_string();
+            let before = processor_time(&pid)?;
             let ours = through(folder.path(), round, tasks, at_a_time, &program)?;
+            let ours_takes = (processor_time(&pid)? - before) / f64::from(tasks);
             writeln!(
                 out,
-                "{options:?} bare {bare:.0}/s, shim {ours:.0}/s, ratio {:.2}",
-                ours / bare
+                "{options:?} bare {bare:.0}/s, shim {ours:.0}/s, ratio {:.2}; \
+                 processor time bare {bare_takes:.0} us, shim {ours_takes:.0} us, ratio {:.2}",
+                ours / bare,
+                bare_takes / ours_takes
             )?;
         }
         shim.kill()?;
         shim.wait()?;
     }
     Ok(())
+}
+
+/// What a process and those of its children that are gone have had of the processors, in
+/// microseconds.
+fn processor_time(pid: &str) -> Result<f64, Box<dyn std::error::Error>> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // Behind the name, which may have spaces: user and system time, its own and its children's.
+    let fields = stat.rsplit(") ").next().ok_or("it has a name")?.split(' ');
+    let ticks = fields.skip(11).take(4).map(str::parse::<f64>).sum::<Result<f64, _>>()?;
+    Ok(ticks * TICK)
 }
 
 /// Two threads, each with one process at a time, and pipes for what it prints.

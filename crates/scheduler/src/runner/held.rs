@@ -45,6 +45,8 @@ impl Held {
 pub struct Holdings {
     all: BTreeMap<AttemptId, Held>,
     queue: BTreeMap<u64, AttemptId>,
+    /// How many of those that wait need this.
+    needs: BTreeMap<Arc<Resources>, usize>,
     next: u64,
 }
 
@@ -81,6 +83,7 @@ impl Holdings {
             Stage::Queued(_) => {
                 self.next += 1;
                 self.queue.insert(self.next, attempt);
+                *self.needs.entry(Arc::clone(&need)).or_default() += 1;
                 Stage::Queued(self.next)
             }
             stage => stage,
@@ -91,14 +94,15 @@ impl Holdings {
 
     pub fn remove(&mut self, attempt: AttemptId) -> Option<Held> {
         let held = self.all.remove(&attempt)?;
-        self.unqueue(&held.stage);
+        self.unqueue(&held.stage, &held.need);
         Some(held)
     }
 
     /// It is at another stage now. Gives back the one before.
     pub fn set(&mut self, attempt: AttemptId, stage: Stage) -> Option<Stage> {
-        let before = std::mem::replace(&mut self.all.get_mut(&attempt)?.stage, stage);
-        self.unqueue(&before);
+        let held = self.all.get_mut(&attempt)?;
+        let (before, need) = (std::mem::replace(&mut held.stage, stage), Arc::clone(&held.need));
+        self.unqueue(&before, &need);
         Some(before)
     }
 
@@ -108,9 +112,11 @@ impl Holdings {
         Some((*attempt, &self.all[attempt]))
     }
 
-    /// Those that wait behind the first, in their order.
+    /// Those that wait behind the first, in their order; none where all need the same, which is
+    /// the rule: then nobody fits beside the first.
     pub fn behind_first(&self) -> impl Iterator<Item = (AttemptId, &Held)> {
-        self.queue.values().skip(1).map(|attempt| (*attempt, &self.all[attempt]))
+        let behind = (self.needs.len() > 1).then(|| self.queue.values().skip(1));
+        behind.into_iter().flatten().map(|attempt| (*attempt, &self.all[attempt]))
     }
 
     /// All that wait are let go: which, in their order.
@@ -119,17 +125,25 @@ impl Holdings {
         for attempt in &queue {
             self.all.remove(attempt);
         }
+        self.needs.clear();
         queue
     }
 
     pub fn clear(&mut self) {
         self.all.clear();
         self.queue.clear();
+        self.needs.clear();
     }
 
-    fn unqueue(&mut self, stage: &Stage) {
-        if let Stage::Queued(place) = stage {
-            self.queue.remove(place);
+    fn unqueue(&mut self, stage: &Stage, need: &Arc<Resources>) {
+        if let Stage::Queued(place) = stage
+            && self.queue.remove(place).is_some()
+            && let Some(count) = self.needs.get_mut(need)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.needs.remove(need);
+            }
         }
     }
 }
