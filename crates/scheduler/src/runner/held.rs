@@ -147,3 +147,41 @@ impl Holdings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add(held: &mut Holdings, index: u32, gpus: u32) -> AttemptId {
+        let attempt = JobId(1).task(index).attempt(1);
+        held.add(attempt, Arc::new(Resources { gpus, ..Resources::default() }), Stage::Queued(0));
+        attempt
+    }
+
+    fn behind(held: &Holdings) -> Vec<AttemptId> {
+        held.behind_first().map(|(attempt, _)| attempt).collect()
+    }
+
+    #[test]
+    fn nobody_is_looked_at_behind_the_first_while_all_that_wait_need_the_same() {
+        for leave in [
+            |held: &mut Holdings, other| drop(held.remove(other)),
+            |held: &mut Holdings, other| drop(held.set(other, Stage::Given)),
+        ] {
+            let mut held = Holdings::default();
+            let [first, second] = [0, 1].map(|index| add(&mut held, index, 0));
+            assert_eq!(held.first().map(|(attempt, _)| attempt), Some(first));
+            assert_eq!(behind(&held), []);
+            let other = add(&mut held, 2, 1);
+            assert_eq!(behind(&held), [second, other]);
+            leave(&mut held, other);
+            assert_eq!(behind(&held), []);
+            let others = [3, 4].map(|index| add(&mut held, index, 1));
+            held.set(others[0], Stage::Given);
+            assert_eq!(behind(&held), [second, others[1]]);
+            held.let_queue_go();
+            add(&mut held, 5, 0);
+            assert_eq!(behind(&held), []);
+        }
+    }
+}
