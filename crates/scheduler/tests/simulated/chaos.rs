@@ -29,6 +29,9 @@ fn machines(seed: u64) -> u64 {
 /// How long things go wrong.
 const CHAOS: Duration = Duration::from_secs(20);
 
+/// Seconds in which nothing begins after which nothing ever will: far more than a task takes.
+const IDLE: u32 = 60;
+
 /// The time between two things that a client does.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -164,7 +167,7 @@ fn judge(sim: &mut Sim, client: &mut Client, history: &Shared) -> Result<(), Fai
     for number in 0..client.jobs.len() {
         let job = client.jobs[number].id.expect("it is taken");
         let query = TaskQuery { job, from: 0, limit: None, states: Vec::new() };
-        let mut rounds = 0;
+        let (mut rounds, mut begun) = (0, 0);
         let tasks = loop {
             let answer = until_done(sim, client, &Request::Tasks(query.clone()))?;
             let Answer::Tasks { tasks, .. } = answer else {
@@ -173,8 +176,11 @@ fn judge(sim: &mut Sim, client: &mut Client, history: &Shared) -> Result<(), Fai
             if tasks.iter().all(|task| task.state.is_ended()) {
                 break tasks;
             }
-            rounds += 1;
-            if rounds > 120 {
+            // One machine may have much to do.
+            let begun_before =
+                std::mem::replace(&mut begun, history.lock().unwrap().processes.len());
+            rounds = if begun > begun_before { 0 } else { rounds + 1 };
+            if rounds > IDLE {
                 let stuck = tasks.iter().find(|task| !task.state.is_ended());
                 let task = job.task(stuck.map_or(0, |task| task.index));
                 let why = until_done(sim, client, &Request::Explain(task))?;
