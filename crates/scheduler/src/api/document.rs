@@ -14,7 +14,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{InfoBuilder, Required};
 
 use super::{Failure, MEDIA_TYPE, change, events, graph, jobs, log, nodes, shell, tasks};
-use crate::client::{Explanation, GraphView, JobView, NodeView, TaskView, Validity};
+use crate::client::{Explanation, GraphView, JobView, NodeView, TaskView, Toward, Validity};
 use crate::job::{JobSpec, Jobs};
 use crate::processor::Stream;
 
@@ -104,6 +104,7 @@ fn schemas() -> Map<String, Value> {
         JobSpec,
         Jobs,
         GraphView,
+        Toward,
         JobView,
         TaskView,
         NodeView,

@@ -10,6 +10,7 @@ use crate::core::job::Job;
 use crate::core::place::{is_met, meets};
 use crate::core::queue::{Class, turn};
 use crate::end::TaskState;
+use crate::id::JobId;
 use crate::job::Constraint;
 
 /// The most nodes that are named in a line.
@@ -80,7 +81,8 @@ impl Core {
         let waits = self.state.node(node).and_then(|node| node.open.get(&attempt));
         if waits.is_some_and(|hold| !hold.is_charged) {
             let what = format!("it waits on node {name} for something there to end");
-            return vec![cause("node_busy", what, None)];
+            let kept = self.callers_keep_room(&[node]).into_iter();
+            return kept.chain([cause("node_busy", what, None)]).collect();
         }
         match state {
             TaskState::Starting => {
@@ -116,6 +118,9 @@ impl Core {
             causes.push(cause);
         }
         causes.push(self.no_room(&class, &ready));
+        if let Some(cause) = self.callers_keep_room(&ready) {
+            causes.insert(0, cause);
+        }
         causes
     }
 
@@ -223,6 +228,41 @@ impl Core {
             None => format!("what is free now on {} is kept for others", self.named(ready)),
         };
         cause("no_room_now", what, None)
+    }
+
+    /// That all there is runs tasks which called jobs that wait for room there: if these tasks wait for
+    /// those jobs, nothing ever ends.
+    fn callers_keep_room(&self, ready: &[NodeId]) -> Option<Cause> {
+        let nodes = ready.iter().filter_map(|id| self.state.node(*id));
+        let open = nodes.flat_map(|node| &node.open).filter(|(_, hold)| hold.is_charged);
+        let mut named = Vec::new();
+        let mut count = 0_usize;
+        for (attempt, _) in open {
+            let children = self.state.graph.children(attempt.task.job, JobId(0));
+            let is_queued = |child: &Job| {
+                child.ties.caller.is_some_and(|it| it.task == attempt.task)
+                    && child.count(TaskState::Queued) + child.count(TaskState::Assigned) > 0
+            };
+            if !children.filter_map(|id| self.state.job(id)).any(is_queued) {
+                return None;
+            }
+            count += 1;
+            if named.len() < MAX_NAMED {
+                named.push(attempt.task.to_string());
+            }
+        }
+        let first = named.first()?.clone();
+        let more = match count - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let what = format!(
+            "deadlock, if they wait for it: all that runs on {} called jobs that wait for room \
+             there: {}{more}",
+            self.named(ready),
+            named.join(", ")
+        );
+        Some(cause("deadlock", what, Some(format!("dx job cancel {first}, or more processors"))))
     }
 
     fn named(&self, nodes: &[NodeId]) -> String {

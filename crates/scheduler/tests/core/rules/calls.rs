@@ -106,6 +106,23 @@ fn what_was_called_stays_while_its_caller_runs() {
 }
 
 #[test]
+fn callers_that_keep_the_room_of_what_they_called_are_named() {
+    let mut desk = Desk::new(1);
+    desk.join(1, 1, 2, Vec::new());
+    let (one, two) = (parent(&mut desk), parent(&mut desk));
+    let (job, _) = child(&mut desk, one, named("child"));
+    let first = |desk: &mut Desk| desk.explain(job.task(0)).causes[0].code.clone();
+    assert_eq!(first(&mut desk), "node_busy", "the other task may end");
+    let (more, _) = child(&mut desk, two, named("more"));
+    assert_eq!(first(&mut desk), "deadlock");
+    let cause = desk.explain(more.task(0)).causes.remove(0);
+    assert_eq!(cause.code, "deadlock");
+    assert!(cause.what.contains(&format!("{}, {}", one.task, two.task)), "{}", cause.what);
+    desk.end(1, 1, one, exit(Exit::Code(0)));
+    assert_ne!(first(&mut desk), "deadlock");
+}
+
+#[test]
 fn what_calls_itself_for_ever_is_stopped() {
     let mut desk = ready();
     let mut caller = parent(&mut desk);
