@@ -336,7 +336,10 @@ async fn change(
         let known = shared.known.lock().unwrap();
         return found(known.nodes.iter().find(|node| node["name"] == name), "such node");
     }
-    Ok(Json(if path.starts_with("/v1/jobs") {
+    Ok(Json(if path.starts_with("/v1/graphs") {
+        let taken = |job: u64| json!({ "job": job, "is_repeat": false });
+        json!({ "jobs": { "build": taken(8), "fetch": taken(7) }, "warnings": [] })
+    } else if path.starts_with("/v1/jobs") {
         json!({ "job": 7, "is_repeat": false, "warnings": [] })
     } else {
         json!({ "changed": 1 })

@@ -37,6 +37,47 @@ async fn standard_output_is_the_number_and_nothing_else() {
     assert_eq!(json, json!({ "job": 7, "is_repeat": false, "warnings": [] }));
 }
 
+const SEVERAL: &str = r#"
+[job.fetch]
+commands = [{ exec = ["true"] }]
+
+[job.build]
+after_ok = ["fetch:each", 3]
+commands = [{ exec = ["make"] }]
+"#;
+
+#[tokio::test]
+async fn a_file_of_several_jobs_is_sent_as_one_and_each_number_told_with_its_name() {
+    let fake = Fake::start();
+    let file = fake.file("jobs.toml", SEVERAL);
+    let (exit, stdout, stderr) =
+        fake.run(&["job", "submit", &file, "--set", "job.build.priority=3"]).await;
+    assert_eq!((exit, stdout.as_str(), stderr.as_str()), (0, "7 fetch\n8 build\n", ""));
+    let asked = &fake.asked("/v1/graphs")[0]["job"];
+    assert_eq!(asked["build"]["after_ok"], json!(["fetch:each", 3]));
+    assert_eq!(asked["build"]["priority"], 3);
+    let ids = ["fetch", "build"].map(|name| asked[name]["request_id"].as_str().unwrap());
+    assert_ne!(ids[0], ids[1], "each can be sent again");
+    let (exit, _, stderr) = fake.run(&["job", "submit", &file, "--cpus", "2"]).await;
+    assert_eq!(exit, 2);
+    assert!(stderr.contains("--set job.NAME.KEY=VALUE"), "{stderr}");
+    let (exit, _, stderr) = fake.run(&["run", "--file", &file]).await;
+    assert_eq!(exit, 2);
+    assert!(stderr.contains("several jobs"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_job_waits_for_those_that_options_name() {
+    let fake = Fake::start();
+    fake.change(|known| known.jobs = [(5, job(5, "running", &json!({ "running": 1 })))].into());
+    let options = ["--after-ok", "3,4:each", "--after-any", "last"];
+    let arguments = [&["job", "submit"][..], &options, &["--", "true"]].concat();
+    let (exit, _, stderr) = fake.run(&arguments).await;
+    assert_eq!((exit, stderr.as_str()), (0, ""));
+    let spec = &fake.asked("/v1/jobs")[0];
+    assert_eq!((&spec["after_ok"], &spec["after_any"]), (&json!([3, "4:each"]), &json!([5])));
+}
+
 #[tokio::test]
 async fn options_win_over_sets_and_sets_over_the_file() {
     let fake = Fake::start();
