@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dx::config::documented::documented;
+use dx::config::job_file;
 use dx::config::schema::Schema;
 use dx_transport::{mesh, session};
 use serde_json::Value;
@@ -23,8 +24,14 @@ fn every_shipped_file_is_right() {
     let mut count = 0;
     for entry in folder().read_dir().unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
-        let loaded = read(vec![file(&name, &shipped(&name))]);
-        assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
+        let source = file(&name, &shipped(&name));
+        if job_file::has_several(&source) {
+            let jobs = job_file::read_several(vec![source]).unwrap_or_else(|why| panic!("{why}"));
+            assert!(jobs.problems().is_none(), "{}", jobs.problems().unwrap());
+        } else {
+            let loaded = read(vec![source]);
+            assert!(loaded.is_ok(), "{}", loaded.unwrap_err());
+        }
         count += 1;
     }
     assert!(count >= 5, "{count} files");
