@@ -126,13 +126,18 @@ fn an_end_is_told_until_it_is_forgotten() {
 #[test]
 fn a_runner_whose_place_another_has_taken_is_not_heard_any_more() {
     let mut rig = Rig::new();
-    let id = attempt(1, 0);
-    rig.caller.finish(id, &exec(&["true"]));
     let next = Caller::connect(&rig.shim.folder);
     let mut before = std::mem::replace(&mut rig.caller, next);
-    rig.caller.call(Call::Hello);
-    before.wait_for_end();
-    assert_eq!(rig.caller.ended(id).end, End::Succeeded);
+    let list = |rig: &mut Rig| {
+        rig.caller.call(Call::List);
+        rig.caller.wait(|told| match told {
+            Told::List { running, ended } => Some((running.clone(), ended.clone())),
+            _ => None,
+        })
+    };
+    assert_eq!(list(&mut rig), (vec![], vec![]));
+    before.run(attempt(1, 0), &exec(&["sleep", "600"]));
+    assert_eq!(list(&mut rig), (vec![], vec![]));
 }
 
 #[test]
