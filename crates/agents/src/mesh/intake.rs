@@ -88,7 +88,7 @@ impl Source {
         self.incarnation = incarnation;
         for (&agent, place) in &mut self.places {
             let share = place.seat.share();
-            let seat = Seat::new(agent, Arc::clone(&self.link), share);
+            let seat = Seat::new(agent, Arc::clone(&self.link), incarnation, share);
             let former = std::mem::replace(&mut place.seat, seat);
             former.end();
             place.former.push(former);
@@ -136,7 +136,7 @@ impl Source {
         }
         if self.places.len() < MAX_SEATS {
             let share = credit::share(&bounds, links.len());
-            let seat = Seat::new(agent, Arc::clone(&self.link), share);
+            let seat = Seat::new(agent, Arc::clone(&self.link), self.incarnation, share);
             self.places.insert(agent, Place { seat, former: Vec::new() });
         }
     }
@@ -170,9 +170,17 @@ impl Desk<'_> {
                     self.down(who, why);
                 }
             }
-            Frame::Grant { to, freed, share } => self.source.link.granted(to, freed, share),
+            Frame::Grant { life, to, freed, share } => {
+                if life == self.agents.incarnation {
+                    self.source.link.granted(to, freed, share);
+                }
+            }
             Frame::Probe { to, round } => self.probe(to, round),
-            Frame::Held { to, round, held } => self.source.link.settled(to, round, held),
+            Frame::Held { life, to, round, held } => {
+                if life == self.agents.incarnation {
+                    self.source.link.settled(to, round, held);
+                }
+            }
         }
         Ok(())
     }
@@ -238,7 +246,8 @@ impl Desk<'_> {
         }
         self.agents.dead_letters.add(Reason::NoSuchAgent, 1);
         let freed = Amount { messages: 1, bytes: bytes as u64 };
-        self.source.link.say(&Frame::Grant { to, freed, share: OPENING });
+        let life = self.source.incarnation;
+        self.source.link.say(&Frame::Grant { life, to, freed, share: OPENING });
         RefusedBecause::Unknown
     }
 
@@ -295,7 +304,8 @@ impl Desk<'_> {
             None => (self.lane == Lane::Bulk).then(Amount::default),
         };
         if let Some(held) = held {
-            self.source.link.say(&Frame::Held { to, round, held });
+            let life = self.source.incarnation;
+            self.source.link.say(&Frame::Held { life, to, round, held });
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dx_transport::id::Incarnation;
+
 use crate::event::Account;
 use crate::id::AgentId;
 use crate::mesh::link::Link;
@@ -13,6 +15,8 @@ use crate::remote::credit::Quota;
 pub struct Seat {
     agent: AgentId,
     link: Arc<Link>,
+    /// The life of the node that it is granted to.
+    life: Incarnation,
     quota: Mutex<Quota>,
     /// The node has begun another life, which knows nothing of these messages.
     is_over: AtomicBool,
@@ -20,9 +24,9 @@ pub struct Seat {
 
 impl Seat {
     /// A seat of so many places, which the node is told.
-    pub fn new(agent: AgentId, link: Arc<Link>, share: Amount) -> Arc<Self> {
+    pub fn new(agent: AgentId, link: Arc<Link>, life: Incarnation, share: Amount) -> Arc<Self> {
         let quota = Mutex::new(Quota::new(share));
-        let seat = Self { agent, link, quota, is_over: AtomicBool::new(false) };
+        let seat = Self { agent, link, life, quota, is_over: AtomicBool::new(false) };
         seat.announce();
         Arc::new(seat)
     }
@@ -71,7 +75,7 @@ impl Seat {
 
     fn grant(&self, freed: Amount, share: Amount) {
         // What is dropped here because far too much waits is found out by the next probe.
-        self.link.say(&Frame::Grant { to: self.agent, freed, share });
+        self.link.say(&Frame::Grant { life: self.life, to: self.agent, freed, share });
     }
 
     fn quota(&self) -> MutexGuard<'_, Quota> {

@@ -6,8 +6,8 @@
 //! reply    := to number from content      failed := to number from error
 //! content  := tag:u32le body-length value body        (the value is what is left in between)
 //! watch, unwatch := who                   down := who why
-//! grant    := to messages bytes share-messages share-bytes
-//! probe    := to round                    held := to round messages bytes
+//! grant    := life to messages bytes share-messages share-bytes
+//! probe    := to round                    held := life to round messages bytes
 //! ```
 //!
 //! Numbers without a width are LEB128 of at most 64 bits in their shortest form. The transport
@@ -15,12 +15,14 @@
 
 use std::num::NonZeroU64;
 
+use dx_transport::id::Incarnation;
+
 use crate::event::{AskError, Down, RefusedBecause};
 use crate::id::{AgentId, AskId, ReplyTo};
 pub use crate::remote::credit::Amount;
 
 /// The version of this format: in every frame, so that none is misread.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// The longest head before a message's value: kind, three numbers, tag, body length.
 pub const MAX_HEAD: usize = 1 + 3 * MAX_NUMBER + 4 + MAX_NUMBER;
@@ -48,6 +50,9 @@ pub enum Frame<'a> {
     Down(AgentId, Down),
     /// Messages have left the mailbox of this agent of the sender.
     Grant {
+        /// The life of the receiver that they were of: what waited for a way to it may arrive in the
+        /// next one, which sent other messages.
+        life: Incarnation,
         /// Which.
         to: AgentId,
         /// Since the last grant.
@@ -64,6 +69,8 @@ pub enum Frame<'a> {
     },
     /// The answer to probes in all lanes.
     Held {
+        /// The life of the receiver that asked.
+        life: Incarnation,
         /// Which.
         to: AgentId,
         /// Of these probes.
@@ -174,13 +181,13 @@ impl<'a> Frame<'a> {
             Self::Watch(who) => put(out, WATCH, &[who.0]),
             Self::Unwatch(who) => put(out, UNWATCH, &[who.0]),
             Self::Down(who, why) => put(out, DOWN, &[who.0, down_code(why)]),
-            Self::Grant { to, freed, share } => {
-                let numbers = [to.0, freed.messages, freed.bytes, share.messages, share.bytes];
-                put(out, GRANT, &numbers);
+            Self::Grant { life, to, freed, share } => {
+                let (freed, share) = ([freed.messages, freed.bytes], [share.messages, share.bytes]);
+                put(out, GRANT, &[life.0, to.0, freed[0], freed[1], share[0], share[1]]);
             }
             Self::Probe { to, round } => put(out, PROBE, &[to.0, round]),
-            Self::Held { to, round, held } => {
-                put(out, HELD, &[to.0, round, held.messages, held.bytes]);
+            Self::Held { life, to, round, held } => {
+                put(out, HELD, &[life.0, to.0, round, held.messages, held.bytes]);
             }
         }
     }
@@ -207,11 +214,19 @@ impl<'a> Frame<'a> {
             WATCH => Self::Watch(rest.agent()?),
             UNWATCH => Self::Unwatch(rest.agent()?),
             DOWN => Self::Down(rest.agent()?, rest.down()?),
-            GRANT => {
-                Self::Grant { to: rest.agent()?, freed: rest.amount()?, share: rest.amount()? }
-            }
+            GRANT => Self::Grant {
+                life: rest.life()?,
+                to: rest.agent()?,
+                freed: rest.amount()?,
+                share: rest.amount()?,
+            },
             PROBE => Self::Probe { to: rest.agent()?, round: rest.number()? },
-            HELD => Self::Held { to: rest.agent()?, round: rest.number()?, held: rest.amount()? },
+            HELD => Self::Held {
+                life: rest.life()?,
+                to: rest.agent()?,
+                round: rest.number()?,
+                held: rest.amount()?,
+            },
             kind => return Err(BadFrame::Invalid(u64::from(kind), "kind of frame")),
         };
         if rest.0.is_empty() { Ok(frame) } else { Err(BadFrame::Trailing) }
@@ -248,6 +263,10 @@ impl<'a> Rest<'a> {
 
     fn agent(&mut self) -> Result<AgentId, BadFrame> {
         self.number().map(AgentId)
+    }
+
+    fn life(&mut self) -> Result<Incarnation, BadFrame> {
+        self.number().map(Incarnation)
     }
 
     fn ask(&mut self) -> Result<AskId, BadFrame> {

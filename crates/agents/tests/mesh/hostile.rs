@@ -7,6 +7,7 @@ use dx_agents::mesh::wire::{Amount, Content, Frame, Head};
 use dx_agents::message::tag;
 use dx_agents::runtime::Heard;
 use dx_agents::{AgentId, AskId, Message, NodeId, ReplyTo};
+use dx_transport::id::Incarnation;
 use dx_transport::lane::Lane;
 use dx_transport::mesh::{Mesh, Peer};
 
@@ -132,13 +133,14 @@ fn what_is_no_frame_is_counted_and_harms_nobody() {
     let gate = Gate::default();
     gate.open();
     let hostile = Hostile::meet(&[spec(10, "gate"), spec(20, "echo")], &gate);
-    for garbage in [&b""[..], b"\x00", b"\xff\xff", b"\x10", b"\x1f\x01", b"\x24\x01"] {
+    for garbage in [&b""[..], b"\x00", b"\xff\xff", b"\x20", b"\x2f\x01", b"\x14\x01"] {
         hostile.peer.try_send(Lane(1), garbage).unwrap();
     }
     // A grant for what was never sent, and an answer to a question of no session.
     let much = Amount { messages: u64::MAX, bytes: u64::MAX };
-    hostile.say(&Frame::Grant { to: OWN, freed: much, share: much });
-    hostile.say(&Frame::Held { to: OWN, round: 9, held: much });
+    let life = Incarnation(1);
+    hostile.say(&Frame::Grant { life, to: OWN, freed: much, share: much });
+    hostile.say(&Frame::Held { life, to: OWN, round: 9, held: much });
     // A message that does not decode, one of another type, one for nobody.
     let content = Content { tag: tag(Say::NAME), value: &[0xff; 4], body: b"" };
     hostile.say(&Frame::Content(Head::Tell { to: SINK, from: OWN }, content));
@@ -171,4 +173,30 @@ fn an_honest_pair_hears_of_the_end_of_what_it_monitors_once() {
     assert!(matches!(heard(&port), Heard::Down(AgentId(20), dx_agents::Down::Panicked)));
     port.ask_blocking(AgentId(20), number(1), HANG).unwrap_err();
     assert!(port.try_recv().is_none());
+}
+
+#[test]
+fn what_was_freed_or_held_of_another_life_is_not_booked_in_this_one() {
+    let hostile = Hostile::meet(&[spec(20, "echo")], &Gate::default());
+    let (port, life) = (hostile.node.runtime().port(), hostile.node.incarnation());
+    let opening = 64;
+    for n in 0..=opening {
+        port.send(OWN, number(n)).unwrap();
+    }
+    let stands = || {
+        let links = hostile.node.status().links;
+        let outbox = links[0].outboxes.iter().find(|outbox| outbox.agent == OWN).unwrap();
+        (outbox.out, outbox.waiting)
+    };
+    assert_eq!(stands(), (opening, 1));
+    let all = Amount { messages: opening, bytes: 1 << 10 };
+    // What the node before it was to be told, and what waited for a way to it until this one came.
+    let before = Incarnation(life.0.wrapping_sub(1));
+    hostile.say(&Frame::Grant { life: before, to: OWN, freed: all, share: all });
+    hostile.say(&Frame::Held { life: before, to: OWN, round: 1, held: Amount::default() });
+    hostile.sync();
+    assert_eq!(stands(), (opening, 1));
+    hostile.say(&Frame::Grant { life, to: OWN, freed: all, share: all });
+    hostile.sync();
+    assert_eq!(stands(), (1, 0));
 }

@@ -38,6 +38,10 @@ fn head() -> impl Strategy<Value = Head> {
     ]
 }
 
+fn life() -> impl Strategy<Value = Incarnation> {
+    any::<u64>().prop_map(Incarnation)
+}
+
 fn other() -> impl Strategy<Value = Frame<'static>> {
     prop_oneof![
         (question(), agent(), error()).prop_map(|(to, from, error)| Frame::Failed {
@@ -48,13 +52,15 @@ fn other() -> impl Strategy<Value = Frame<'static>> {
         agent().prop_map(Frame::Watch),
         agent().prop_map(Frame::Unwatch),
         (agent(), 0..DOWNS.len()).prop_map(|(who, why)| Frame::Down(who, DOWNS[why])),
-        (agent(), amount(), amount()).prop_map(|(to, freed, share)| Frame::Grant {
+        (life(), agent(), amount(), amount()).prop_map(|(life, to, freed, share)| Frame::Grant {
+            life,
             to,
             freed,
             share
         }),
         (agent(), any::<u64>()).prop_map(|(to, round)| Frame::Probe { to, round }),
-        (agent(), any::<u64>(), amount()).prop_map(|(to, round, held)| Frame::Held {
+        (life(), agent(), any::<u64>(), amount()).prop_map(|(life, to, round, held)| Frame::Held {
+            life,
             to,
             round,
             held
@@ -115,33 +121,36 @@ fn the_format_is_the_golden_one() {
     let content = Content { tag: 0x0403_0201, value: b"v", body: b"bb" };
     let share = Amount { messages: 1024, bytes: 1 << 24 };
     let freed = Amount { messages: 512, bytes: 3 };
-    let (who, from) = (AgentId(2), AgentId(1));
+    let (who, from, life) = (AgentId(2), AgentId(1), Incarnation(300));
     let too_large = AskError::Refused(RefusedBecause::TooLarge { len: 200, limit: 100 });
     let golden: &[(Frame<'_>, &[u8])] = &[
         (
             Frame::Content(Head::Tell { to: who, from }, content),
-            &[0x10, 2, 1, 1, 2, 3, 4, 2, b'v', b'b', b'b'],
+            &[0x20, 2, 1, 1, 2, 3, 4, 2, b'v', b'b', b'b'],
         ),
         (
             Frame::Content(Head::Ask { to: who, from, ask }, content),
-            &[0x11, 2, 1, 0xac, 2, 1, 2, 3, 4, 2, b'v', b'b', b'b'],
+            &[0x21, 2, 1, 0xac, 2, 1, 2, 3, 4, 2, b'v', b'b', b'b'],
         ),
         (
             Frame::Content(Head::Reply { to, from: who }, content),
-            &[0x12, 1, 0xac, 2, 2, 1, 2, 3, 4, 2, b'v', b'b', b'b'],
+            &[0x22, 1, 0xac, 2, 2, 1, 2, 3, 4, 2, b'v', b'b', b'b'],
         ),
-        (Frame::Failed { to, from: who, error: AskError::Timeout }, &[0x13, 1, 0xac, 2, 2, 0]),
-        (Frame::Failed { to, from: who, error: too_large }, &[0x13, 1, 0xac, 2, 2, 3, 200, 1, 100]),
+        (Frame::Failed { to, from: who, error: AskError::Timeout }, &[0x23, 1, 0xac, 2, 2, 0]),
+        (Frame::Failed { to, from: who, error: too_large }, &[0x23, 1, 0xac, 2, 2, 3, 200, 1, 100]),
         (
             Frame::Failed { to, from: who, error: AskError::Down(Down::Unknown) },
-            &[0x13, 1, 0xac, 2, 2, 1, 5],
+            &[0x23, 1, 0xac, 2, 2, 1, 5],
         ),
-        (Frame::Watch(who), &[0x14, 2]),
-        (Frame::Unwatch(who), &[0x15, 2]),
-        (Frame::Down(who, Down::Panicked), &[0x16, 2, 1]),
-        (Frame::Grant { to: who, freed, share }, &[0x17, 2, 128, 4, 3, 128, 8, 128, 128, 128, 8]),
-        (Frame::Probe { to: who, round: 7 }, &[0x18, 2, 7]),
-        (Frame::Held { to: who, round: 7, held: freed }, &[0x19, 2, 7, 128, 4, 3]),
+        (Frame::Watch(who), &[0x24, 2]),
+        (Frame::Unwatch(who), &[0x25, 2]),
+        (Frame::Down(who, Down::Panicked), &[0x26, 2, 1]),
+        (
+            Frame::Grant { life, to: who, freed, share },
+            &[0x27, 0xac, 2, 2, 128, 4, 3, 128, 8, 128, 128, 128, 8],
+        ),
+        (Frame::Probe { to: who, round: 7 }, &[0x28, 2, 7]),
+        (Frame::Held { life, to: who, round: 7, held: freed }, &[0x29, 0xac, 2, 2, 7, 128, 4, 3]),
     ];
     for (frame, bytes) in golden {
         assert_eq!(bytes_of(frame), *bytes, "{frame:?}");
@@ -153,13 +162,13 @@ fn the_format_is_the_golden_one() {
 fn what_is_wrong_with_a_frame_is_said() {
     let read = |bytes: &[u8]| Frame::read(bytes).unwrap_err();
     assert_eq!(read(&[]), BadFrame::Truncated);
-    assert_eq!(read(&[0x24, 2]), BadFrame::Version(2));
-    assert_eq!(read(&[0x1f]), BadFrame::Invalid(15, "kind of frame"));
-    assert_eq!(read(&[0x14, 2, 0]), BadFrame::Trailing);
-    assert_eq!(read(&[0x14, 0x82, 0]), BadFrame::Number);
-    assert_eq!(read(&[0x16, 2, 6]), BadFrame::Invalid(6, "reason of an end"));
-    assert_eq!(read(&[0x11, 2, 1, 0, 0, 0, 0, 0, 0]), BadFrame::Invalid(0, "number of a question"));
-    let mut long = vec![0x14];
+    assert_eq!(read(&[0x14, 2]), BadFrame::Version(1));
+    assert_eq!(read(&[0x2f]), BadFrame::Invalid(15, "kind of frame"));
+    assert_eq!(read(&[0x24, 2, 0]), BadFrame::Trailing);
+    assert_eq!(read(&[0x24, 0x82, 0]), BadFrame::Number);
+    assert_eq!(read(&[0x26, 2, 6]), BadFrame::Invalid(6, "reason of an end"));
+    assert_eq!(read(&[0x21, 2, 1, 0, 0, 0, 0, 0, 0]), BadFrame::Invalid(0, "number of a question"));
+    let mut long = vec![0x24];
     long.extend([0xff; 9]);
     long.push(2);
     assert_eq!(read(&long), BadFrame::Number);
@@ -167,5 +176,5 @@ fn what_is_wrong_with_a_frame_is_said() {
 
 #[test]
 fn a_body_longer_than_the_frame_is_refused() {
-    assert_eq!(Frame::read(&[0x10, 2, 1, 0, 0, 0, 0, 9, 1]), Err(BadFrame::Truncated));
+    assert_eq!(Frame::read(&[0x20, 2, 1, 0, 0, 0, 0, 9, 1]), Err(BadFrame::Truncated));
 }
