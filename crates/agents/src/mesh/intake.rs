@@ -60,7 +60,9 @@ impl Intake {
         let Some(link) = self.links.find(node) else { return };
         let incarnation = batch.incarnation();
         let source = self.sources.entry(node).or_insert_with(|| Source::new(link, incarnation));
-        source.live(incarnation);
+        if !source.live(incarnation) {
+            return;
+        }
         // Lanes are those that this crate configured.
         let lane = Lane::ALL[batch.lane().index()];
         let mut desk = Desk { agents: &self.agents, links: &self.links, source, lane, worker };
@@ -80,10 +82,12 @@ impl Source {
         Self { link, incarnation, places: FxHashMap::default(), kept: 0 }
     }
 
-    /// The node lives this life: what was granted to an earlier one is no longer owed.
-    fn live(&mut self, incarnation: Incarnation) {
-        if self.incarnation == incarnation {
-            return;
+    /// The node lives this life: what was granted to an earlier one is no longer owed. False if a
+    /// later one was heard of, which can come first in another lane: with a seat for each turn from
+    /// life to life, a probe of which some lanes were counted before would never be answered.
+    fn live(&mut self, incarnation: Incarnation) -> bool {
+        if self.incarnation >= incarnation {
+            return self.incarnation == incarnation;
         }
         self.incarnation = incarnation;
         for (&agent, place) in &mut self.places {
@@ -94,6 +98,7 @@ impl Source {
             place.former.push(former);
             place.former.retain(|seat| seat.held().messages > 0);
         }
+        true
     }
 
     /// The seat for one more message to `agent`; `None` if the node has no place for it.
