@@ -12,6 +12,9 @@ use super::{Tie, standing, ties, title};
 /// The most jobs that stand below one in a tree; of more, how many there are.
 const MAX_BELOW: usize = 100;
 
+/// The most characters before a job: some 50 steps. What is deeper nobody can read.
+const MAX_INDENT: usize = 150;
+
 /// The tree below a job, or above it if `is_up`.
 #[must_use]
 pub fn tree(graph: &GraphView, root: JobId, is_up: bool, styled: bool) -> String {
@@ -38,6 +41,10 @@ pub fn tree(graph: &GraphView, root: JobId, is_up: bool, styled: bool) -> String
         };
         let Some(job) = jobs.get(&id) else { continue };
         write!(text, "{indent}{branch}{}", title(job)).expect("a text has room");
+        if indent.chars().count() > MAX_INDENT {
+            writeln!(text, "  (deeper: `dx job tree {id}`)").expect("a text has room");
+            continue;
+        }
         if !seen.insert(id) {
             text.push_str("  (above)\n");
             continue;
