@@ -115,7 +115,7 @@ impl Sim {
         let (pair, side) = self.links.make(node, at);
         self.introduce(pair);
         // Whoever made it has seen that it can be encoded.
-        let (lanes, frame) = match frames::encode(frame) {
+        let (lanes, frame) = match frames::encode(frame, self.nodes[at as usize].incarnation) {
             Ok(encoded) => encoded,
             Err(error) => return self.fail("what was measured can be sent", error.to_string()),
         };

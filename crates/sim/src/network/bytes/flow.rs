@@ -66,7 +66,7 @@ impl Sim {
             let peer = &self.nodes[side.peer as usize];
             let is_alive = peer.is_up() && peer.incarnation == batch.incarnation();
             let life = if is_alive { peer.life } else { 0 };
-            match frames::decode(&batch) {
+            match frames::decode(&batch, self.nodes[side.node as usize].incarnation) {
                 Ok(said) => said.into_iter().for_each(|said| self.understand(side, life, said)),
                 Err(bad) => self.fail("nodes send frames", bad.to_string()),
             }

@@ -6,6 +6,7 @@ use dx_agents::remote::parcel;
 use dx_agents::remote::wire::{BadFrame, Frame as Wire, Head};
 use dx_agents::{AgentId, Lane};
 use dx_transport::codec::EncodeError;
+use dx_transport::id::Incarnation;
 use dx_transport::{Batch, Message};
 
 use crate::network::{Frame, Outgoing};
@@ -16,8 +17,11 @@ pub(super) enum Said {
     Probe { to: AgentId, round: u64, lane: Lane },
 }
 
-/// Encodes `frame`: in which lanes, and how.
-pub(super) fn encode(frame: &Frame) -> Result<(&'static [Lane], Bytes), EncodeError> {
+/// Encodes `frame` for this life of its receiver: in which lanes, and how.
+pub(super) fn encode(
+    frame: &Frame,
+    life: Incarnation,
+) -> Result<(&'static [Lane], Bytes), EncodeError> {
     let mut out = Vec::with_capacity(64);
     let lanes = match frame {
         Frame::Letter(outgoing) | Frame::Datagram(outgoing) => {
@@ -38,7 +42,7 @@ pub(super) fn encode(frame: &Frame) -> Result<(&'static [Lane], Bytes), EncodeEr
             &Lane::ALL
         }
         news => {
-            wire(news).write(&mut out);
+            wire(news, life).write(&mut out);
             only(Lane::Urgent)
         }
     };
@@ -46,14 +50,14 @@ pub(super) fn encode(frame: &Frame) -> Result<(&'static [Lane], Bytes), EncodeEr
 }
 
 /// A frame that needs no encoding of a message.
-fn wire(news: &Frame) -> Wire<'static> {
+fn wire(news: &Frame, life: Incarnation) -> Wire<'static> {
     match *news {
         Frame::Answer { to, from, answer: Err(error) } => Wire::Failed { to, from, error },
         Frame::Watch { who, is_on: true } => Wire::Watch(who),
         Frame::Watch { who, is_on: false } => Wire::Unwatch(who),
         Frame::Down { who, why } => Wire::Down(who, why),
-        Frame::Grant { to, freed, share } => Wire::Grant { to, freed, share },
-        Frame::Held { to, round, held } => Wire::Held { to, round, held },
+        Frame::Grant { to, freed, share } => Wire::Grant { life, to, freed, share },
+        Frame::Held { to, round, held } => Wire::Held { life, to, round, held },
         Frame::Probe { to, round } => Wire::Probe { to, round },
         Frame::Letter(_) | Frame::Datagram(_) | Frame::Answer { answer: Ok(_), .. } => {
             unreachable!("a message is written with its value")
@@ -61,13 +65,13 @@ fn wire(news: &Frame) -> Wire<'static> {
     }
 }
 
-/// Decodes the messages of a batch.
-pub(super) fn decode(batch: &Batch) -> Result<Vec<Said>, BadFrame> {
+/// Decodes the messages of a batch to a node in this life. What was for another one is left out.
+pub(super) fn decode(batch: &Batch, life: Incarnation) -> Result<Vec<Said>, BadFrame> {
     let lane = Lane::ALL[batch.lane().index()];
-    batch.iter().map(|message| read(message, lane)).collect()
+    batch.iter().filter_map(|message| read(message, lane, life).transpose()).collect()
 }
 
-fn read(message: Message<'_>, lane: Lane) -> Result<Said, BadFrame> {
+fn read(message: Message<'_>, lane: Lane, own: Incarnation) -> Result<Option<Said>, BadFrame> {
     let frame = match Wire::read(message.as_slice())? {
         Wire::Content(head, content) => {
             let bytes = (content.value.len() + content.body.len()) as u64;
@@ -76,7 +80,7 @@ fn read(message: Message<'_>, lane: Lane) -> Result<Said, BadFrame> {
                 Head::Tell { to, from } => (from, to, None),
                 Head::Ask { to, from, ask } => (from, to, Some(ask)),
                 Head::Reply { to, from } => {
-                    return Ok(Said::Frame(Frame::Answer { to, from, answer: Ok(body) }));
+                    return Ok(Some(Said::Frame(Frame::Answer { to, from, answer: Ok(body) })));
                 }
             };
             // Its hash is taken when it is accepted.
@@ -86,11 +90,12 @@ fn read(message: Message<'_>, lane: Lane) -> Result<Said, BadFrame> {
         Wire::Watch(who) => Frame::Watch { who, is_on: true },
         Wire::Unwatch(who) => Frame::Watch { who, is_on: false },
         Wire::Down(who, why) => Frame::Down { who, why },
-        Wire::Grant { to, freed, share } => Frame::Grant { to, freed, share },
-        Wire::Probe { to, round } => return Ok(Said::Probe { to, round, lane }),
-        Wire::Held { to, round, held } => Frame::Held { to, round, held },
+        Wire::Grant { life, .. } | Wire::Held { life, .. } if life != own => return Ok(None),
+        Wire::Grant { life: _, to, freed, share } => Frame::Grant { to, freed, share },
+        Wire::Probe { to, round } => return Ok(Some(Said::Probe { to, round, lane })),
+        Wire::Held { life: _, to, round, held } => Frame::Held { to, round, held },
     };
-    Ok(Said::Frame(frame))
+    Ok(Some(Said::Frame(frame)))
 }
 
 /// The lane alone.
