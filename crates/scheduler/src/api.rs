@@ -92,7 +92,7 @@ impl Api {
         Self(Arc::new(Inside { port, controller, nodes, stopping, places, tickets }))
     }
 
-    /// Its routes: those below `/v1`, and those of the [shell system](shell). Whoever serves them adds the [`Caller`] to each request, and
+    /// Its routes: those below `/v1`, and those of the shell system. Whoever serves them adds the [`Caller`] to each request, and
     /// may put [`explain`] around them.
     pub fn router(&self) -> Router {
         let (router, _) = routes().split_for_parts();

@@ -72,24 +72,21 @@ fn title(job: &TiedJob) -> String {
 fn standing(job: &TiedJob) -> String {
     let done: u64 = job.counts.0.iter().filter(|(it, _)| it.is_ended()).map(|(_, n)| n).sum();
     let only = job.counts.0.iter().find(|(_, count)| **count == job.tasks).map(|(state, _)| *state);
-    let mut text = match only {
+    let state = match only {
         Some(state) if job.tasks == 1 || state.is_ended() => word(state),
         _ => job_word(job.state),
     };
-    if job.tasks > 1 {
-        text += &match job.state {
-            JobState::Failed | JobState::Cancelled => {
-                let failed = |(state, _): &(&TaskState, &u64)| state.is_failure();
-                let failed: u64 = job.counts.0.iter().filter(failed).map(|(_, n)| n).sum();
-                format!(", {failed} of {} tasks did not succeed", job.tasks)
-            }
-            _ => format!(", {done} of {} tasks done", job.tasks),
-        };
-    }
-    if let Some(stopped) = job.stopped.first() {
-        text += &format!(", because of job {}", stopped.root);
-    }
-    text
+    let tasks = match job.state {
+        _ if job.tasks == 1 => String::new(),
+        JobState::Failed | JobState::Cancelled => {
+            let failed = |(state, _): &(&TaskState, &u64)| state.is_failure();
+            let failed: u64 = job.counts.0.iter().filter(failed).map(|(_, n)| n).sum();
+            format!(", {failed} of {} tasks did not succeed", job.tasks)
+        }
+        _ => format!(", {done} of {} tasks done", job.tasks),
+    };
+    let stopped = job.stopped.first().map(|it| format!(", because of job {}", it.root));
+    [state, tasks, stopped.unwrap_or_default()].concat()
 }
 
 #[cfg(test)]

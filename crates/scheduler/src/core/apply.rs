@@ -38,7 +38,9 @@ impl State {
                 let all: Ranges = taken.indices.ranges().collect();
                 self.jobs.insert(*job, taken);
                 self.tie(*job);
-                all.into_iter().for_each(|range| out.look(*job, range));
+                for range in all {
+                    out.look(*job, range);
+                }
                 self.refresh(*job, out);
             }
             Event::Joined { shim, capacity, kill, memory } => {

@@ -31,15 +31,12 @@ impl Core {
     ) -> Option<String> {
         let first = |causes: &[Cause]| causes.first().map(|cause| cause.what.clone());
         match state {
-            TaskState::Skipped if job.ties.stopped(index).is_some() => {
+            TaskState::Skipped | TaskState::Aborted if job.ties.stopped(index).is_some() => {
                 Some(self.why_stopped(job, index))
             }
             TaskState::Succeeded | TaskState::Skipped => None,
             TaskState::Queued => {
                 first(queued.get_or_insert_with(|| self.causes(job, index, TaskState::Queued)))
-            }
-            TaskState::Aborted if job.ties.stopped(index).is_some() => {
-                Some(self.why_stopped(job, index))
             }
             state if !state.is_ended() => first(&self.causes(job, index, state)),
             _ => Some(why_it_ended(job, index, state)),
@@ -66,7 +63,7 @@ impl Core {
         let stopped = format!("it was stopped by {}, which {what}", named(via));
         let Some(from) = self.state.job(root) else { return stopped };
         let is_worst = |state: &TaskState| state.is_failure() && *state != TaskState::Aborted;
-        let worst = from.sets().map(|(state, set)| (state, set)).find(|(state, _)| is_worst(state));
+        let worst = from.sets().find(|(state, _)| is_worst(state));
         let why = worst.and_then(|(state, set)| {
             let (first, _) = set.ranges().next()?;
             let which = if each && set.contains(index) { index } else { first };

@@ -169,7 +169,9 @@ impl Graph {
         self.children.remove(&job.id);
         let tasks = job.id.task(0)..=job.id.task(u32::MAX);
         let gone: Vec<TaskId> = self.asked.range(tasks).map(|(task, _)| *task).collect();
-        gone.iter().for_each(|task| drop(self.asked.remove(task)));
+        for task in gone {
+            self.asked.remove(&task);
+        }
     }
 
     /// One more needs it.

@@ -118,10 +118,9 @@ fn of(when: When, ends: &[TaskState]) -> Verdict {
     match when {
         When::Any => Verdict::Run,
         When::Fail if ends.iter().any(failed) => Verdict::Run,
-        When::Fail => Verdict::Skip,
         When::Ok if ends.iter().any(|end| ![Succeeded, Skipped].contains(end)) => Verdict::Abort,
         When::Ok if ends.contains(&Succeeded) => Verdict::Run,
-        When::Ok => Verdict::Skip,
+        When::Fail | When::Ok => Verdict::Skip,
     }
 }
 

@@ -179,13 +179,14 @@ async fn several(
         note(&format!("it would be {}", jobs::plural(taken.len() as u64, "job")));
     }
     let is_waiting = !arguments.dry_run && (arguments.wait || arguments.progress);
-    let mut text = String::new();
+    let mut stdout = io::stdout();
     if !json {
-        text = taken.iter().map(|(job, name)| format!("{job} {name}\n")).collect();
+        for (job, name) in &taken {
+            writeln!(stdout, "{job} {name}")?;
+        }
     } else if !is_waiting {
-        text = format!("{}\n", serde_json::to_string(&submitted)?);
+        writeln!(stdout, "{}", serde_json::to_string(&submitted)?)?;
     }
-    io::stdout().write_all(text.as_bytes())?;
     if !is_waiting {
         return Ok(exit::OK);
     }

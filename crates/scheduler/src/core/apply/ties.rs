@@ -141,9 +141,8 @@ impl State {
 
 /// A decision, for people.
 fn said(decision: Decision) -> String {
-    let by = |via: JobId, root: JobId| match via == root {
-        true => String::new(),
-        false => format!(", which came from job {root}"),
+    let by = |via: JobId, root: JobId| {
+        if via == root { String::new() } else { format!(", which came from job {root}") }
     };
     match decision {
         Decision::Run => "all that it waits for ended as it is to".to_owned(),

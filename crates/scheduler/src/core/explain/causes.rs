@@ -55,7 +55,7 @@ impl Core {
         for (on, edge) in left {
             first = first.or(Some(on.id));
             if names.len() < MAX_NAMED {
-                names.push(waited_for(on, edge, index));
+                names.push(waited_for(on, *edge, index));
             } else {
                 more += 1;
             }
@@ -276,7 +276,7 @@ impl Core {
 }
 
 /// A job, or a task of it, that is waited for, with how it stands.
-fn waited_for(on: &Job, edge: &Edge, index: u32) -> String {
+fn waited_for(on: &Job, edge: Edge, index: u32) -> String {
     if edge.each {
         return match on.state(index) {
             Some(state) => format!("task {} ({})", on.id.task(index), word(state)),
