@@ -4,6 +4,7 @@
 //! earlier ones, are understood.
 
 mod after;
+mod array;
 mod check;
 mod constraint;
 mod order;
@@ -19,6 +20,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use after::{Dependency, InvalidDependency, JobRef, MAX_AFTER, When};
+pub use array::ITEM;
 pub use check::Problem;
 pub use constraint::{Constraint, Operator};
 pub use order::MAX_JOBS;
@@ -50,6 +52,15 @@ pub struct JobSpec {
     /// `DX_TASK_INDEX`. Without it there is one task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub array: Option<String>,
+    /// A task for each of these, which it finds, literally, in `DX_ITEM`. With `array`, only for
+    /// those of these indices, counted from 0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<String>,
+    /// A task for each combination of one value of each of these variables, which it has in its
+    /// environment, literally. The last one, by name, changes with each index. With `array`, only
+    /// for these indices.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub matrix: BTreeMap<String, Vec<String>>,
     /// The environment, literally: nothing in it is expanded. Tasks have this, `DX_*`, and, from
     /// the node, `PATH`, `HOME`, `USER`, `LANG` and `TMPDIR` where they do not set these.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]

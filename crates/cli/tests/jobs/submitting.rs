@@ -79,6 +79,55 @@ async fn a_job_waits_for_those_that_options_name() {
 }
 
 #[tokio::test]
+async fn an_array_has_a_task_for_each_of_what_is_listed_a_line_an_element_or_a_combination() {
+    let fake = Fake::start();
+    let lines = fake.file("lines.txt", "one\n\ntwo words\n$(three)");
+    let elements = fake.file("elements.json", r#"["a", 2, {"b": [null]}]"#);
+    for (options, key, expected) in [
+        (&["--each", "a,b c"][..], "items", json!(["a", "b c"])),
+        (&["--each-line", &lines], "items", json!(["one", "two words", "$(three)"])),
+        (&["--each-json", &elements], "items", json!(["a", "2", r#"{"b":[null]}"#])),
+        (
+            &["--matrix", "OS=a,b", "--matrix", "SEED=1"],
+            "matrix",
+            json!({ "OS": ["a", "b"], "SEED": ["1"] }),
+        ),
+    ] {
+        let words = [&["job", "submit"], options, &["--", "true"]].concat();
+        let (exit, _, stderr) = fake.run(&words).await;
+        assert_eq!((exit, stderr.as_str()), (0, ""), "{options:?}");
+        let asked = fake.asked("/v1/jobs");
+        assert_eq!(asked.last().unwrap()[key], expected, "{options:?}");
+    }
+}
+
+#[tokio::test]
+async fn items_that_cannot_be_are_a_mistake_and_nothing_is_submitted() {
+    let fake = Fake::start();
+    let empty = fake.file("empty.txt", "\n\n");
+    let object = fake.file("object.json", "{}");
+    let broken = fake.file("broken.json", "[1, ");
+    let long = fake.file("long.txt", &"x\n".repeat(1 << 20));
+    for (options, says) in [
+        (&["--each-line", "/no/such/file"][..], "failed to read the items from /no/such/file"),
+        (&["--each-line", &empty], "there are no items in"),
+        (&["--each-json", &object], "are no array"),
+        (&["--each-json", &broken], "are no JSON: EOF while parsing"),
+        (&["--each-line", &long], "are too many"),
+        (&["--each", "a", "--each-line", &empty], "cannot be used with"),
+        (&["--each", "a", "--matrix", "X=1"], "there are `items`, too: give one of them"),
+        (&["--each", "a", "--array", "1"], "there is no index 1"),
+        (&["--matrix", "X=1", "--env", "X=2"], "the environment of all tasks has it, too"),
+    ] {
+        let words = [&["job", "submit"], options, &["--", "true"]].concat();
+        let (exit, stdout, stderr) = fake.run(&words).await;
+        assert_eq!((exit, stdout.as_str()), (2, ""), "{options:?}: {stderr}");
+        assert!(stderr.contains(says), "{options:?}: {stderr}");
+    }
+    assert!(fake.asked("/v1/jobs").is_empty());
+}
+
+#[tokio::test]
 async fn options_win_over_sets_and_sets_over_the_file() {
     let fake = Fake::start();
     let file = fake.file("job.toml", FILE);

@@ -1,11 +1,10 @@
 //! What is wrong with a job, before anybody takes it.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JobSpec, MAX_AFTER, MAX_COMMANDS, MAX_TASKS};
+use super::{JobSpec, MAX_AFTER, MAX_COMMANDS};
 
 /// What is wrong with a job, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -59,9 +58,7 @@ impl JobSpec {
             problems
                 .push(Problem::new("retry.max_attempts", "the first attempt counts: at least 1"));
         }
-        if let Err(what) = self.indices() {
-            problems.push(Problem::new("array", what));
-        }
+        self.check_array(&mut problems);
         self.check_after(&mut problems);
         problems
     }
@@ -80,36 +77,5 @@ impl JobSpec {
             let what = format!("it waits for {count} jobs; at most {MAX_AFTER} are taken");
             problems.push(Problem::new("after_ok", what));
         }
-    }
-
-    /// The indices of its tasks: ascending, no two ranges touch.
-    ///
-    /// # Errors
-    /// What is wrong with `array`.
-    pub fn indices(&self) -> Result<Vec<RangeInclusive<u32>>, String> {
-        let Some(array) = &self.array else { return Ok(vec![0..=0]) };
-        let mut ranges = Vec::new();
-        for part in array.split(',') {
-            let (first, last) = part.split_once('-').unwrap_or((part, part));
-            match (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {
-                (Ok(first), Ok(last)) if first <= last => ranges.push(first..=last),
-                _ => return Err(format!("`{part}` is no range: write `0-99` or `1,4,7-9`")),
-            }
-        }
-        ranges.sort_by_key(|range| *range.start());
-        let mut merged: Vec<RangeInclusive<u32>> = Vec::new();
-        for range in ranges {
-            match merged.last_mut() {
-                Some(last) if u64::from(*range.start()) <= u64::from(*last.end()) + 1 => {
-                    *last = *last.start()..=*last.end().max(range.end());
-                }
-                _ => merged.push(range),
-            }
-        }
-        let count: u64 = merged.iter().map(|it| u64::from(it.end() - it.start()) + 1).sum();
-        if count > u64::from(MAX_TASKS) {
-            return Err(format!("it has {count} tasks; at most {MAX_TASKS} are taken"));
-        }
-        Ok(merged)
     }
 }

@@ -166,6 +166,8 @@ impl Surroundings {
         let mut all = self.environment.clone();
         let job = start.work.spec.environment.iter();
         all.extend(job.map(|(name, value)| (name.into(), value.into())));
+        let own_of_task = start.work.spec.variables(id.task.index);
+        all.extend(own_of_task.into_iter().map(|(name, value)| (name.into(), value.into())));
         if !start.gpus.is_empty() {
             let gpus: Vec<_> = start.gpus.iter().map(ToString::to_string).collect();
             all.insert("CUDA_VISIBLE_DEVICES".into(), gpus.join(",").into());

@@ -40,6 +40,26 @@ fn the_environment_is_literal_and_nothing_else_is_inherited() {
 }
 
 #[test]
+fn a_task_finds_its_item_or_its_values_of_the_matrix_literally() {
+    let mut rig = Rig::new();
+    let print =
+        json!([{ "exec": ["sh", "-c", "printf '%s|%s|%s' \"$DX_ITEM\" \"$OS\" \"$SEED\""] }]);
+    let items = json!({ "commands": print, "items": ["a", "$(touch hole) 'b'\n"] });
+    let matrix = json!({ "commands": print, "matrix": { "OS": ["x", "y z"], "SEED": ["1", "2"] } });
+    for (job, index, printed) in [
+        (&items, 0, "a||"),
+        (&items, 1, "$(touch hole) 'b'\n||"),
+        (&matrix, 0, "|x|1"),
+        (&matrix, 1, "|x|2"),
+        (&matrix, 2, "|y z|1"),
+    ] {
+        let id = attempt(if job == &items { 1 } else { 2 }, index);
+        assert_eq!(rig.caller.finish(id, job).end, End::Succeeded);
+        assert_eq!(rig.caller.log(id), [printed.as_bytes().to_vec(), Vec::new()]);
+    }
+}
+
+#[test]
 fn a_program_that_does_not_exist_is_the_jobs_fault() {
     let mut rig = Rig::new();
     for (index, program) in

@@ -73,6 +73,19 @@ pub struct JobOptions {
     /// The tasks of an array, as `0-99` or `1,4,7-9`: each has its index in `DX_TASK_INDEX`.
     #[arg(long, value_name = "INDICES")]
     pub array: Option<String>,
+    /// A task for each of these: it finds its own in `DX_ITEM`.
+    #[arg(long, value_name = "ITEMS", value_delimiter = ',', conflicts_with_all = ["each_line", "each_json"])]
+    pub each: Vec<String>,
+    /// A task for each line of a file of this machine that is not empty, `-` for standard input.
+    #[arg(long, value_name = "FILE", conflicts_with = "each_json")]
+    pub each_line: Option<PathBuf>,
+    /// A task for each element of the array in a JSON file: a text as it is, anything else as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub each_json: Option<PathBuf>,
+    /// A task for each combination of values of these variables, one of each: `--matrix OS=a,b
+    /// --matrix SEED=1,2,3` are six.
+    #[arg(long, value_name = "NAME=VALUES")]
+    pub matrix: Vec<KeyValue>,
     /// The most tasks of it that run at a time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_running: Option<u32>,

@@ -13,7 +13,7 @@ use crate::command::choose;
 use crate::config::gather::{self, GatherError, MAX_FILE_BYTES};
 use crate::config::{Layer, Report, Source as Text, job_file};
 use crate::exit::{self, Usage};
-use crate::jobs::{self, AllSubmitted, AskError, Query, Service, Submitted, note};
+use crate::jobs::{self, AllSubmitted, AskError, ItemsError, Query, Service, Submitted, note};
 
 /// Where a job comes from.
 pub struct Source<'a> {
@@ -112,6 +112,8 @@ impl Source<'_> {
         let file = job_file::read(texts).map_err(Failure::Report)?;
         let mut spec = file.spec.clone();
         self.options.apply(&mut spec).map_err(|error| Failure::Other(error.into()))?;
+        let wrong = |error: ItemsError| Failure::Other(Usage(error.to_string()).into());
+        self.options.apply_items(&mut spec).map_err(wrong)?;
         jobs::command(&mut spec, self.command);
         let problems = spec.problems();
         if !problems.is_empty() {

@@ -29,7 +29,7 @@ pub async fn until_ended(
     let indices = spec.indices().map_err(Usage)?;
     let first = indices.first().map_or(0, |range| *range.start());
     let tasks = indices.into_iter().flatten().map(|index| (index, 1));
-    let mut terminal = Terminal::new(Marks { task: spec.array.is_some(), ..Marks::default() });
+    let mut terminal = Terminal::new(Marks { task: spec.is_array(), ..Marks::default() });
     let mut failed = 0;
     let part = Part::default();
     let following = jobs::follow(&service, job, tasks, &part, |heard| match heard {
