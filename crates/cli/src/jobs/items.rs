@@ -38,6 +38,9 @@ pub enum ItemsError {
     /// It is something else than an array.
     #[error("the items in {} are no array: write `[\"a\", \"b\"]`", .0.display())]
     NoArray(PathBuf),
+    /// A variable of the matrix is given twice.
+    #[error("`--matrix {0}` is there twice: give all its values at once, as `--matrix {0}=a,b`")]
+    Twice(String),
     /// There are none.
     #[error("there are no items in {}: a job needs a task", .0.display())]
     None(PathBuf),
@@ -47,12 +50,15 @@ impl JobOptions {
     /// Gives `spec` the items and the matrix that the options say.
     ///
     /// # Errors
-    /// If they are in a file, and are not what they should be.
+    /// If they are not what they should be.
     pub fn apply_items(&self, spec: &mut JobSpec) -> Result<(), ItemsError> {
         if let Some(items) = self.items()? {
             spec.items = items;
         }
-        for axis in &self.matrix {
+        for (at, axis) in self.matrix.iter().enumerate() {
+            if self.matrix[..at].iter().any(|before| before.name == axis.name) {
+                return Err(ItemsError::Twice(axis.name.clone()));
+            }
             let values = axis.value.split(',').map(str::to_owned).collect();
             spec.matrix.insert(axis.name.clone(), values);
         }

@@ -117,6 +117,7 @@ async fn items_that_cannot_be_are_a_mistake_and_nothing_is_submitted() {
         (&["--each", "a", "--each-line", &empty], "cannot be used with"),
         (&["--each", "a", "--matrix", "X=1"], "there are `items`, too: give one of them"),
         (&["--each", "a", "--array", "1"], "there is no index 1"),
+        (&["--matrix", "X=1", "--matrix", "X=2"], "`--matrix X` is there twice"),
         (&["--matrix", "X=1", "--env", "X=2"], "the environment of all tasks has it, too"),
     ] {
         let words = [&["job", "submit"], options, &["--", "true"]].concat();
