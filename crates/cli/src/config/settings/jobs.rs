@@ -21,7 +21,8 @@ pub struct JobsTable {
     #[schemars(schema_with = "forms::duration", extend("x-least" = "5s", "x-greatest" = "1day"))]
     pub lease: Duration,
     /// Where the controller's node also answers the job API over TCP, to whoever has a token
-    /// (`dx token create`). Beyond this machine it speaks TLS with the node's certificate.
+    /// (`dx token create`). Beyond this machine it speaks TLS with the node's certificate:
+    /// `curl --cacert ca.pem --resolve node-1.dx.internal:PORT:ADDRESS https://node-1.dx.internal:PORT/...`.
     /// Default: only at the control socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "listen")]
