@@ -82,7 +82,7 @@ pub async fn run(
     Query(Running { job_number, json_data, node }): Query<Running>,
     body: Bytes,
 ) -> Result<Json<NodeJobs>, Failure> {
-    let sent = json_data.map(Bytes::from);
+    let sent = json_data.filter(|it| !it.is_empty()).map(Bytes::from);
     let mut order = Order::read(order::needed(sent.as_ref().unwrap_or(&body))?)?;
     let node = api.chosen(node.as_deref()).await?;
     bind(&mut order, &node);
