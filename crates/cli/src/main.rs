@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// Messages are allocated on one thread and freed on another, thousands at a time: the system's
+/// allocator takes its slow path for most of them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     dx::run()
 }
