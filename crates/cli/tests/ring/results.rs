@@ -37,13 +37,7 @@ pub fn shown(tally: &Tally) -> String {
 /// The result, from what senders said of their own: `member 2: sent 17 3fe...`. What one that was
 /// killed, or too slow and left out for a while, could not say, it sent: numbers follow from the seed.
 pub fn recomputed(lines: &[String], count: u64, size: usize, killed: Option<u64>) -> Tally {
-    let mut places = BTreeMap::new();
-    for line in lines {
-        if let Some((place, sent)) = sent(line) {
-            let before = places.insert(place, sent);
-            assert!(before.is_none_or(|before| before == sent), "two messages at {place}");
-        }
-    }
+    let places = said(lines);
     let silent = killed.or_else(|| lines.iter().find_map(|line| left_out(line)));
     let (mut tally, mut numbers) = (Tally::default(), BTreeMap::<u64, u64>::new());
     for place in 1..=count {
@@ -59,6 +53,34 @@ pub fn recomputed(lines: &[String], count: u64, size: usize, killed: Option<u64>
         tally.add(AgentId(origin), value, &data.encode(size));
     }
     tally
+}
+
+/// That each sender's numbers are in its order at the places that it said. Who was left out for a
+/// while said only some of them: of several of those nobody knows who sent what was not said.
+pub fn in_order_of_their_senders(lines: &[String]) {
+    let (places, mut last) = (said(lines), BTreeMap::<u64, u64>::new());
+    let most = places.len() as u64;
+    for (place, (origin, bits)) in places {
+        let number = last.entry(origin).or_default();
+        let value = |number| match Command::data(0, AgentId(origin), number) {
+            Command::Data(value) => value.to_bits(),
+            other => unreachable!("{other:?} is no number"),
+        };
+        let found = (*number + 1..=most).find(|next| value(*next) == bits);
+        *number = found.unwrap_or_else(|| panic!("{origin} sent nothing that is at {place}"));
+    }
+}
+
+/// Who sent what at which place, as senders said it.
+fn said(lines: &[String]) -> BTreeMap<u64, (u64, u64)> {
+    let mut places = BTreeMap::new();
+    for line in lines {
+        if let Some((place, sent)) = sent(line) {
+            let before = places.insert(place, sent);
+            assert!(before.is_none_or(|before| before == sent), "two messages at {place}");
+        }
+    }
+    places
 }
 
 /// Who got the state from others, and so did not see itself what it had sent before.
