@@ -14,7 +14,7 @@ mod query;
 mod ring;
 mod run;
 mod shim;
-mod signals;
+pub(crate) mod signals;
 mod sim;
 mod status;
 mod token;

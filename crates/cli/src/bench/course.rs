@@ -1,13 +1,12 @@
-//! The course of a run, the same for every bench: until it is done, or Ctrl-C comes.
+//! The course of a run, the same for every bench: until it is done, or told to stop.
 
 use std::path::Path;
-
-use anyhow::Context;
 
 use crate::bench::header::Header;
 use crate::bench::output::Output;
 use crate::bench::plot::Chart;
 use crate::bench::report::Entry;
+use crate::command::signals::Presses;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +15,7 @@ pub enum Outcome {
     Complete,
     /// As complete, but something that was tried went wrong; the report says what.
     Failed,
-    /// Ctrl-C came first. What was reported is valid.
+    /// Ctrl-C, or what else asks to stop, came first. What was reported is valid.
     Interrupted,
 }
 
@@ -32,12 +31,10 @@ pub async fn run(
     measure: impl AsyncFnOnce(&mut Output) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
     let mut output = Output::open(header, json, plot)?;
+    let mut stop = Presses::listen();
     let mut outcome = tokio::select! {
         done = measure(&mut output) => done.map(|()| Outcome::Complete)?,
-        interrupt = tokio::signal::ctrl_c() => {
-            interrupt.context("failed to listen for Ctrl-C")?;
-            Outcome::Interrupted
-        }
+        () = stop.next() => Outcome::Interrupted,
     };
     output.end_scenario()?;
     if outcome == Outcome::Interrupted {

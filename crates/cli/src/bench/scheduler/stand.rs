@@ -1,5 +1,6 @@
 //! A cluster of one node, as a user has it: started, asked and stopped by this program.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -125,6 +126,8 @@ impl Drop for Stand {
         if self.is_up
             && let Ok(mut command) = self.plain_command()
         {
+            // A signal to the group that ended this must not end what cleans up after it.
+            command.process_group(0);
             // Nobody is there to be told if it fails.
             drop(command.args(DOWN).stdout(Stdio::null()).stderr(Stdio::null()).status());
         }
