@@ -112,7 +112,7 @@ pub struct Sent {
     pub to: AgentId,
     /// Its type's name.
     pub name: String,
-    /// Its content; its size, if nobody could read it yet who it is for.
+    /// Its content; its size, if neither its receiver nor its sender could read it yet.
     pub text: String,
     /// Whether that is its content.
     pub is_read: bool,

@@ -76,11 +76,13 @@ impl Sim {
                 (message.name().to_owned(), Some(text))
             }
             Body::Wire(wire) => {
-                let of_receiver = self.places.get(&to).and_then(|place| match place.seat {
-                    Seat::Agent(slot) => self.resident(slot),
-                    Seat::Port(_) => None,
-                });
-                (String::new(), of_receiver.and_then(|it| text_of(it, &wire.encoded)))
+                // Its type is gone. Who sent it mostly knows it too, should the receiver be down.
+                let text =
+                    [to, from].into_iter().find_map(|agent| match self.places.get(&agent)?.seat {
+                        Seat::Agent(slot) => text_of(self.resident(slot)?, &wire.encoded),
+                        Seat::Port(_) => None,
+                    });
+                (String::new(), text)
             }
         };
         let is_read = text.is_some();

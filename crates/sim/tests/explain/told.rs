@@ -47,6 +47,21 @@ fn a_long_run_is_cut_to_its_end_and_says_by_how_much() {
 }
 
 #[test]
+fn what_is_lost_with_who_was_to_have_it_can_be_read() {
+    let mut sim = world();
+    sim.keep_story();
+    let port = sim.port();
+    run(&mut sim, 5);
+    sim.crash_node(NodeId(2));
+    keep(&mut sim, port, 5);
+    run(&mut sim, 20);
+    let failure = fail(&mut sim);
+    let text = sim.explain(&failure).unwrap().to_string();
+    assert!(text.contains("Copy(5)"), "{text}");
+    assert!(!text.contains("a message of"), "{text}");
+}
+
+#[test]
 fn a_story_changes_nothing_in_the_run() {
     let hash = |with_story: bool| {
         let mut sim = world();
