@@ -60,7 +60,7 @@ impl Core {
             (_, Some(TaskState::Skipped)) => "was skipped",
             _ => "did not succeed",
         };
-        let stopped = format!("it was stopped by {}, which {what}", named(via));
+        let stopped = format!("was stopped by {}, which {what}", named(via));
         let Some(from) = self.state.job(root) else { return stopped };
         let is_worst = |state: &TaskState| state.is_failure() && *state != TaskState::Aborted;
         let worst = from.sets().find(|(state, _)| is_worst(state));
