@@ -9,6 +9,10 @@
 //! one that is larger than the share has its turn, too. Freed places are given back by halves: a
 //! sender that waits has more than half of its share out, and so hears of it as soon as all that is
 //! handled.
+//!
+//! A sender that has nothing out may have missed what its share is, or have forgotten it: it goes by
+//! [`OPENING`] then, and waits at its end. So the first places that are given back to it are half of
+//! that, and with them goes the share.
 
 use crate::spec::MailboxBounds;
 
@@ -106,6 +110,9 @@ pub struct Quota {
     held: Amount,
     /// Handled, and not given back yet.
     freed: Amount,
+    /// Whether places were given back since the sender had nothing out: while it has, it keeps what
+    /// it heard with them of its share.
+    is_told: bool,
     /// Lanes in which the probe of this round has come.
     probed: (u64, u8),
 }
@@ -114,7 +121,8 @@ impl Quota {
     /// Nothing is held. `share` is what was, or is about to be, announced.
     #[must_use]
     pub fn new(share: Amount) -> Self {
-        Self { share, held: Amount::default(), freed: Amount::default(), probed: (0, 0) }
+        let (held, freed) = (Amount::default(), Amount::default());
+        Self { share, held, freed, is_told: false, probed: (0, 0) }
     }
 
     /// Lets a message in; false if the sender has no place for it.
@@ -127,6 +135,7 @@ impl Quota {
         // A sender that has not heard of a smaller share yet may use what everybody may.
         let may = has_room(self.share, out, bytes) || has_room(OPENING, out, bytes);
         if may {
+            self.is_told &= out.messages > 0;
             self.held.messages += 1;
             self.held.bytes += bytes;
         }
@@ -140,14 +149,27 @@ impl Quota {
         self.held.bytes -= bytes;
         self.freed.messages += 1;
         self.freed.bytes += bytes;
-        let is_half = self.freed.messages >= (self.share.messages / 2).max(1)
-            || self.freed.bytes >= (self.share.bytes / 2).max(1);
+        let known = self.known();
+        let is_half = self.freed.messages >= (known.messages / 2).max(1)
+            || self.freed.bytes >= (known.bytes / 2).max(1);
         is_half.then(|| self.flush())
+    }
+
+    /// What the sender surely goes by.
+    fn known(&self) -> Amount {
+        if self.is_told {
+            return self.share;
+        }
+        Amount {
+            messages: self.share.messages.min(OPENING.messages),
+            bytes: self.share.bytes.min(OPENING.bytes),
+        }
     }
 
     /// All that is to be given back.
     #[must_use]
     pub fn flush(&mut self) -> Amount {
+        self.is_told |= self.is_owed();
         std::mem::take(&mut self.freed)
     }
 

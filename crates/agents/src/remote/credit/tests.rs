@@ -20,7 +20,10 @@ enum Back {
 
 /// Both sides, and the session between them.
 struct World {
-    allowance: Allowance,
+    bounds: MailboxBounds,
+    /// The sender's account, if it has one: before its first message, and while nothing is out, it
+    /// need not.
+    account: Option<Allowance>,
     quota: Quota,
     lanes: [VecDeque<Forth>; 3],
     back: VecDeque<Back>,
@@ -34,6 +37,8 @@ enum Op {
     Arrive(usize),
     Handle,
     Return,
+    /// The sender forgets an account with nothing out.
+    Forget,
     /// The session ends: so many of each lane, and of what comes back, are lost. What is behind
     /// them was not sent, and leaves in the next one.
     Lose([usize; 3], usize),
@@ -45,6 +50,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (0..3_usize).prop_map(Op::Arrive),
         3 => Just(Op::Handle),
         2 => Just(Op::Return),
+        1 => Just(Op::Forget),
         1 => ([0..5_usize, 0..5_usize, 0..5_usize], 0..5_usize)
             .prop_map(|(lanes, back)| Op::Lose(lanes, back)),
     ]
@@ -54,7 +60,8 @@ impl World {
     fn new(bounds: &MailboxBounds, nodes: usize) -> Self {
         let share = share(bounds, nodes);
         let mut world = Self {
-            allowance: Allowance::new(bounds),
+            bounds: bounds.clone(),
+            account: None,
             quota: Quota::new(share),
             lanes: Default::default(),
             back: VecDeque::new(),
@@ -68,8 +75,9 @@ impl World {
     fn apply(&mut self, op: &Op) {
         match *op {
             Op::Send(lane, bytes) => {
-                if self.allowance.may_take(bytes) {
-                    self.allowance.take(bytes);
+                let allowance = self.allowance();
+                if allowance.may_take(bytes) {
+                    allowance.take(bytes);
                     self.lanes[lane].push_back(Forth::Message(bytes));
                 }
             }
@@ -79,24 +87,33 @@ impl World {
                     self.back.extend(self.quota.free(bytes).map(Back::Grant));
                 }
             }
-            Op::Return => match self.back.pop_front() {
-                Some(Back::Grant(freed)) => self.allowance.granted(freed, self.quota.share()),
-                Some(Back::Held(round, held)) => self.allowance.settle(round, held),
-                None => {}
-            },
+            Op::Return => {
+                let (back, share) = (self.back.pop_front(), self.quota.share());
+                // What comes for no account is nobody's.
+                match (back, &mut self.account) {
+                    (Some(Back::Grant(freed)), Some(it)) => it.granted(freed, share),
+                    (Some(Back::Held(round, held)), Some(it)) => it.settle(round, held),
+                    (None, _) | (_, None) => {}
+                }
+            }
+            Op::Forget => self.account = self.account.filter(|allowance| !allowance.is_idle()),
             Op::Lose(lanes, back) => {
                 for (lane, lost) in self.lanes.iter_mut().zip(lanes) {
                     lane.drain(..lost.min(lane.len()));
                 }
                 self.back.drain(..back.min(self.back.len()));
                 self.round += 1;
-                if self.allowance.probe(self.round) {
+                if self.account.as_mut().is_some_and(|it| it.probe(self.round)) {
                     for lane in &mut self.lanes {
                         lane.push_back(Forth::Probe(self.round));
                     }
                 }
             }
         }
+    }
+
+    fn allowance(&mut self) -> &mut Allowance {
+        self.account.get_or_insert_with(|| Allowance::new(&self.bounds))
     }
 
     fn arrive(&mut self, lane: usize) {
@@ -107,7 +124,10 @@ impl World {
             }
             Some(Forth::Probe(round)) => {
                 let held = self.quota.probe(round, lane);
-                self.back.extend(held.map(|held| Back::Held(round, held)));
+                if let Some(held) = held {
+                    let share = Back::Grant(Amount::default());
+                    self.back.extend([share, Back::Held(round, held)]);
+                }
             }
             None => {}
         }
@@ -141,7 +161,8 @@ proptest! {
             prop_assert!(world.quota.held().messages <= world.quota.share().messages.max(64));
         }
         world.settle();
-        prop_assert!(world.allowance.may_take(1 << 40), "{:?} {:?}", world.allowance, world.quota);
+        let (allowance, quota) = (*world.allowance(), world.quota);
+        prop_assert!(allowance.may_take(1 << 40), "{allowance:?} {quota:?}");
         prop_assert!(world.quota.is_idle());
     }
 
@@ -176,7 +197,21 @@ fn places_are_given_back_by_halves() {
         .filter_map(|admitted| admitted.then(|| quota.free(1)).flatten())
         .map(|freed| freed.messages)
         .collect();
-    assert_eq!(granted, [50, 50]);
+    assert_eq!(granted, [32, 50], "the sender knows its share from the first on");
+}
+
+/// As one does that was told of it before its first message: by a node that knows its earlier life.
+#[test]
+fn a_sender_that_has_not_heard_of_its_share_is_not_stuck_at_the_opening() {
+    let bounds = MailboxBounds { messages: 16 << 10, ..MailboxBounds::DEFAULT };
+    let mut world = World::new(&bounds, 2);
+    world.apply(&Op::Return);
+    for _ in 0..OPENING.messages {
+        world.apply(&Op::Send(1, 10));
+    }
+    world.settle();
+    assert!(world.allowance().may_take(10), "{:?} {:?}", world.account, world.quota);
+    assert_eq!(world.allowance().share(), share(&bounds, 2));
 }
 
 #[test]
