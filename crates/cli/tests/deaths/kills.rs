@@ -1,12 +1,19 @@
 //! SIGKILL at random points of a run.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use dx_agents::rng::Rng;
 
 use super::place::{Death, NODES, PAGE, Place};
 use super::witness::Witness;
+
+/// How often a long run says that it goes on.
+const TELL_EVERY: Duration = Duration::from_secs(30);
 
 /// Long enough for the nodes to be killed and come back within it.
 const LEASE: &str = "30s";
@@ -48,6 +55,32 @@ impl Victim {
     }
 }
 
+/// How far a run is, told from time to time to whoever waits for a long one.
+struct Progress {
+    kills: Arc<AtomicU64>,
+    /// Dropped at the end, by which the thread that tells it ends.
+    _end: Sender<()>,
+}
+
+impl Progress {
+    fn of(witness: &Witness, seed: u64) -> Self {
+        let (end, ended) = mpsc::channel();
+        let (kills, begin) = (Arc::new(AtomicU64::new(0)), Instant::now());
+        let (killed, marks) = (kills.clone(), witness.marks());
+        thread::spawn(move || {
+            while ended.recv_timeout(TELL_EVERY) == Err(RecvTimeoutError::Timeout) {
+                let (ends, kills) = (marks.ends(), killed.load(Ordering::Relaxed));
+                eprintln!("DX_SEED={seed}: {ends} ends, {kills} kills in {:.0?}", begin.elapsed());
+            }
+        });
+        Self { kills, _end: end }
+    }
+
+    fn kill(&self) {
+        self.kills.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Runs `tasks`, and kills now this and now that of `victims` after every some ends, so that it
 /// is about `kills` times.
 fn run(tasks: u64, kills: u64, victims: &[Victim]) {
@@ -57,6 +90,7 @@ fn run(tasks: u64, kills: u64, victims: &[Victim]) {
     let mut rng = Rng::new(seed);
     let mut place = Place::start(LEASE);
     let mut witness = Witness::submit(&place, tasks);
+    let progress = Progress::of(&witness, seed);
     let (mut deaths, mut recorded) = (Vec::new(), BTreeMap::new());
     while witness.wait_for_ends(1 + rng.below(2 * tasks / (kills + 1))) {
         let most = victims.len() as u64;
@@ -66,6 +100,7 @@ fn run(tasks: u64, kills: u64, victims: &[Victim]) {
         let begin = Instant::now();
         deaths.extend(victim.kill(&mut place));
         let is_back = begin.elapsed();
+        progress.kill();
         witness.catch_up();
         witness.wait_for_ends(1);
         eprintln!("{victim:?}: back after {is_back:?}, next end after {:?}", begin.elapsed());

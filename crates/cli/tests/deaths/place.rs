@@ -30,6 +30,8 @@ pub struct Place {
     /// Where the nodes are, if each has a host of its own.
     hosts: Vec<Host>,
     nodes: BTreeMap<&'static str, Program>,
+    /// What nodes printed that were killed, for whoever asks why a test failed.
+    said: Vec<String>,
 }
 
 /// How far, in milliseconds, the controller's clock can be from this one: it is behind by as long as
@@ -92,7 +94,7 @@ impl Place {
         };
         let nodes: String = NODES.into_iter().enumerate().map(node).collect();
         let file = user.file("jobs.toml", &format!("[jobs]\nlease = \"{lease}\"\n{nodes}"));
-        let mut place = Self { user, file, shell, hosts, nodes: BTreeMap::new() };
+        let mut place = Self { user, file, shell, hosts, nodes: BTreeMap::new(), said: Vec::new() };
         place.start_nodes(&NODES);
         place
     }
@@ -134,7 +136,8 @@ impl Place {
 
     /// Kills the process of a node. Its shim goes on.
     pub fn kill_node(&mut self, name: &str) {
-        drop(self.nodes.remove(name).unwrap());
+        let said = self.nodes.remove(name).unwrap().kill();
+        self.said.extend(said.into_iter().map(|line| format!("{name}: {line}")));
     }
 
     /// Stops a node in good order. Returns all that it printed.
@@ -263,7 +266,14 @@ pub fn follow(from: &str, path: &Path) -> Program {
 impl Drop for Place {
     fn drop(&mut self) {
         // What was stopped by a signal is killed nevertheless.
-        self.nodes.clear();
+        for name in
+            NODES.into_iter().filter(|name| self.nodes.contains_key(name)).collect::<Vec<_>>()
+        {
+            self.kill_node(name);
+        }
+        if std::thread::panicking() {
+            eprintln!("nodes said:\n{}", self.said.join("\n"));
+        }
         let home = self.user.home();
         let home = home.parent().unwrap().to_str().unwrap();
         loop {

@@ -38,6 +38,17 @@ pub struct Witness {
     ends: u64,
 }
 
+/// The file that tasks write.
+pub struct Marks(PathBuf);
+
+impl Marks {
+    /// How many of them have ended.
+    pub fn ends(&self) -> u64 {
+        let text = std::fs::read_to_string(&self.0).unwrap_or_default();
+        text.lines().filter(|line| line.ends_with(" end")).count() as u64
+    }
+}
+
 impl Witness {
     /// Submits a job of so many tasks, each of which takes a moment.
     pub fn submit(place: &Place, tasks: u64) -> Self {
@@ -82,9 +93,12 @@ impl Witness {
 
     /// Passes over the ends that are written by now, so that the next one is a later one.
     pub fn catch_up(&mut self) {
-        let text = std::fs::read_to_string(&self.marks).unwrap();
-        let ends = text.lines().filter(|line| line.ends_with(" end")).count() as u64;
-        self.wait_for_ends(ends - self.ends);
+        self.wait_for_ends(self.marks().ends() - self.ends);
+    }
+
+    /// What tasks have written by now, for another thread.
+    pub fn marks(&self) -> Marks {
+        Marks(self.marks.clone())
     }
 
     /// Waits until so many more attempts have started.

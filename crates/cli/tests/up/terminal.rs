@@ -182,6 +182,16 @@ impl Program {
         (self.child.wait().unwrap(), seen)
     }
 
+    /// Kills it; returns all that it had printed and nobody waited for.
+    pub fn kill(mut self) -> Vec<String> {
+        let _ = self.child.kill();
+        let mut seen = std::mem::take(&mut self.seen);
+        // What it started may have its output open still: nobody waits for the end of that.
+        let _ = self.child.wait();
+        seen.extend(self.lines.try_iter());
+        seen
+    }
+
     /// Ctrl-C, and its end.
     pub fn interrupt(self) -> (Option<i32>, Vec<String>) {
         self.signal(Signal::INT);
