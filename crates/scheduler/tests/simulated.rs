@@ -9,6 +9,8 @@ mod cases;
 mod chaos;
 #[path = "simulated/client.rs"]
 mod client;
+#[path = "simulated/graphs.rs"]
+mod graphs;
 #[path = "simulated/history.rs"]
 mod history;
 #[path = "simulated/program.rs"]

@@ -27,20 +27,20 @@ fn machines(seed: u64) -> u64 {
 }
 
 /// How long things go wrong.
-const CHAOS: Duration = Duration::from_secs(20);
+pub const CHAOS: Duration = Duration::from_secs(20);
 
 /// Seconds in which nothing begins after which nothing ever will: far more than a task takes.
-const IDLE: u32 = 60;
+pub const IDLE: u32 = 60;
 
 /// The time between two things that a client does.
-const PAUSE: Duration = Duration::from_millis(250);
+pub const PAUSE: Duration = Duration::from_millis(250);
 
 pub fn make(seed: u64, choices: Choices) -> Sim {
     world(seed, choices, machines(seed), &Shared::default())
 }
 
 /// The history of a world whose shims are up.
-fn history_of(sim: &Sim) -> Shared {
+pub fn history_of(sim: &Sim) -> Shared {
     sim.agents_of::<SimShim>().next().expect("a shim is up").1.history()
 }
 
@@ -48,13 +48,7 @@ pub fn play(sim: &mut Sim) -> Result<(), Failure> {
     sim.run_for(Duration::from_millis(20))?;
     let history = history_of(sim);
     let mut client = Client::new(sim);
-    let machines = sim.agents_of::<SimShim>().count() as u64;
-    let most_down = 1 + machines as usize;
-    let mut plan = FaultPlan::swarm(sim.choices_mut(), CHAOS, most_down);
-    // Clocks that stand still, or run as wrong as these do, are no boot clocks.
-    plan.kinds.retain(|kind| !matches!(kind, FaultKind::Suspend | FaultKind::Drift));
-    plan.every = plan.every.max(Duration::from_millis(200));
-    sim.unleash(plan);
+    let machines = unleash(sim);
     for _ in 0..CHAOS.as_millis() / PAUSE.as_millis() {
         act(sim, &mut client);
         disturb(sim, machines);
@@ -64,6 +58,18 @@ pub fn play(sim: &mut Sim) -> Result<(), Failure> {
     sim.heal();
     conclude(sim, &mut client)?;
     judge(sim, &mut client, &history)
+}
+
+/// Everything may go wrong from now on. Returns how many machines there are.
+pub fn unleash(sim: &mut Sim) -> u64 {
+    let machines = sim.agents_of::<SimShim>().count() as u64;
+    let most_down = 1 + machines as usize;
+    let mut plan = FaultPlan::swarm(sim.choices_mut(), CHAOS, most_down);
+    // Clocks that stand still, or run as wrong as these do, are no boot clocks.
+    plan.kinds.retain(|kind| !matches!(kind, FaultKind::Suspend | FaultKind::Drift));
+    plan.every = plan.every.max(Duration::from_millis(200));
+    sim.unleash(plan);
+    machines
 }
 
 /// A client does something, or nothing.
@@ -83,7 +89,7 @@ fn act(sim: &mut Sim, client: &mut Client) {
 }
 
 /// What befalls whole machines, or only shims.
-fn disturb(sim: &mut Sim, machines: u64) {
+pub fn disturb(sim: &mut Sim, machines: u64) {
     let disturbs = sim.choices_mut().event("disturbance", 0.03, |how| {
         (how.choose("kind", 3), how.choose("machine", machines), how.choose("millis", 9_000))
     });
@@ -127,7 +133,7 @@ fn conclude(sim: &mut Sim, client: &mut Client) -> Result<(), Failure> {
 
 /// Somebody looks after the nodes: a job that is a fault of nodes everywhere has them all
 /// quarantined.
-fn undrain(sim: &mut Sim, client: &mut Client) -> Result<(), Failure> {
+pub fn undrain(sim: &mut Sim, client: &mut Client) -> Result<(), Failure> {
     let nodes: Vec<NodeId> = sim.nodes().filter(|node| is_runners(*node)).collect();
     for node in nodes {
         until_done(sim, client, &Request::Undrain(node))?;
@@ -156,7 +162,7 @@ pub fn until_done(
 }
 
 /// A rule is broken that no event of the world breaks.
-fn fails<T>(sim: &mut Sim, history: &Shared, text: String) -> Result<T, Failure> {
+pub fn fails<T>(sim: &mut Sim, history: &Shared, text: String) -> Result<T, Failure> {
     history.lock().unwrap().breaks(text);
     // There is always a beat.
     sim.run_for(LEASE)?;

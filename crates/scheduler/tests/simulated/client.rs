@@ -82,51 +82,8 @@ impl Client {
 
     /// A job that follows from these numbers.
     pub fn want(&mut self, sim: &mut Sim, program: u64, shape: u64) {
-        let (program, fate) = PROGRAMS[program as usize % PROGRAMS.len()];
-        let exec: Vec<&str> = std::iter::once("sim").chain(program.iter().copied()).collect();
-        let resources = match shape % 5 {
-            0 | 1 => serde_json::json!({ "cpus": 1 }),
-            2 => serde_json::json!({ "cpus": 0.5, "gpus": 1 }),
-            3 => serde_json::json!({ "cpus": 2, "memory": "1GiB" }),
-            _ => serde_json::json!({ "cpus": 0, "custom": { "licence": 1 } }),
-        };
-        let array = ["0", "0-1", "3-7", "0-11"][(shape / 5) as usize % 4];
-        let mut spec = serde_json::json!({
-            "commands": [{ "exec": exec }],
-            "array": array,
-            "resources": resources,
-            "priority": (shape / 20) % 3,
-            "kill": { "grace": "300ms" },
-            "retry": { "max_attempts": 2, "backoff": "50ms", "max_backoff": "200ms",
-                       "max_node_faults": 1000 },
-            "request_id": format!("request {}", self.jobs.len()),
-        });
-        match fate {
-            Fate::TimesOut => {
-                spec["timeout"] = "500ms".into();
-                spec["retry"]["on"] = serde_json::json!(["exit"]);
-            }
-            Fate::Oom => spec["retry"]["on"] = serde_json::json!(["exit"]),
-            // A lost attempt has a number, too.
-            _ => {}
-        }
-        match (shape / 60) % 4 {
-            1 => spec["hold"] = true.into(),
-            2 => spec["placement"] = "pack".into(),
-            3 => {
-                spec["constraints"] = serde_json::json!([{ "label": "half", "value": "0" }]);
-            }
-            _ => {}
-        }
-        self.jobs.push(Wanted {
-            spec: serde_json::from_value(spec).unwrap(),
-            fate,
-            id: None,
-            asked: None,
-            is_cancelled: false,
-            is_retried: false,
-            ended: BTreeMap::new(),
-        });
+        let request_id = format!("request {}", self.jobs.len());
+        self.jobs.push(Wanted::of(program, shape, &request_id));
         self.submit(sim, self.jobs.len() - 1);
     }
 
@@ -245,6 +202,55 @@ impl Client {
 }
 
 impl Wanted {
+    /// A job that follows from these numbers.
+    pub fn of(program: u64, shape: u64, request_id: &str) -> Self {
+        let (program, fate) = PROGRAMS[program as usize % PROGRAMS.len()];
+        let exec: Vec<&str> = std::iter::once("sim").chain(program.iter().copied()).collect();
+        let resources = match shape % 5 {
+            0 | 1 => serde_json::json!({ "cpus": 1 }),
+            2 => serde_json::json!({ "cpus": 0.5, "gpus": 1 }),
+            3 => serde_json::json!({ "cpus": 2, "memory": "1GiB" }),
+            _ => serde_json::json!({ "cpus": 0, "custom": { "licence": 1 } }),
+        };
+        let array = ["0", "0-1", "3-7", "0-11"][(shape / 5) as usize % 4];
+        let mut spec = serde_json::json!({
+            "commands": [{ "exec": exec }],
+            "array": array,
+            "resources": resources,
+            "priority": (shape / 20) % 3,
+            "kill": { "grace": "300ms" },
+            "retry": { "max_attempts": 2, "backoff": "50ms", "max_backoff": "200ms",
+                       "max_node_faults": 1000 },
+            "request_id": request_id,
+        });
+        match fate {
+            Fate::TimesOut => {
+                spec["timeout"] = "500ms".into();
+                spec["retry"]["on"] = serde_json::json!(["exit"]);
+            }
+            Fate::Oom => spec["retry"]["on"] = serde_json::json!(["exit"]),
+            // A lost attempt has a number, too.
+            _ => {}
+        }
+        match (shape / 60) % 4 {
+            1 => spec["hold"] = true.into(),
+            2 => spec["placement"] = "pack".into(),
+            3 => {
+                spec["constraints"] = serde_json::json!([{ "label": "half", "value": "0" }]);
+            }
+            _ => {}
+        }
+        Self {
+            spec: serde_json::from_value(spec).unwrap(),
+            fate,
+            id: None,
+            asked: None,
+            is_cancelled: false,
+            is_retried: false,
+            ended: BTreeMap::new(),
+        }
+    }
+
     /// Whether a task may have ended so, and what of it the history bears out.
     pub fn judge(&self, task: &TaskView, history: &History) -> Result<(), String> {
         let id = task.job.task(task.index);

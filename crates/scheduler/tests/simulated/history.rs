@@ -20,6 +20,9 @@ pub struct Process {
     pub need: Resources,
     pub gpus: Vec<u32>,
     pub over: Option<Over>,
+    /// When it began and ended, in the order of all such moments.
+    pub began: u64,
+    pub ended: Option<u64>,
 }
 
 /// How a process ended.
@@ -55,6 +58,8 @@ pub struct History {
     pub leases: BTreeMap<NodeId, u64>,
     /// The world's time at its last event.
     pub now: u64,
+    /// Processes that began or ended so far.
+    moments: u64,
     /// What a node has.
     pub capacity: Resources,
     /// Lives of shims that ended with their lease, that were given up, that overslept.
@@ -82,8 +87,9 @@ impl History {
         let same = open.iter().filter(|it| self.processes[**it].attempt.task == attempt.task);
         let overlaps: Vec<(usize, usize)> = same.map(|before| (*before, number)).collect();
         self.overlaps.extend(overlaps);
-        let (need, gpus, over) = (need.clone(), gpus.to_vec(), None);
-        self.processes.push(Process { attempt, node, need, gpus, over });
+        let (need, gpus, began) = (need.clone(), gpus.to_vec(), self.moment());
+        let process = Process { attempt, node, need, gpus, over: None, began, ended: None };
+        self.processes.push(process);
         self.open.insert(number);
         self.weigh(node);
         number
@@ -91,8 +97,15 @@ impl History {
 
     pub fn ends(&mut self, number: usize, over: Over) {
         if self.open.remove(&number) {
-            self.processes[number].over = Some(over);
+            let ended = Some(self.moment());
+            let process = &mut self.processes[number];
+            (process.over, process.ended) = (Some(over), ended);
         }
+    }
+
+    fn moment(&mut self) -> u64 {
+        self.moments += 1;
+        self.moments
     }
 
     /// A shim died, and with it this.
