@@ -53,7 +53,8 @@ enum Command {
         search: String,
     },
     /// Makes a failure of each bug as small as possible, and prints how small that is: events of the
-    /// whole run, and of these what can have mattered. Rare bugs need more seeds to get short.
+    /// whole run, and of these what can have mattered. What has 40 rows and more to read then is tried
+    /// with more seeds and runs, twice.
     Shrink {
         /// With a diagram of each.
         #[arg(long)]
@@ -220,7 +221,7 @@ fn shrink(
         if !wanted.is_empty() && !wanted.contains(&name) {
             continue;
         }
-        let Some(short) = Short::of(sample, bug, trouble) else {
+        let Some(short) = Short::readable(sample, bug, trouble) else {
             writeln!(out, "{name:<29}  not found")?;
             is_short = false;
             continue;

@@ -10,6 +10,9 @@ use crate::search::Search;
 /// What there is to read of a failure has fewer rows than this.
 pub const READABLE: usize = 40;
 
+/// How many times the seeds and the runs of a trouble are tried, one after the other.
+const MORE: [(u64, u64); 3] = [(1, 1), (10, 2), (100, 4)];
+
 /// How much is tried to have a short failure.
 ///
 /// Short runs come from short failures: of many the shortest is made shorter, and not the first.
@@ -47,6 +50,26 @@ pub struct Short {
 }
 
 impl Short {
+    /// A failure of `bug` that can be [read](READABLE), for so much trouble, or for ten times as many
+    /// seeds and twice as many runs, or for more of both once more: rare bugs have few failures to
+    /// choose from. Else the shortest; `None` if there is none at all.
+    ///
+    /// # Panics
+    /// If a run is not the same when it is repeated.
+    #[must_use]
+    pub fn readable(sample: &Sample, bug: &Planted, trouble: &Trouble) -> Option<Self> {
+        let mut best: Option<Self> = None;
+        for (seeds, runs) in MORE {
+            let (seeds, runs) = (trouble.seeds * seeds, trouble.runs * runs);
+            let short = Self::of(sample, bug, &Trouble { seeds, runs, ..*trouble });
+            best = best.into_iter().chain(short).min_by_key(Self::rows);
+            if best.as_ref().is_some_and(|best| best.rows() < READABLE) {
+                break;
+            }
+        }
+        best
+    }
+
     /// The shortest failure of `bug` for so much trouble; `None` if there is none at all.
     ///
     /// # Panics
