@@ -204,6 +204,10 @@ impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            self.seen.extend(self.lines.try_iter());
+            eprintln!("process {} had printed {:#?}", self.child.id(), self.seen);
+        }
     }
 }
 
