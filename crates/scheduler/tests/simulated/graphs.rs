@@ -143,7 +143,8 @@ impl Graphs {
                     JobRef::Number(job) => *job,
                     JobRef::Name(name) => graph.jobs[name].id.expect("it is taken"),
                 };
-                let edges = wanted.spec.after().map(|(when, _, on)| (when, number(&on.job), on.each));
+                let edges =
+                    wanted.spec.after().map(|(when, _, on)| (when, number(&on.job), on.each));
                 (wanted.id.expect("it is taken"), (wanted, edges.collect()))
             })
         });
