@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 #[path = "up/terminal.rs"]
+#[allow(dead_code, reason = "it is another test's, too")]
 mod terminal;
 
 #[path = "up/ends.rs"]

@@ -2,6 +2,7 @@
 
 mod blame;
 mod failure;
+mod footing;
 mod jobs;
 mod log;
 mod output;
@@ -144,7 +145,8 @@ impl Node {
             inside.jobs.work(processor, &running)
         };
         let doors = Doors { socket, gateway, console, log };
-        let ended = runtime.block_on(serve(inside, doors, working, until, kill));
+        let footing = footing::gone(&running);
+        let ended = runtime.block_on(serve(inside, doors, working, footing, until, kill));
         // A task that still waits for something, waits for nothing that matters.
         runtime.shutdown_background();
         drop(running);
@@ -194,6 +196,7 @@ async fn serve(
     inside: Arc<Inside>,
     doors: Doors,
     working: Working,
+    footing: impl Future<Output = String>,
     until: impl Future<Output = ()>,
     kill: impl Future<Output = ()>,
 ) -> Ended {
@@ -217,6 +220,7 @@ async fn serve(
         () = until => {}
         () = inside.stopping() => {}
         why = inside.mesh.runtime().failed() => failed = Some(why),
+        why = footing => failed = Some(why),
     }
     inside.stop.send_replace(true);
     // It ends by returning, within its limits.

@@ -1,8 +1,8 @@
 //! One process per node: a lock that the kernel takes back when its holder dies.
 
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::process;
 
@@ -18,7 +18,7 @@ const MAX_DIGITS: u64 = 20;
 /// The lock of a node's folder. It ends with the process, however that ends.
 #[derive(Debug)]
 pub struct NodeLock {
-    _file: File,
+    file: File,
 }
 
 /// Why the lock was not had.
@@ -56,7 +56,16 @@ impl NodeLock {
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| writeln!(file, "{}", process::id()))
             .map_err(failed)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+
+    /// Whether `path` names the file that is locked. If it cannot be looked at, it does not.
+    #[must_use]
+    pub fn is_at(&self, path: &Path) -> bool {
+        let is_same =
+            |at: Metadata, held: Metadata| (at.dev(), at.ino()) == (held.dev(), held.ino());
+        fs::symlink_metadata(path)
+            .is_ok_and(|at| self.file.metadata().is_ok_and(|it| is_same(at, it)))
     }
 }
 
@@ -72,8 +81,6 @@ fn read_holder(file: &File) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

@@ -1,5 +1,8 @@
 //! Nodes that die, and nodes that are stopped.
 
+use std::fs;
+use std::path::Path;
+
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -90,4 +93,34 @@ fn the_second_ctrl_c_kills_what_does_not_stop() {
     assert_eq!(ended["how"], "was killed by SIGKILL");
     let (status, lines) = up.end();
     assert_eq!(status.code(), Some(130), "{lines:#?}");
+}
+
+#[test]
+fn a_node_whose_folder_or_lock_is_gone_ends_and_says_so() {
+    let remove = |folder: &Path| while fs::remove_dir_all(folder).is_err() {};
+    let away = |folder: &Path| fs::rename(folder, folder.with_file_name("away")).unwrap();
+    let unlock = |folder: &Path| fs::remove_file(folder.join("lock")).unwrap();
+    let ways: [&dyn Fn(&Path); 3] = [&remove, &away, &unlock];
+    for go in ways {
+        let user = User::new();
+        let file = user.ping("20");
+        let mut node = user.start(&["node", file.to_str().unwrap(), "--id", "1"]);
+        node.wait_for("listens at");
+        go(&user.home().join("ping/n1"));
+        node.wait_for("its folder was removed, or the lock in it");
+        let (status, lines) = node.end();
+        assert_eq!(status.code(), Some(1), "{lines:#?}");
+    }
+}
+
+#[test]
+fn a_node_goes_on_whatever_else_is_removed_from_its_folder() {
+    let user = User::new();
+    let file = user.ping("20");
+    let mut node = user.start(&["node", file.to_str().unwrap(), "--id", "1"]);
+    node.wait_for("listens at");
+    fs::write(user.home().join("ping/n1/odd"), "").unwrap();
+    fs::remove_file(user.home().join("ping/n1/odd")).unwrap();
+    let (code, lines) = node.interrupt();
+    assert_eq!(code, Some(130), "{lines:#?}");
 }

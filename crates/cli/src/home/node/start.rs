@@ -1,5 +1,6 @@
 //! What comes before a node runs: the lock, the certificate, the number of this life.
 
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use dx_transport::credentials::Credentials;
@@ -21,7 +22,7 @@ pub struct Running {
     pub credentials: Credentials,
     /// What was done about its certificate.
     pub renewal: Renewal,
-    _lock: NodeLock,
+    lock: NodeLock,
 }
 
 /// What was done about a certificate.
@@ -35,6 +36,14 @@ pub enum Renewal {
     Renewed,
     /// Less is left, and the authority's key is not on this machine. It ends at this moment.
     Due(SystemTime),
+}
+
+impl Running {
+    /// Whether the lock that it holds is the one that others would take.
+    #[must_use]
+    pub fn is_in_place(&self) -> bool {
+        self.lock.is_at(&self.node.lock_file())
+    }
 }
 
 impl Node {
@@ -55,7 +64,7 @@ impl Node {
         let incarnation =
             incarnation::next(&self.path.join("incarnation"), since_epoch.as_millis() as u64)?;
         let credentials = Credentials { identity: Some(identity), secret: Some(secret) };
-        Ok(Running { node: self, incarnation, credentials, renewal, _lock: lock })
+        Ok(Running { node: self, incarnation, credentials, renewal, lock })
     }
 
     /// Returns whether the certificate was made. What else lies in the folder stays as it is.
@@ -84,7 +93,7 @@ impl Node {
     }
 
     pub(super) fn lock(&self) -> Result<NodeLock, NodeError> {
-        NodeLock::take(&self.path.join("lock")).map_err(|error| match error {
+        NodeLock::take(&self.lock_file()).map_err(|error| match error {
             LockError::Held(pid) => NodeError::Running {
                 node: self.name.clone(),
                 cluster: self.cluster.name().clone(),
@@ -92,5 +101,8 @@ impl Node {
             },
             LockError::Folder(error) => error.into(),
         })
+    }
+    fn lock_file(&self) -> PathBuf {
+        self.path.join("lock")
     }
 }
