@@ -270,7 +270,8 @@ pub struct SchedulerBench {
     /// Only these scenarios.
     #[arg(long, value_enum, value_delimiter = ',', value_name = "NAMES")]
     pub scenario: Vec<bench::scheduler::ScenarioName>,
-    /// Tasks of the scenarios no-exec and restart (default: 100000; with --quick, 5000 and 2000).
+    /// Tasks of the scenarios no-exec, restart and million (default: 100000, 100000 and 1000000; with
+    /// --quick, 5000, 2000 and 20000).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     pub tasks: Option<u32>,
     /// Where nodes keep their folders, on the disk in question (default: where temporary files

@@ -11,7 +11,7 @@ pub mod ask;
 mod charts;
 pub mod fan_in;
 mod floor;
-mod journal;
+pub(in crate::bench) mod journal;
 mod nodes;
 pub mod offload;
 mod remote_ask;

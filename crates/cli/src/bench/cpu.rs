@@ -28,7 +28,13 @@ fn read(clock: ClockId) -> Duration {
 /// Bytes of memory that this process has resident, or `None` where the system does not say.
 #[must_use]
 pub fn resident_bytes() -> Option<u64> {
-    let statm = fs::read_to_string("/proc/self/statm").ok()?;
+    resident_bytes_of(std::process::id())
+}
+
+/// The same of another process.
+#[must_use]
+pub fn resident_bytes_of(pid: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
 }

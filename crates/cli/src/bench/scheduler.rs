@@ -7,11 +7,16 @@
 //! people use instead, where they are installed. The time of each is from the request, or the
 //! tool's start, until whoever waits knows that all tasks have ended.
 
+mod apart;
 mod bare;
 mod charts;
 mod ender;
+mod follow;
+mod graphs;
+mod million;
 mod no_exec;
 mod once;
+mod pair;
 mod race;
 mod restart;
 mod rival;
@@ -49,6 +54,13 @@ pub enum ScenarioName {
     Submit,
     /// What a task costs that nobody executes, on two nodes over tls, with the journal on the disk.
     NoExec,
+    /// What it costs, then, that jobs wait for jobs: 25,000 tasks after 25,000, and a chain of 1,000.
+    Graphs,
+    /// A million such tasks: how long they take, what each costs the controller, and how long that
+    /// needs to be back when it was killed.
+    Million,
+    /// Short tasks while many follow the logs of others, or what becomes of jobs.
+    Follow,
     /// How long a node that was killed needs until it shows its jobs again.
     Restart,
 }
@@ -106,6 +118,17 @@ impl ScenarioName {
             Self::Run => "run: one command from its start to its end, beside a bare `true` (floor)",
             Self::Submit => "submit: until a job is taken, which is on the disk then",
             Self::NoExec => "no-exec: tasks that nobody executes; two nodes, tls, journal",
+            Self::Graphs => {
+                "graphs: jobs that wait for jobs; nobody executes them; beside tasks that wait for \
+                 none, or the disk (floor)"
+            }
+            Self::Million => {
+                "million: tasks that nobody executes; a controller of its own, killed and started \
+                 again, beside one with a single task (floor)"
+            }
+            Self::Follow => {
+                "follow: /bin/true, followed, beside the same with no followers (floor)"
+            }
             Self::Restart => "restart: a killed node, beside one with a single task (floor)",
         }
     }
@@ -120,6 +143,9 @@ impl ScenarioName {
             Self::Run => "run",
             Self::Submit => "submit",
             Self::NoExec => "no-exec",
+            Self::Graphs => "graphs",
+            Self::Million => "million",
+            Self::Follow => "follow",
             Self::Restart => "restart",
         }
     }
@@ -130,8 +156,9 @@ impl ScenarioName {
             Self::Spawn => race::SPAWN.steps(),
             Self::Output => race::OUTPUT.steps(),
             Self::Sleep => race::SLEEP.steps(),
-            Self::Run | Self::Restart => 1,
-            Self::Submit | Self::NoExec => 2,
+            Self::Run | Self::Restart | Self::Million => 1,
+            Self::Submit | Self::NoExec | Self::Graphs => 2,
+            Self::Follow => follow::STEPS,
         }
     }
 }
@@ -162,6 +189,9 @@ async fn run_all(options: &Options, output: &mut Output) -> anyhow::Result<()> {
             ScenarioName::Run => once::run(&mut run).await?,
             ScenarioName::Submit => submit::run(&mut run).await?,
             ScenarioName::NoExec => no_exec::run(&mut run).await?,
+            ScenarioName::Graphs => graphs::run(&mut run).await?,
+            ScenarioName::Million => million::run(&mut run).await?,
+            ScenarioName::Follow => follow::run(&mut run).await?,
             ScenarioName::Restart => restart::run(&mut run).await?,
         }
         output.end_scenario()?;

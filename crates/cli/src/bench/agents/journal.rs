@@ -148,7 +148,11 @@ impl Agent for Client {
 
 /// The floor: write a group, wait until it is durable, write the next. While a group of dx becomes
 /// durable the next one gathers, so that half a window is a group.
-fn write_and_sync(folder: &Path, window: u64, count: u64) -> anyhow::Result<Duration> {
+pub(in crate::bench) fn write_and_sync(
+    folder: &Path,
+    window: u64,
+    count: u64,
+) -> anyhow::Result<Duration> {
     let folder = TempDir::new_in(folder).context("failed to make a folder for the floor")?;
     let group = (window / 2).max(1).min(count);
     let bytes = vec![7; RECORD * group as usize];

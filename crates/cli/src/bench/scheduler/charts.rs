@@ -4,41 +4,59 @@ use crate::bench::human;
 use crate::bench::plot::{Chart, Series, Style};
 use crate::bench::report::{Entry, Figure, Unit};
 
-/// What has a chart: a scenario, its title, what the horizontal and the vertical axis are, and what
-/// stands beside it.
-const CHARTS: [[&str; 5]; 7] = [
-    ["spawn", "/bin/true, two at a time", "by", "tasks per second", "a bare loop"],
-    ["output", "10 KB of output each, two at a time", "by", "tasks per second", "a bare loop"],
-    ["sleep", "10 ms each, two at a time", "by", "tasks per second", "a bare loop"],
-    ["run", "one command from its start to its end", "command", "time", "a bare `true`"],
-    ["submit", "until a job is taken", "tasks", "time", ""],
-    ["no-exec", "a task that nobody executes", "slots, tasks", "time", ""],
-    ["restart", "until a killed node serves again", "ended tasks", "time", "a single task"],
+/// What has a chart: a scenario, the unit of its figures, a title, what the horizontal and the vertical
+/// axis are, and what stands beside it.
+const CHARTS: [(&str, Unit, [&str; 4]); 11] = [
+    ("spawn", PER_SECOND, ["/bin/true, two at a time", "by", "tasks per second", BARE]),
+    ("output", PER_SECOND, ["10 KB of output each, two at a time", "by", "tasks per second", BARE]),
+    ("sleep", PER_SECOND, ["10 ms each, two at a time", "by", "tasks per second", BARE]),
+    ("run", MICROS, ["one command from its start to its end", "command", "time", "a bare `true`"]),
+    ("submit", MICROS, ["until a job is taken", "tasks", "time", ""]),
+    ("no-exec", MICROS, ["a task that nobody executes", "slots, tasks", "time", ""]),
+    ("graphs", MICROS, ["a task that waits for others", "shape, jobs, tasks", "time", "the floor"]),
+    ("million", SECONDS, ["a million tasks that nobody executes", "", "time", "a single task"]),
+    ("million", Unit::Bytes, ["memory of the controller for each of them", "", "memory", ""]),
+    ("follow", PER_SECOND, ["/bin/true, followed", "of, followers", "tasks per second", "nobody"]),
+    (
+        "restart",
+        SECONDS,
+        ["until a killed node serves again", "ended tasks", "time", "a single task"],
+    ),
 ];
+
+const PER_SECOND: Unit = Unit::PerSecond;
+const MICROS: Unit = Unit::Microseconds;
+const SECONDS: Unit = Unit::Seconds;
+
+/// What the races stand beside.
+const BARE: &str = "a bare loop";
 
 /// The charts of what was measured; what was not has none.
 #[must_use]
 pub fn of(entries: &[Entry]) -> Vec<Chart> {
-    let charts = CHARTS.iter().filter_map(|words| {
-        let figures: Vec<&Figure> = entries.iter().filter_map(|e| figure_of(e, words[0])).collect();
-        Some(chart(figures.first()?.unit, &figures, *words))
+    let charts = CHARTS.iter().filter_map(|&(scenario, unit, words)| {
+        let is_of = |figure: &&Figure| figure.scenario == scenario && figure.unit == unit;
+        let figures: Vec<&Figure> = entries.iter().filter_map(figure_of).filter(is_of).collect();
+        (!figures.is_empty()).then(|| chart(unit, &figures, words))
     });
     charts.collect()
 }
 
-fn figure_of<'a>(entry: &'a Entry, scenario: &str) -> Option<&'a Figure> {
+fn figure_of(entry: &Entry) -> Option<&Figure> {
     match entry {
-        Entry::Figure(figure) if figure.scenario == scenario => Some(figure),
-        _ => None,
+        Entry::Figure(figure) => Some(figure),
+        Entry::Gap(_) => None,
     }
 }
 
 /// A bar for each, and a pale one for its floor.
-fn chart(unit: Unit, figures: &[&Figure], words: [&str; 5]) -> Chart {
-    let [_, title, x_label, y_label, reference] = words;
+fn chart(unit: Unit, figures: &[&Figure], words: [&str; 4]) -> Chart {
+    let [title, x_label, y_label, reference] = words;
     let label = |figure: &Figure| {
         let values: Vec<String> = figure.params.iter().map(|(_, v)| human::param(v)).collect();
-        values.join(", ")
+        // Of equal parameters, what was measured tells bars apart.
+        let is_only = figures.iter().all(|it| it.metric == figure.metric);
+        if is_only { values.join(", ") } else { figure.metric.to_owned() }
     };
     let bars = |value: fn(&Figure) -> Option<f64>| -> Vec<(f64, f64)> {
         let value = |(at, figure): (usize, &&Figure)| Some((at as f64, value(figure)?));

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::race::{SPAWN, array, ensure_succeeded, submit};
 use super::run::{Measured, Run};
-use super::stand::{Stand, finish};
+use super::stand::Stand;
 use crate::bench::course::median;
 use crate::bench::report::{Param, Params, Unit};
 
@@ -76,7 +76,7 @@ async fn restart(stand: &Stand, job: JobId) -> anyhow::Result<(Duration, JobView
             sleep(LOOK).await;
         }
     };
-    let up = async { finish(stand.up_command()?).await.context("failed to start the node again") };
+    let up = async { stand.start_again().await.context("failed to start the node again") };
     let both = async { tokio::try_join!(async { Ok(serving.await) }, up) };
     let (served, ()) = timeout(LIMIT, both).await.context("the node does not answer")??;
     Ok(served)

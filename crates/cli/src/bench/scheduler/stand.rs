@@ -6,8 +6,12 @@ use std::process::{Output, Stdio};
 
 use anyhow::{Context, ensure};
 use dx_transport::id::ClusterId;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::io::AsyncReadExt;
+use tokio::process::{Child, Command};
 
 use super::race::SLOTS;
 use crate::control::Client;
@@ -31,10 +35,19 @@ impl Stand {
     /// # Errors
     /// If it does not start.
     pub async fn start(folder: &Path) -> anyhow::Result<Self> {
-        let folder = TempDir::new_in(folder).context("failed to make a folder for the node")?;
-        let mut stand = Self { folder, is_up: false };
-        std::fs::write(stand.file(), cluster(ports::free(1)?[0]))?;
+        let mut stand = Self::prepared(folder, &cluster(ports::free(1)?[0]))?;
         stand.up().await?;
+        Ok(stand)
+    }
+
+    /// One of which nothing runs: with this cluster file, in a folder of its own under `folder`.
+    ///
+    /// # Errors
+    /// If the folder cannot be made.
+    pub fn prepared(folder: &Path, file: &str) -> anyhow::Result<Self> {
+        let folder = TempDir::new_in(folder).context("failed to make a folder for the node")?;
+        let stand = Self { folder, is_up: false };
+        std::fs::write(stand.file(), file)?;
         Ok(stand)
     }
 
@@ -45,17 +58,17 @@ impl Stand {
     pub async fn up(&mut self) -> anyhow::Result<()> {
         // From now on something may run.
         self.is_up = true;
-        finish(self.up_command()?).await.context("failed to start a node")
+        self.start_again().await.context("failed to start a node")
     }
 
-    /// The command that starts its node.
+    /// Starts its node, which ran before.
     ///
     /// # Errors
-    /// If this program is not found any more.
-    pub fn up_command(&self) -> anyhow::Result<Command> {
+    /// If it does not start.
+    pub async fn start_again(&self) -> anyhow::Result<()> {
         let mut command = self.command()?;
         command.arg("up").arg(self.file()).arg("--detach");
-        Ok(command)
+        Starting::begin(command)?.end().await
     }
 
     /// This program, for a user who has only this cluster.
@@ -108,11 +121,13 @@ impl Stand {
         Ok(())
     }
 
-    fn home(&self) -> Home {
+    /// Where its nodes keep what they know.
+    pub fn home(&self) -> Home {
         Home::at(&self.folder.path().join("dx"))
     }
 
-    fn file(&self) -> PathBuf {
+    /// Its cluster file.
+    pub fn file(&self) -> PathBuf {
         self.folder.path().join("bench.toml")
     }
 }
@@ -134,7 +149,40 @@ impl Drop for Stand {
     }
 }
 
-fn name() -> ClusterId {
+/// The command that starts a node. Killed while it does so, it could leave one that nobody knows
+/// of: so it is out of reach of whatever ends this program, and dropped, it is waited for.
+struct Starting(Child);
+
+impl Starting {
+    fn begin(mut command: Command) -> anyhow::Result<Self> {
+        command.process_group(0).stdout(Stdio::null()).stderr(Stdio::piped());
+        Ok(Self(command.spawn()?))
+    }
+
+    async fn end(mut self) -> anyhow::Result<()> {
+        let mut stderr = Vec::new();
+        if let Some(mut said) = self.0.stderr.take() {
+            said.read_to_end(&mut stderr).await?;
+        }
+        let status = self.0.wait().await?;
+        ensure_success(&Output { status, stdout: Vec::new(), stderr })
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        // It has a number until it was waited for.
+        let number = self.0.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let Some(Ok(process)) = number.map(|it| pidfd_open(it, PidfdFlags::empty())) else {
+            return;
+        };
+        // It ends by itself, whether the node starts or not.
+        while poll(&mut [PollFd::new(&process, PollFlags::IN)], None) == Err(Errno::INTR) {}
+    }
+}
+
+/// The cluster's name.
+pub fn name() -> ClusterId {
     CLUSTER.parse().expect("a fixed name")
 }
 
