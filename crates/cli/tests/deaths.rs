@@ -10,10 +10,14 @@ mod terminal;
 #[allow(dead_code, reason = "it is another test's, too")]
 mod world;
 
+#[path = "deaths/benches.rs"]
+mod benches;
 #[path = "deaths/bounds.rs"]
 mod bounds;
 #[path = "deaths/cables.rs"]
 mod cables;
+#[path = "deaths/graphs.rs"]
+mod graphs;
 #[path = "deaths/kills.rs"]
 mod kills;
 #[path = "deaths/place.rs"]

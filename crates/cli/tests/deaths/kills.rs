@@ -20,7 +20,7 @@ const LEASE: &str = "30s";
 
 /// What is killed.
 #[derive(Clone, Copy, Debug)]
-enum Victim {
+pub enum Victim {
     Controller,
     Runner,
     Shim,
@@ -29,7 +29,7 @@ enum Victim {
 
 impl Victim {
     /// Kills it, and starts it again as its user would. Returns which shims died.
-    fn kill(self, place: &mut Place) -> Vec<Death> {
+    pub fn kill(self, place: &mut Place) -> Vec<Death> {
         match self {
             Self::Controller => {
                 place.kill_node("n1");
@@ -81,12 +81,18 @@ impl Progress {
     }
 }
 
-/// Runs `tasks`, and kills now this and now that of `victims` after every some ends, so that it
-/// is about `kills` times.
-fn run(tasks: u64, kills: u64, victims: &[Victim]) {
+/// By which a run is chosen, and found again.
+pub fn seed() -> u64 {
     let seed = std::env::var("DX_SEED").ok().map(|seed| seed.parse().unwrap());
     let seed = seed.unwrap_or_else(|| getrandom::u64().unwrap());
     eprintln!("DX_SEED={seed}");
+    seed
+}
+
+/// Runs `tasks`, and kills now this and now that of `victims` after every some ends, so that it
+/// is about `kills` times.
+fn run(tasks: u64, kills: u64, victims: &[Victim]) {
+    let seed = seed();
     let mut rng = Rng::new(seed);
     let mut place = Place::start(LEASE);
     let mut witness = Witness::submit(&place, tasks);

@@ -13,6 +13,12 @@ pub fn having(text: &str) -> Vec<u32> {
     others.filter(|pid| ["cmdline", "environ"].iter().any(|it| has(*pid, it, text))).collect()
 }
 
+/// Whether a process is this command of `dx`.
+pub fn is(pid: u32, command: &str) -> bool {
+    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    arguments.split(|byte| *byte == 0).nth(1) == Some(command.as_bytes())
+}
+
 fn has(pid: u32, file: &str, text: &str) -> bool {
     // Whoever has ended meanwhile has nothing.
     let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
