@@ -240,6 +240,8 @@ fn the_scheduler_bench_measures_every_scenario() {
     };
     let figures: Vec<&Value> = lines[1..].iter().filter(is_own).collect();
     for (scenario, count, has_floor) in [
+        ("graphs", 2, true),
+        ("follow", 3, true),
         ("spawn", 1, true),
         ("output", 1, true),
         ("sleep", 1, true),
@@ -253,4 +255,12 @@ fn the_scheduler_bench_measures_every_scenario() {
         assert!(of_it.iter().all(|f| f["value"].as_f64().unwrap() > 0.0), "{of_it:?}");
         assert!(of_it.iter().all(|f| f.get("ratio").is_some() == has_floor), "{of_it:?}");
     }
+    // So few tasks take no memory that could be told from what a process takes anyway.
+    let million: Vec<&&Value> = figures.iter().filter(|f| f["scenario"] == "million").collect();
+    assert!(million.iter().all(|figure| figure["value"].is_number()), "{million:?}");
+    assert_eq!(million.len(), 6);
+    // So few tasks need no memory that could be told from what a process takes now and then.
+    let million: Vec<&&Value> = figures.iter().filter(|f| f["scenario"] == "million").collect();
+    assert!(million.iter().all(|figure| figure["value"].is_number()), "{million:?}");
+    assert_eq!(million.len(), 6);
 }

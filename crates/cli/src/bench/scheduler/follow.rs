@@ -9,9 +9,10 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use dx_scheduler::end::TaskState;
 use dx_scheduler::id::JobId;
-use dx_scheduler::job::Cpus;
-use dx_scheduler::job::{Command, JobSpec, Resources};
-use futures_util::future::{LocalBoxFuture, select_all};
+use dx_scheduler::job::{Command, Cpus, JobSpec, Resources};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tempfile::TempDir;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -92,7 +93,7 @@ async fn rate(service: &Service, count: u64) -> anyhow::Result<f64> {
     Ok(count as f64 / took.as_secs_f64())
 }
 
-/// The same while so many follow, each of whom hears something before and after it.
+/// The same while so many follow, each of whom hears something before it and meanwhile.
 async fn followed(
     service: &Service,
     job: JobId,
@@ -110,29 +111,29 @@ async fn followed(
             Box::pin(follow_events(service, heard))
         }
     };
-    let following = select_all((0..followers).map(follow));
+    let mut following: FuturesUnordered<_> = (0..followers).map(follow).collect();
     let racing = async {
-        hear_more(&heard).await;
+        let before = more(&heard, &vec![0; followers]).await;
         let rate = rate(service, count).await?;
-        hear_more(&heard).await;
+        more(&heard, &before).await;
         anyhow::Ok(rate)
     };
     tokio::select! {
         rate = racing => rate,
-        (ended, ..) = following => {
+        Some(ended) = following.next() => {
             ended?;
             bail!("a stream ended that has no end")
         }
     }
 }
 
-/// Waits until each follower has heard something since now.
-async fn hear_more(heard: &[Cell<u64>]) {
-    let before: Vec<u64> = heard.iter().map(Cell::get).collect();
+/// Waits until each follower has heard more than this. Returns how much.
+async fn more(heard: &[Cell<u64>], than: &[u64]) -> Vec<u64> {
     let mut look = interval(LINE_EVERY);
-    while heard.iter().zip(&before).any(|(heard, before)| heard.get() == *before) {
+    while heard.iter().zip(than).any(|(heard, than)| heard.get() <= *than) {
         look.tick().await;
     }
+    heard.iter().map(Cell::get).collect()
 }
 
 /// Follows what a task prints: each line has the number after that of the one before.
