@@ -60,7 +60,7 @@ impl World {
     fn new(bounds: &MailboxBounds, nodes: usize) -> Self {
         let share = share(bounds, nodes);
         let mut world = Self {
-            bounds: bounds.clone(),
+            bounds: *bounds,
             account: None,
             quota: Quota::new(share),
             lanes: Default::default(),
