@@ -41,9 +41,13 @@ struct Graph {
 #[derive(Default)]
 struct Graphs(Vec<Graph>);
 
-/// A graph that is drawn: of each job its program, its shape, and what it waits for, each a job
-/// before it and in what way.
-type Drawn = Vec<(u64, u64, Vec<(u64, u64)>)>;
+/// A job that is drawn: its program, its shape, and what it waits for, each a job before it and in
+/// what way.
+type DrawnJob = (u64, u64, Vec<(u64, u64)>);
+type Drawn = Vec<DrawnJob>;
+
+/// What a job waits for: how, for which one, and whether index by index.
+type Edges = Vec<(When, JobId, bool)>;
 
 fn draw(how: &mut Details) -> Drawn {
     let jobs = 2 + how.choose("jobs", MOST_JOBS - 1);
@@ -60,7 +64,7 @@ impl Graphs {
     fn want(&mut self, sim: &mut Sim, client: &mut Client, drawn: &Drawn) {
         let known: Vec<JobId> = self.jobs().filter_map(|wanted| wanted.id).collect();
         let number = self.0.len();
-        let job = |(at, (program, shape, edges)): (usize, &(u64, u64, Vec<(u64, u64)>))| {
+        let job = |(at, (program, shape, edges)): (usize, &DrawnJob)| {
             let mut wanted = Wanted::of(*program, *shape, &format!("request {number}.{at}"));
             wanted.spec.array = Some(ARRAY.to_owned());
             let edges: BTreeMap<u64, u64> = edges.iter().copied().collect();
@@ -70,7 +74,7 @@ impl Graphs {
                     Some(known) if way == 7 => JobRef::Number(*known),
                     _ => JobRef::Name(name(on as usize)),
                 };
-                let on = Dependency { job, each: way % 2 == 0 };
+                let on = Dependency { job, each: way.is_multiple_of(2) };
                 let spec = &mut wanted.spec;
                 let list = match way % 3 {
                     0 => &mut spec.after_ok,
@@ -129,14 +133,14 @@ impl Graphs {
         let all = self.0.iter_mut().flat_map(|graph| graph.jobs.values_mut());
         let mut known: Vec<&mut Wanted> = all.filter(|wanted| wanted.id.is_some()).collect();
         let Some(most) = (known.len() as u64).checked_sub(1) else { return };
-        let wanted = &mut known[(which % (most + 1)) as usize];
+        let wanted = &mut *known[(which % (most + 1)) as usize];
         wanted.is_cancelled = true;
         let what = Selection::job(wanted.id.expect("it is known"));
-        client.ask(sim, Request::Cancel { what, now: which % 2 == 0, reason: None });
+        client.ask(sim, Request::Cancel { what, now: which.is_multiple_of(2), reason: None });
     }
 
     /// All that was wanted, by number, with the numbers of what each waits for.
-    fn numbered(&self) -> BTreeMap<JobId, (&Wanted, Vec<(When, JobId, bool)>)> {
+    fn numbered(&self) -> BTreeMap<JobId, (&Wanted, Edges)> {
         let graphs = self.0.iter().flat_map(|graph| {
             graph.jobs.values().map(move |wanted| {
                 let number = |on: &JobRef| match on {
