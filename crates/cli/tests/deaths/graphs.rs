@@ -45,7 +45,7 @@ impl Notes {
 
     /// How many there are.
     fn len(&self) -> u64 {
-        fs::read(&self.0).unwrap().iter().filter(|byte| **byte == b'\n').count() as u64
+        fs::read_to_string(&self.0).unwrap().lines().count() as u64
     }
 }
 
