@@ -61,6 +61,7 @@ impl Intake {
         let incarnation = batch.incarnation();
         let source = self.sources.entry(node).or_insert_with(|| Source::new(link, incarnation));
         if !source.live(incarnation) {
+            self.agents.dead_letters.add(Reason::FormerLife, messages(batch));
             return;
         }
         // Lanes are those that this crate configured.
@@ -313,6 +314,14 @@ impl Desk<'_> {
             self.source.link.say(&Frame::Held { life, to, round, held });
         }
     }
+}
+
+/// How many of a batch's frames are for agents; the others say how the sender stood.
+fn messages(batch: &Batch) -> u64 {
+    let is_content = |it: &Received<'_>| {
+        matches!(Frame::read(it.as_slice()), Ok(Frame::Content(..) | Frame::Failed { .. }))
+    };
+    batch.into_iter().filter(is_content).count() as u64
 }
 
 /// Agents that are remembered for a node before those with nothing waiting are forgotten.

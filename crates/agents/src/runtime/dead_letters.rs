@@ -32,11 +32,13 @@ pub enum Reason {
     OutboxFull,
     /// A node spoke for an agent that is not one of its own.
     Forged,
+    /// A life of its node had sent it of which a later one was heard of before.
+    FormerLife,
 }
 
 impl Reason {
     /// All reasons.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::MailboxFull,
         Self::Refused,
         Self::NoSuchAgent,
@@ -49,6 +51,7 @@ impl Reason {
         Self::Unsendable,
         Self::OutboxFull,
         Self::Forged,
+        Self::FormerLife,
     ];
 
     /// Its name in metrics and status.
@@ -67,6 +70,7 @@ impl Reason {
             Self::Unsendable => "unsendable",
             Self::OutboxFull => "outbox-full",
             Self::Forged => "forged",
+            Self::FormerLife => "former-life",
         }
     }
 }
