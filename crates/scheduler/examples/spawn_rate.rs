@@ -1,8 +1,8 @@
 //! How many programs that do nothing a shim starts in a second, beside the same number started by
 //! `posix_spawn` alone, in turns: `cargo run --release --example spawn_rate -- [TASKS] [AT A TIME]`.
-//! The shim's program, `dx-shim`, is to be built before, with the same profile. On a machine that is
-//! busy with other work only the processor time of a task, with all that it takes of either, says
-//! something.
+//! The shim's program, `dx-shim`, is to be built before, with the same profile. Two run at a time, and
+//! `AT A TIME` have been given, 40 where nothing is said. On a machine that is busy with other work
+//! only the processor time of a task, with all that it takes of either, says something.
 #![expect(clippy::disallowed_methods, reason = "it measures real time")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -15,9 +15,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use dx_scheduler::id::{JobId, Term};
-use dx_scheduler::processor::{Call, Run, Told};
+use dx_scheduler::processor::{Call, Follow, Run, Told};
 use dx_scheduler::shim::SOCKET;
 use dx_scheduler::shim::wire::{self, Inbound};
+
+/// Tasks that run at a time, of everyone.
+const SLOTS: u32 = 2;
 
 const ROUNDS: u64 = 3;
 
@@ -27,7 +30,7 @@ const TICK: f64 = 10_000.0;
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let tasks: u32 = arguments.next().map_or(Ok(20_000), |it| it.parse())?;
-    let at_a_time: u32 = arguments.next().map_or(Ok(4), |it| it.parse())?;
+    let at_a_time: u32 = arguments.next().map_or(Ok(40), |it| it.parse())?;
     let program = arguments.next().unwrap_or_else(|| "/bin/true".to_owned());
     let out = &mut std::io::stdout();
     for options in [&[][..], &["--without-cgroups"]] {
@@ -77,7 +80,7 @@ fn bare(tasks: u32, program: &str) -> f64 {
     let left = AtomicU32::new(tasks);
     let start = Instant::now();
     std::thread::scope(|scope| {
-        for _ in 0..2 {
+        for _ in 0..SLOTS {
             scope.spawn(|| {
                 let take = |it: u32| it.checked_sub(1);
                 while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
@@ -92,7 +95,7 @@ fn bare(tasks: u32, program: &str) -> f64 {
     f64::from(tasks) / start.elapsed().as_secs_f64()
 }
 
-/// As many at a time as a runner would have.
+/// As a runner would have them: so many have been given and have not ended.
 fn through(
     folder: &Path,
     job: u64,
@@ -105,6 +108,7 @@ fn through(
     let mut inbound = Inbound::default();
     let spec: Arc<str> = format!(r#"{{"commands": [{{"exec": ["{program}"]}}]}}"#).into();
     let (mut given, mut ended, mut life) = (0, 0, None);
+    let id = |index| JobId(job).task(index).attempt(1);
     let mut start = Instant::now();
     let mut bytes = vec![0; 64 << 10];
     while ended < tasks {
@@ -130,16 +134,21 @@ fn through(
         }
         if let Some(shim) = life {
             let until = tasks.min(ended + at_a_time);
-            let run = |index| Run {
-                attempt: JobId(job).task(index).attempt(1),
-                shim,
-                spec: Arc::clone(&spec),
-                gpus: Vec::new(),
+            let run = |index| {
+                let (spec, gpus) = (Arc::clone(&spec), Vec::new());
+                Run { attempt: id(index), shim, spec, gpus }
             };
-            let runs: Vec<_> = (given..until).map(run).collect();
-            given = given.max(until);
-            if !runs.is_empty() {
-                wire::put_call(Call::Run(runs), &mut calls);
+            if given == 0 {
+                given = until.min(SLOTS);
+                wire::put_call(Call::Run((0..given).map(run).collect()), &mut calls);
+            }
+            // The others as a runner gives them: ahead, many at a time.
+            if given < until && (given - ended) * 2 <= at_a_time + SLOTS {
+                let (job, wide, spec) = (JobId(job), SLOTS, Arc::clone(&spec));
+                let attempts = (given..until).map(id).collect();
+                given = until;
+                let follow = Follow { job, wide, shim, spec, attempts };
+                wire::put_call(Call::Follow(follow), &mut calls);
             }
         }
         stream.write_all(&calls)?;

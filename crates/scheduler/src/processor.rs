@@ -21,10 +21,10 @@ use dx_agents::Message;
 use serde::{Deserialize, Serialize};
 
 use crate::end::Finish;
-use crate::id::{AttemptId, ShimId, Term};
+use crate::id::{AttemptId, JobId, ShimId, Term};
 
 /// The version of the calls. A shim of another version is not talked to: it ends with its tasks.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The most bytes of a log in one answer.
 pub const MAX_LOG_PART: usize = 256 << 10;
@@ -36,6 +36,10 @@ pub enum Call {
     Hello,
     /// Run these, all at once. Of one that is known already, nothing happens.
     Run(Vec<Run>),
+    /// Run these of one job in the rooms of those before them.
+    Follow(Follow),
+    /// What of these waits to follow is not to begin: each such is answered by [`Told::Unknown`].
+    Return(Vec<AttemptId>),
     /// End these. Of one that is not known, [`Told::Unknown`].
     Kill(Vec<KillRun>),
     /// How these stand: each is answered by its last [`Told::Started`], [`Told::Ended`] or
@@ -79,6 +83,27 @@ pub struct Run {
     pub spec: Arc<str>,
     /// The GPUs that are its own, by number.
     pub gpus: Vec<u32>,
+}
+
+/// Attempts of one job that begin as those before them end, so that no room stands empty while the
+/// runner hears of it. They have none of their own: the runner counts the room of what has ended as
+/// that of the first of them from when it hears of that end, which it does in the same order. What
+/// still waits when the processor is asked how it is, or when its life ends, it forgets, and says so
+/// with [`Told::Unknown`]: it is as if it had not been given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Follow {
+    /// The job.
+    pub job: JobId,
+    /// Each of `attempts` begins, in their order, when fewer than so many of the job are under way,
+    /// however they were given. Holds for those that wait already, too.
+    pub wide: u32,
+    /// The life of the shim that they are meant for: another one refuses them with
+    /// [`Told::Unknown`].
+    pub shim: u64,
+    /// As [`Run::spec`].
+    pub spec: Arc<str>,
+    /// Which.
+    pub attempts: Vec<AttemptId>,
 }
 
 /// An attempt to end.

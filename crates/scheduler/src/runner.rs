@@ -17,6 +17,7 @@
 //! [`Hello`]: crate::processor::Told::Hello
 //! [`Join`]: crate::message::Join
 
+mod ahead;
 mod held;
 mod joining;
 mod offer;
@@ -36,6 +37,7 @@ use crate::id::{AttemptId, Term};
 use crate::message::{RunnerMessage, ToRunner};
 use crate::{controller_of, processor_of};
 
+use self::ahead::Ahead;
 use self::held::Holdings;
 use self::joining::Standing;
 use self::processor::Shim;
@@ -63,6 +65,8 @@ pub struct Runner {
     config: RunnerConfig,
     /// The shim as it last said it was.
     shim: Option<Shim>,
+    /// Its last beat.
+    beat: Option<u64>,
     standing: Standing,
     /// The highest heard of.
     term: Term,
@@ -75,6 +79,7 @@ pub struct Runner {
     /// Of these, those that the shim did not get, as far as it is known: they are given again when
     /// it has a lease.
     ungiven: BTreeSet<AttemptId>,
+    ahead: Ahead,
     jobs: Jobs,
     reports: Reports,
     reads: Reads,
@@ -87,6 +92,8 @@ pub struct Runner {
 struct Retry {
     join: bool,
     hello: bool,
+    /// Joins since the last welcome.
+    unanswered: u32,
 }
 
 /// What a runner heard and did not heed.
@@ -98,6 +105,8 @@ pub struct Tally {
     pub stale: u64,
     /// Of attempts that it does not hold, or as it has them already.
     pub needless: u64,
+    /// Joins that were said again, as no answer came.
+    pub unanswered: u64,
     /// Attempts that the shim ran and, in the same life, knows nothing of any more.
     pub vanished: u64,
 }
@@ -107,6 +116,14 @@ const AGAIN: TimerKey = TimerKey(0);
 
 /// Sends the reports that wait.
 const FLUSH: TimerKey = TimerKey(1);
+
+/// Joins again, if the last join was not answered.
+const REJOIN: TimerKey = TimerKey(2);
+
+/// How long until [`REJOIN`]: at first, doubled with each join, and at most. The first is far more
+/// than a busy controller needs; the last is to be, too, since an answer to the join before is not
+/// heeded.
+const REJOIN_AFTER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));
 
 /// How long until [`AGAIN`]. A guess: a node that starts needs about as long.
 const AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -130,6 +147,7 @@ impl Runner {
         Self {
             config,
             shim: None,
+            beat: None,
             standing: Standing::Away,
             term: Term::default(),
             joined: 0,
@@ -137,6 +155,7 @@ impl Runner {
             room: Room::default(),
             given: 0,
             ungiven: BTreeSet::new(),
+            ahead: Ahead::default(),
             jobs: Jobs::default(),
             reports: Reports::default(),
             reads: Reads::default(),
@@ -183,7 +202,7 @@ impl Runner {
             }
             ToRunner::Retract { term, shim, attempts } => {
                 if self.is_current(term, Some(shim)).is_some() {
-                    self.retracted(&attempts);
+                    self.retracted(&attempts, cx);
                 }
             }
             ToRunner::Kill { term, shim, attempts } => {
@@ -243,6 +262,7 @@ impl Agent for Runner {
                 self.say_again(true, true, cx);
             }
             FLUSH => self.flush_reports(true, cx),
+            REJOIN => self.join_again(cx),
             _ => {}
         }
         self.settle(cx);

@@ -188,11 +188,12 @@ fn begin(
         folder,
     });
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let spawner = Spawner::new(threads, &surroundings, &wake).map_err(system("start a thread"))?;
+    let poller = Arc::new(Poller::new().map_err(refused("make an epoll instance"))?);
+    let spawner = Spawner::new(threads, &surroundings, &poller, &wake);
+    let spawner = spawner.map_err(system("start a thread"))?;
     let logs =
         Logs::new(surroundings.folder.join("logs"), Arc::clone(&surroundings.places), wake.clone())
             .map_err(system("start a thread"))?;
-    let poller = Poller::new().map_err(refused("make an epoll instance"))?;
     let timer = event_loop::timer().map_err(refused("make a timer"))?;
     let watch = Watch::new(surroundings.progress()).map_err(refused("watch a folder"))?;
     let tasks = Tasks::new(Arc::clone(&surroundings));
@@ -216,6 +217,8 @@ fn begin(
         machine: usage::machine(),
         alarm: 0,
         next_second: 0,
+        look_at: None,
+        tell_at: None,
         heard_at: boottime(),
         is_over: false,
     })

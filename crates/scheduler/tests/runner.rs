@@ -1,6 +1,8 @@
 //! The runner by hand: what it hears, and what it says to whom.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+#[path = "runner/ahead.rs"]
+mod ahead;
 #[path = "runner/desk.rs"]
 mod desk;
 #[path = "runner/joining.rs"]

@@ -8,6 +8,9 @@ mod rig;
 #[path = "shim/runs.rs"]
 mod runs;
 
+#[path = "shim/follows.rs"]
+mod follows;
+
 #[path = "shim/kills.rs"]
 mod kills;
 

@@ -17,5 +17,7 @@ mod history;
 mod program;
 #[path = "simulated/shim.rs"]
 mod shim;
+#[path = "simulated/unheard.rs"]
+mod unheard;
 #[path = "simulated/world.rs"]
 mod world;

@@ -25,6 +25,9 @@ pub struct Held {
 pub enum Stage {
     /// It waits for room, at this place.
     Queued(u64),
+    /// It waited at this place. The shim has it, or is about to, and begins it in the room of
+    /// another of its job.
+    Ahead(u64),
     /// The shim has it, or is about to.
     Given,
     /// Its process runs.
@@ -117,6 +120,30 @@ impl Holdings {
     pub fn behind_first(&self) -> impl Iterator<Item = (AttemptId, &Held)> {
         let behind = (self.needs.len() > 1).then(|| self.queue.values().skip(1));
         behind.into_iter().flatten().map(|attempt| (*attempt, &self.all[attempt]))
+    }
+
+    /// It was ahead, and waits for room of its own again, at the place that it had.
+    pub fn requeue(&mut self, attempt: AttemptId) {
+        if let Some(held) = self.all.get_mut(&attempt)
+            && let Stage::Ahead(place) = held.stage
+        {
+            held.stage = Stage::Queued(place);
+            self.queue.insert(place, attempt);
+            *self.needs.entry(Arc::clone(&held.need)).or_default() += 1;
+        }
+    }
+
+    /// The first that waits is ahead from now on.
+    pub fn send_first_ahead(&mut self) {
+        let Some((&place, &attempt)) = self.queue.first_key_value() else { return };
+        self.set(attempt, Stage::Ahead(place));
+    }
+
+    /// How many of a job have room.
+    pub fn with_room(&self, job: JobId) -> u32 {
+        let (first, last) = (job.task(0).attempt(0), job.task(u32::MAX).attempt(u32::MAX));
+        let held = self.all.range(first..=last).filter(|(_, held)| held.has_room());
+        u32::try_from(held.count()).unwrap_or(u32::MAX)
     }
 
     /// All that wait are let go: which, in their order.

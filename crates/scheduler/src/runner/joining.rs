@@ -10,8 +10,8 @@ use crate::id::{AttemptId, ShimId, Term};
 use crate::message::{ControllerMessage, Join, Report, ToController};
 use crate::processor::{Call, KillRun};
 
-use super::Runner;
 use super::held::Stage;
+use super::{REJOIN, REJOIN_AFTER, Runner};
 
 /// How a runner stands with its controller.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +75,18 @@ impl Runner {
             overran: shim.overran.clone(),
         };
         cx.send(self.config.controller, ControllerMessage::Runner(ToController::Join(join)));
+        let longer = 1_u32.checked_shl(self.retry.unanswered).unwrap_or(u32::MAX);
+        cx.set_timer(REJOIN, REJOIN_AFTER.0.saturating_mul(longer).min(REJOIN_AFTER.1));
+        self.retry.unanswered += 1;
+    }
+
+    /// The controller has not answered. It, or what carries messages to it, may have lost the join
+    /// without a session that ended.
+    pub(super) fn join_again(&mut self, cx: &mut Context) {
+        if matches!(self.standing, Standing::Joining) {
+            self.tally.unanswered += 1;
+            self.join(cx);
+        }
     }
 
     pub(super) fn asked_who(&mut self, term: Term, cx: &mut Context) {
@@ -90,6 +102,8 @@ impl Runner {
     /// missed.
     pub(super) fn welcomed(&mut self, standing: Standing, keep: &[AttemptId], cx: &mut Context) {
         self.standing = standing;
+        self.retry.unanswered = 0;
+        cx.cancel(REJOIN);
         if let Standing::Welcome { term, .. } = standing {
             self.term = term;
         }
@@ -105,7 +119,7 @@ impl Runner {
                 Stage::Ended(Some(finish)) => {
                     self.reports.add(Report::Ended(attempt, (**finish).clone()));
                 }
-                Stage::Queued(_) | Stage::Ended(None) => {}
+                Stage::Queued(_) | Stage::Ahead(_) | Stage::Ended(None) => {}
             }
         }
         // The shim's beat may have come too early to be passed on.
@@ -118,7 +132,7 @@ impl Runner {
         for attempt in attempts {
             let Some(held) = self.held.get_mut(attempt) else { continue };
             match held.stage {
-                Stage::Given | Stage::Running => {
+                Stage::Ahead(_) | Stage::Given | Stage::Running => {
                     held.is_doomed = true;
                     held.kill = Some(true);
                     kills.push(KillRun { attempt, now: true });
@@ -155,6 +169,7 @@ impl Runner {
         if let Some(shim) = &mut self.shim {
             shim.is_leased = true;
         }
+        self.ahead.is_refused = false;
         self.tell_shim(Call::Renew { clock, lease, term }, cx);
         self.give_again(cx);
     }

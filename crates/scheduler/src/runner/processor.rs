@@ -12,6 +12,7 @@ use crate::message::{ControllerMessage, Report, ToController};
 use crate::processor::{Call, Certainty, Hello, KillRun, Running, Told};
 
 use super::Runner;
+use super::ahead::Ahead;
 use super::held::{Held, Stage};
 
 /// A shim, in one of its lives.
@@ -20,8 +21,6 @@ pub struct Shim {
     pub kill: Certainty,
     pub memory: bool,
     pub overran: Vec<AttemptId>,
-    /// Its last beat.
-    clock: Option<u64>,
     /// Whether it has a lease, as far as this runner knows: before, it runs nothing. A renewal may
     /// be lost as anything else, so each hello is a reason to doubt it.
     pub is_leased: bool,
@@ -38,15 +37,15 @@ impl Runner {
 
     pub(super) fn processor_says(&mut self, told: Told, cx: &mut Context) {
         match told {
-            Told::Hello(hello) => self.greeted(hello, cx),
+            Told::Hello(hello) => self.greeted(&hello, cx),
             Told::Beat { clock } => {
-                if let Some(shim) = &mut self.shim {
-                    shim.clock = Some(clock);
-                }
+                // Also one that has overtaken the hello that it follows.
+                self.beat = Some(clock);
                 self.pass_beat_on(cx);
             }
             Told::Started { attempt, .. } => {
                 let is_given = |stage: &Stage| matches!(stage, Stage::Given);
+                self.is_ahead_no_more(attempt);
                 let held = self.held.get(attempt);
                 let Some(held) = held.filter(|held| is_given(&held.stage)) else { return };
                 if !held.is_doomed {
@@ -70,6 +69,7 @@ impl Runner {
             // It had no lease, or no room. It may have been given again since: so it is not for
             // others to run.
             Told::Unknown(attempt) => {
+                self.came_back(attempt);
                 if self.held.get(attempt).is_some_and(|it| matches!(it.stage, Stage::Given)) {
                     self.ungiven.insert(attempt);
                 }
@@ -81,13 +81,13 @@ impl Runner {
 
     pub(super) fn pass_beat_on(&mut self, cx: &mut Context) {
         let Some(shim) = self.shim.as_ref().filter(|_| self.is_welcome()) else { return };
-        let Some(clock) = shim.clock else { return };
+        let Some(clock) = self.beat else { return };
         let beat = ToController::Beat { shim: shim.id, clock };
         cx.send(self.config.controller, ControllerMessage::Runner(beat));
     }
 
     /// The shim's own word on what it has. What this runner has of it follows.
-    fn greeted(&mut self, hello: Hello, cx: &mut Context) {
+    fn greeted(&mut self, hello: &Hello, cx: &mut Context) {
         if self.shim.as_ref().is_some_and(|shim| shim.id != hello.shim) {
             self.leave_life(cx);
         }
@@ -96,10 +96,10 @@ impl Runner {
             id: hello.shim,
             kill: hello.kill,
             memory: hello.memory,
-            overran: hello.overran,
-            clock: None,
+            overran: hello.overran.clone(),
             is_leased: false,
         });
+        self.take_back(hello, cx.now());
         self.let_misfits_go();
         self.compare(&hello.running, &hello.ended, cx);
         self.read_again(cx);
@@ -110,6 +110,9 @@ impl Runner {
     /// The shim has begun another life. What of the one before had not started goes back; what had
     /// is over, and the shim knows of it what there is to know.
     fn leave_life(&mut self, cx: &mut Context) {
+        self.beat = None;
+        // What is ahead may have started: of that, nobody says that it goes back.
+        self.ahead = Ahead::default();
         for attempt in self.held.let_queue_go() {
             self.reports.add(Report::Returned(attempt));
         }
@@ -171,7 +174,7 @@ impl Runner {
         }
         for attempt in gone {
             self.tally.vanished += 1;
-            self.end_here(attempt, End::Lost);
+            self.end_here(attempt, End::Lost, cx.now());
         }
         if !kills.is_empty() {
             self.tell_shim(Call::Kill(kills), cx);
@@ -184,7 +187,7 @@ impl Runner {
         let is_news = held.is_some_and(|held| !matches!(held.stage, Stage::Ended(Some(_))));
         if !is_news {
             self.tally.needless += 1;
-        } else if self.end(attempt, finish) {
+        } else if self.end(attempt, finish, cx.now()) {
             self.tell_shim(Call::Forget(vec![attempt]), cx);
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dx_agents::Context;
+use dx_agents::{Context, Instant};
 use serde::Deserialize;
 
 use crate::end::{End, Fault, Finish, NotStarted};
@@ -52,6 +52,11 @@ struct Needs {
 }
 
 impl Jobs {
+    /// A job as its user described it.
+    pub fn spec(&self, job: JobId) -> Option<&Arc<str>> {
+        self.0.get(&job).map(|job| &job.spec)
+    }
+
     fn learn(&mut self, job: JobId, spec: Arc<str>) {
         let need = serde_json::from_str(&spec);
         let need = need.map(|needs: Needs| Arc::new(needs.resources)).map_err(|it| it.to_string());
@@ -114,14 +119,20 @@ impl Runner {
         }
     }
 
+    /// Whether anything may start.
+    pub(super) fn may_start(&self) -> bool {
+        let is_leased = self.shim.as_ref().is_some_and(|shim| shim.is_leased);
+        is_leased && matches!(self.standing, Standing::Welcome { .. })
+    }
+
     /// What fits starts, in the order in which it was assigned: what is large is not overtaken by
     /// what is small, else it might wait for ever. Beside the room that the first waits for, others
     /// start: what waits for a GPU keeps nobody from the processors.
     pub(super) fn start_what_fits(&mut self, cx: &mut Context) {
-        let is_leased = self.shim.as_ref().is_some_and(|shim| shim.is_leased);
-        if !is_leased || !matches!(self.standing, Standing::Welcome { .. }) {
+        if !self.may_start() {
             return;
         }
+        self.start_ahead(cx);
         let mut given = Vec::new();
         while let Some((attempt, held)) = self.held.first() {
             if self.given >= MAX_GIVEN {
@@ -136,6 +147,7 @@ impl Runner {
             }
         }
         self.give(&given, cx);
+        self.give_ahead(cx);
     }
 
     /// What waits and fits beside the room that the first waits for; that room is taken.
@@ -198,14 +210,19 @@ impl Runner {
     }
 
     /// What has not started goes back. Of the rest the controller hears as it ends.
-    pub(super) fn retracted(&mut self, attempts: &[AttemptId]) {
+    pub(super) fn retracted(&mut self, attempts: &[AttemptId], cx: &mut Context) {
+        let mut ahead = Vec::new();
         for &attempt in attempts {
-            let is_queued = |stage: &Stage| matches!(stage, Stage::Queued(_));
-            if self.held.get(attempt).is_some_and(|held| is_queued(&held.stage)) {
-                self.held.remove(attempt);
-                self.reports.add(Report::Returned(attempt));
+            match self.held.get(attempt).map(|held| &held.stage) {
+                Some(Stage::Queued(_)) => {
+                    self.held.remove(attempt);
+                    self.reports.add(Report::Returned(attempt));
+                }
+                Some(Stage::Ahead(_)) => ahead.push(attempt),
+                _ => {}
             }
         }
+        self.call_back(ahead, cx);
     }
 
     pub(super) fn killed(&mut self, attempts: Vec<KillRun>, cx: &mut Context) {
@@ -216,8 +233,8 @@ impl Runner {
                 continue;
             };
             match held.stage {
-                Stage::Queued(_) => self.end_here(kill.attempt, End::Cancelled),
-                Stage::Given | Stage::Running => {
+                Stage::Queued(_) => self.end_here(kill.attempt, End::Cancelled, cx.now()),
+                Stage::Ahead(_) | Stage::Given | Stage::Running => {
                     held.kill = Some(kill.now || held.kill == Some(true));
                     calls.push(kill);
                 }
@@ -230,18 +247,22 @@ impl Runner {
     }
 
     /// An attempt of which the shim has nothing to say has ended.
-    pub(super) fn end_here(&mut self, attempt: AttemptId, end: End) {
-        self.end(attempt, ended_here(end));
+    pub(super) fn end_here(&mut self, attempt: AttemptId, end: End, now: Instant) {
+        self.end(attempt, ended_here(end), now);
     }
 
     /// Nothing of an attempt is left: its room is free. Whether it may be forgotten at once.
-    pub(super) fn end(&mut self, attempt: AttemptId, finish: Finish) -> bool {
+    pub(super) fn end(&mut self, attempt: AttemptId, finish: Finish, now: Instant) -> bool {
         let Some(held) = self.held.get(attempt) else { return false };
+        let is_doomed = held.is_doomed;
         if held.has_room() {
             self.room.free(&held.need, &held.gpus);
             self.given -= 1;
+            self.pass_room_on(attempt, now);
+        } else {
+            self.ahead.remove(attempt);
         }
-        if held.is_doomed {
+        if is_doomed {
             self.held.remove(attempt);
             return true;
         }

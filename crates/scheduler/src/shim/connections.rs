@@ -1,7 +1,8 @@
 //! Those who call: runners' links. Once one calls, nobody is heard who came before it.
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
+use std::mem::MaybeUninit;
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use rustix::event::epoll::EventFlags;
@@ -25,6 +26,9 @@ const MAX_OUT: usize = 32 << 20;
 
 /// Bytes to one that does not read them after which nothing more is read from it.
 const PAUSE: usize = 1 << 20;
+
+/// Bytes to one from which on they do not wait for more.
+const SOON: usize = 64 << 10;
 
 /// Parts of logs that are under way to one at a time; with the longest part, 4 MiB.
 const MAX_READS: usize = 16;
@@ -178,6 +182,12 @@ impl Connections {
         self.all.is_empty()
     }
 
+    /// Whether somebody is to be told something, and nothing bad comes of telling it later.
+    pub fn can_wait(&self) -> bool {
+        let all = || self.all.values();
+        all().any(|it| it.waiting() > 0) && all().all(Connection::can_wait)
+    }
+
     /// Those who have room for ends that they are still to be told, and from where on.
     pub fn hungry(&self) -> Option<(Caller, Retell)> {
         let mut hungry = self.all.iter().filter(|(_, it)| it.waiting() < PAUSE);
@@ -227,6 +237,11 @@ impl Connection {
         self.waiting() > PAUSE || self.reads >= MAX_READS
     }
 
+    /// Whether it is there, not in the middle of being told something, and that is not much.
+    fn can_wait(&self) -> bool {
+        !self.is_closed && self.flags == EventFlags::IN && self.out.len() <= SOON
+    }
+
     fn wanted(&self) -> EventFlags {
         let mut flags = EventFlags::empty();
         flags.set(EventFlags::IN, !self.is_full());
@@ -234,12 +249,13 @@ impl Connection {
         flags
     }
 
+    #[expect(clippy::large_stack_arrays, reason = "nobody calls much below it")]
     fn read(&mut self) {
-        let mut bytes = vec![0; 64 << 10];
-        match self.stream.read(&mut bytes) {
-            Ok(0) => self.is_closed = true,
-            Ok(len) => self.inbound.push(&bytes[..len]),
-            Err(error) => self.is_closed = !is_momentary(error.kind()),
+        let mut space = [MaybeUninit::uninit(); 64 << 10];
+        match rustix::io::read(&self.stream, &mut space[..]) {
+            Ok(([], _)) => self.is_closed = true,
+            Ok((bytes, _)) => self.inbound.push(bytes),
+            Err(errno) => self.is_closed = !is_momentary(io::Error::from(errno).kind()),
         }
     }
 

@@ -15,6 +15,7 @@
 mod attempt;
 mod calls;
 mod effect;
+mod lanes;
 mod lease;
 #[cfg(test)]
 mod tests;
@@ -25,14 +26,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::end::{End, Exit, Finish, NotStarted};
-use crate::id::{AttemptId, ShimId};
+use crate::id::{AttemptId, JobId, ShimId};
 use crate::processor::{Running, Told};
 
 use attempt::{Attempt, Blow, Ending, Next, Stage};
+use lanes::Lanes;
 use lease::{Lease, Standing};
 
 pub use attempt::Measured;
-pub use calls::{Parsed, ParsedRun};
+pub use calls::{Parsed, ParsedFollow, ParsedRun};
 pub use effect::{Caller, Effect, Start};
 
 /// The most attempts of which something may run or wait at a time. More than any machine has
@@ -48,6 +50,8 @@ pub struct Core {
     ended: BTreeMap<AttemptId, Ended>,
     /// Attempts whose next command waits, in the order of their arrival.
     waiting: VecDeque<AttemptId>,
+    /// Attempts that wait for the ends of others of their job.
+    lanes: Lanes,
     /// Attempts that have descriptors, and how many may.
     room: Room,
     deadlines: BTreeSet<(u64, AttemptId)>,
@@ -93,6 +97,7 @@ impl Core {
             active: BTreeMap::new(),
             ended,
             waiting: VecDeque::new(),
+            lanes: Lanes::default(),
             room: Room { taken: 0, most },
             deadlines: BTreeSet::new(),
             ending: None,
@@ -134,11 +139,12 @@ impl Core {
         self.finish_life();
     }
 
-    /// The command that was to start has started as process `pid`, or has not.
-    pub fn started(&mut self, now: u64, id: AttemptId, result: Result<u32, NotStarted>) {
+    /// The command that was to start has started as process `pid`, at some time before now, or has
+    /// not.
+    pub fn started(&mut self, now: u64, id: AttemptId, result: Result<(u64, u32), NotStarted>) {
         match result {
-            Ok(pid) => self.with(now, id, |attempt| {
-                attempt.started(now, pid);
+            Ok((at, pid)) => self.with(now, id, |attempt| {
+                attempt.started(at, pid);
                 Blow::Nothing
             }),
             Err(why) => {
@@ -198,6 +204,9 @@ impl Core {
         self.effects.push(Effect::Keep(id, ended.clone()));
         self.effects.push(Effect::Tell(Told::Ended { attempt: id, finish }));
         self.ended.insert(id, ended);
+        self.lanes.end(id);
+        self.begin_followers(id.task.job);
+        self.start_waiting();
         self.finish_life();
     }
 
@@ -227,6 +236,12 @@ impl Core {
     pub fn ended(&self, from: Option<AttemptId>) -> impl Iterator<Item = (AttemptId, &Finish)> {
         let from = from.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Included);
         self.ended.range((from, std::ops::Bound::Unbounded)).map(|(id, it)| (*id, &it.finish))
+    }
+
+    /// Whether anything waits for the end of another: then no room stands empty while its runner
+    /// hears nothing.
+    pub fn has_followers(&self) -> bool {
+        self.lanes.has_any()
     }
 
     /// Whether it has not ended.
@@ -273,6 +288,9 @@ impl Core {
             }
             Blow::Over => {
                 self.waiting.retain(|waiting| *waiting != id);
+                if self.lanes.withdraw(id) {
+                    self.lanes.begin(id);
+                }
                 self.close(id, |attempt| attempt.not_started(now, None));
             }
         }
@@ -297,11 +315,27 @@ impl Core {
     }
 
     fn end_all(&mut self, now: u64, grace: u64) {
+        self.let_followers_go();
         for id in self.active.keys().copied().collect::<Vec<_>>() {
             self.with(now, id, |attempt| {
                 let grace = grace.min(attempt.grace());
                 attempt.end(now, End::Lost, grace)
             });
+        }
+    }
+
+    /// What was to follow is given back: whoever gave it has it as what was not given.
+    fn let_followers_go(&mut self) {
+        for id in self.lanes.take() {
+            self.active.remove(&id);
+            self.effects.push(Effect::Tell(Told::Unknown(id)));
+        }
+    }
+
+    /// Those of a job begin whose rooms are free.
+    fn begin_followers(&mut self, job: JobId) {
+        while let Some(id) = self.lanes.next(job) {
+            self.waiting.push_back(id);
         }
     }
 

@@ -27,7 +27,7 @@ use super::notes::note;
 use super::poller::{Poller, Token};
 use super::progress::Watch;
 use super::readers::Readers;
-use super::spawner::Spawner;
+use super::spawner::{Spawner, Started};
 use super::tasks::{Happened, Tasks};
 use super::understand::Understanding;
 use super::usage::Meter;
@@ -39,6 +39,14 @@ const RETOLD: usize = 256;
 /// How often what needs no event is looked at: usage, what the disk had no room for, whether
 /// anybody is interested. The reading of usage is to be younger than 1.5 s.
 const SECOND: u64 = 1_000_000_000;
+
+/// How long after a command was to start it is looked at, if nothing happens before. Most have
+/// ended by then, so that their start need wake nobody, and their output is read once. A guess.
+const LOOK: u64 = 3_000_000;
+
+/// How long what is to be told waits for more, while other tasks wait here for their turn. A guess:
+/// what a runner takes ahead lasts for some times as long.
+const GATHER: u64 = 3_000_000;
 
 /// How long a shim waits for a caller with nothing to do before it ends. A minute, a guess: longer
 /// than a node takes to start again.
@@ -56,7 +64,7 @@ pub struct Shim {
     pub(super) connections: Connections,
     pub(super) readers: Readers,
     pub(super) listener: UnixListener,
-    pub(super) poller: Poller,
+    pub(super) poller: Arc<Poller>,
     pub(super) timer: OwnedFd,
     pub(super) wake: Wake,
     pub(super) understanding: Understanding,
@@ -66,6 +74,10 @@ pub struct Shim {
     /// What the timer is set to; 0 when it has gone off.
     pub(super) alarm: u64,
     pub(super) next_second: u64,
+    /// When what has started is looked at at the latest.
+    pub(super) look_at: Option<u64>,
+    /// When what is to be told is at the latest.
+    pub(super) tell_at: Option<u64>,
     pub(super) heard_at: u64,
     pub(super) is_over: bool,
 }
@@ -102,6 +114,8 @@ impl Shim {
             self.poller.wait(&mut happened)?;
             // First of all: whether the lease is over. Nothing that waited meanwhile comes before.
             self.on_time()?;
+            // An end can be heard of before anybody has looked at the start.
+            self.take_launched();
             for (token, _) in happened.drain(..) {
                 self.on_event(token);
             }
@@ -119,11 +133,25 @@ impl Shim {
         self.core.tick(now);
         self.apply()?;
         self.ends.write(now);
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look();
+        }
         if now >= self.next_second {
             self.next_second = now + SECOND;
             self.each_second(now);
         }
         Ok(())
+    }
+
+    /// Looks at what has started and not ended since: from now on what it prints is read at once.
+    fn look(&mut self) {
+        self.look_at = None;
+        if self.spawner.is_busy() {
+            // It takes its time: nobody looks again before it has started.
+            self.spawner.wake_at_next();
+        }
+        self.take_launched();
+        self.tasks.listen(&self.poller);
     }
 
     fn each_second(&mut self, now: u64) {
@@ -188,21 +216,41 @@ impl Shim {
         while let Some((caller, from)) = self.connections.hungry() {
             self.retell(caller, from);
         }
-        let gone = self.connections.flush(&self.poller);
-        self.readers.gone(&gone);
+        if !self.is_gathering() {
+            let gone = self.connections.flush(&self.poller);
+            self.readers.gone(&gone);
+        }
         Ok(())
+    }
+
+    /// Whether what is to be told may wait for more. It may while tasks wait here for the ends of
+    /// others, as no room stands empty then.
+    fn is_gathering(&mut self) -> bool {
+        if !self.core.has_followers() || !self.connections.can_wait() {
+            self.tell_at = None;
+            return false;
+        }
+        let now = boottime();
+        let is_due = *self.tell_at.get_or_insert(now + GATHER) <= now;
+        if is_due {
+            self.tell_at = None;
+        }
+        !is_due
     }
 
     fn take_launched(&mut self) {
         let now = boottime();
-        for (start, result) in self.spawner.take().collect::<Vec<_>>() {
+        for Started { slot, start, at, launched } in self.spawner.take() {
             let Start { attempt, work, .. } = start;
-            let result = result.map(|launched| {
+            let result = launched.map(|launched| {
                 let pid = launched.child.pid.as_raw_nonzero().get();
-                self.tasks.launched(attempt, &work, launched, &self.poller, &self.logs);
-                u32::try_from(pid).expect("the number of a process is positive")
+                self.tasks.launched(slot, attempt, &work, launched, &self.logs);
+                (at, u32::try_from(pid).expect("the number of a process is positive"))
             });
             self.core.started(now, attempt, result);
+        }
+        if self.tasks.has_fresh() {
+            self.look_at.get_or_insert(now + LOOK);
         }
     }
 
@@ -296,7 +344,10 @@ impl Shim {
 
     fn perform(&mut self, effect: Effect) -> Result<(), LoopError> {
         match effect {
-            Effect::Start(start) => self.spawner.start(start),
+            Effect::Start(start) => {
+                self.spawner.start(self.tasks.next_slot(), start);
+                self.look_at.get_or_insert(boottime() + LOOK);
+            }
             Effect::Signal(id, signal) => self.tasks.signal(id, signal),
             Effect::Clear(id) => self.tasks.clear(id),
             Effect::Close { attempt, drop } => match self.tasks.printed_in_all(attempt) {
@@ -382,10 +433,17 @@ impl Shim {
 
     fn set_timer(&mut self) -> Result<(), Errno> {
         let now = boottime();
-        let soonest =
-            [self.core.deadline(now), self.next_second, self.watch.due(), self.ends.due()];
+        let soonest = [
+            self.core.deadline(now),
+            self.next_second,
+            self.watch.due(),
+            self.ends.due(),
+            self.look_at.unwrap_or(u64::MAX),
+            self.tell_at.unwrap_or(u64::MAX),
+        ];
         let at = soonest.into_iter().min().unwrap_or(0).max(1);
-        if at == self.alarm {
+        // One that goes off too early costs less than to set it each time.
+        if (1..=at).contains(&self.alarm) {
             return Ok(());
         }
         self.alarm = at;

@@ -2,14 +2,19 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use crate::end::{Fault, NotStarted};
 
+use rustix::event::epoll::EventFlags;
+
+use super::clock::boottime;
 use super::core::Start;
 use super::launch::{Launched, Surroundings};
+use super::poller::{Poller, Token};
 use super::wake::Wake;
 
 /// Threads that start processes. Four: a machine that starts as fast as it can is busy with what
@@ -19,12 +24,47 @@ pub const MAX_THREADS: usize = 4;
 /// A stack is enough for a few structures of the standard library.
 const STACK: usize = 256 << 10;
 
+/// A command to start. Its end is heard of under this number.
+#[derive(Debug)]
+struct Order {
+    slot: u64,
+    start: Start,
+}
+
+/// A command that was started, or could not be.
+#[derive(Debug)]
+pub struct Started {
+    /// The number under which its end is heard of.
+    pub slot: u64,
+    /// What was to be started.
+    pub start: Start,
+    /// When that was done.
+    pub at: u64,
+    /// What there is now.
+    pub launched: Result<Launched, NotStarted>,
+}
+
 /// The threads. They live as long as the process: what they start has them, and not the event
 /// loop, as its parents, and so is told from what was orphaned.
 #[derive(Debug)]
 pub struct Spawner {
-    orders: Sender<Start>,
-    done: Receiver<(Start, Result<Launched, NotStarted>)>,
+    orders: Sender<Order>,
+    done: Receiver<Started>,
+    /// Commands that are being started, or were and have not been taken.
+    pending: usize,
+    /// Whether the event loop is to be woken as soon as one has started. Most have ended soon after:
+    /// then their end wakes it.
+    is_awaited: Arc<AtomicBool>,
+}
+
+/// What a thread has.
+struct Worker {
+    incoming: Arc<Mutex<Receiver<Order>>>,
+    finished: Sender<Started>,
+    surroundings: Arc<Surroundings>,
+    poller: Arc<Poller>,
+    wake: Wake,
+    is_awaited: Arc<AtomicBool>,
 }
 
 impl Spawner {
@@ -32,39 +72,78 @@ impl Spawner {
     ///
     /// # Errors
     /// If the system has none left.
-    pub fn new(threads: usize, surroundings: &Arc<Surroundings>, wake: &Wake) -> io::Result<Self> {
-        let (orders, incoming) = channel::<Start>();
+    pub fn new(
+        threads: usize,
+        surroundings: &Arc<Surroundings>,
+        poller: &Arc<Poller>,
+        wake: &Wake,
+    ) -> io::Result<Self> {
+        let (orders, incoming) = channel();
         let (finished, done) = channel();
         let incoming = Arc::new(Mutex::new(incoming));
+        let is_awaited = Arc::new(AtomicBool::new(false));
         for _ in 0..threads.clamp(1, MAX_THREADS) {
-            let (incoming, finished) = (Arc::clone(&incoming), finished.clone());
-            let (surroundings, wake) = (Arc::clone(surroundings), wake.clone());
+            let worker = Worker {
+                incoming: Arc::clone(&incoming),
+                finished: finished.clone(),
+                surroundings: Arc::clone(surroundings),
+                poller: Arc::clone(poller),
+                wake: wake.clone(),
+                is_awaited: Arc::clone(&is_awaited),
+            };
             let thread = thread::Builder::new().name("spawner".to_owned()).stack_size(STACK);
-            thread.spawn(move || {
-                while let Some(start) = take(&incoming) {
-                    let launched = launch(&surroundings, &start);
-                    if finished.send((start, launched)).is_err() {
-                        break;
-                    }
-                    wake.wake();
-                }
-            })?;
+            thread.spawn(move || worker.run())?;
         }
-        Ok(Self { orders, done })
+        Ok(Self { orders, done, pending: 0, is_awaited })
     }
 
-    /// Starts a command, some time.
-    pub fn start(&self, start: Start) {
-        self.orders.send(start).expect("its threads live as long as it does");
+    /// Starts a command, some time. Nobody is woken when it has started, but when it has ended, and
+    /// if it could not be started.
+    pub fn start(&mut self, slot: u64, start: Start) {
+        self.pending += 1;
+        self.orders.send(Order { slot, start }).expect("its threads live as long as it does");
     }
 
     /// What has been started since.
-    pub fn take(&self) -> impl Iterator<Item = (Start, Result<Launched, NotStarted>)> {
-        self.done.try_iter()
+    pub fn take(&mut self) -> Vec<Started> {
+        let started: Vec<Started> = self.done.try_iter().collect();
+        self.pending -= started.len();
+        started
+    }
+
+    /// Whether something is being started.
+    pub fn is_busy(&self) -> bool {
+        self.pending > 0
+    }
+
+    /// The event loop is woken by the next that has started, if it is not to be taken already.
+    pub fn wake_at_next(&self) {
+        self.is_awaited.store(true, Ordering::SeqCst);
     }
 }
 
-fn take(incoming: &Mutex<Receiver<Start>>) -> Option<Start> {
+impl Worker {
+    fn run(self) {
+        while let Some(Order { slot, start }) = take(&self.incoming) {
+            let launched = launch(&self.surroundings, &start);
+            let at = boottime();
+            let has_started = launched.is_ok();
+            if let Ok(Launched { child, .. }) = &launched {
+                // Before anybody knows of it, and so before anybody closes it.
+                let added = self.poller.add(&child.pidfd, Token::Leader(slot), EventFlags::IN);
+                added.expect("each process has room for an event: RLIMIT_NOFILE bounds both");
+            }
+            if self.finished.send(Started { slot, start, at, launched }).is_err() {
+                break;
+            }
+            if self.is_awaited.swap(false, Ordering::SeqCst) || !has_started {
+                self.wake.wake();
+            }
+        }
+    }
+}
+
+fn take(incoming: &Mutex<Receiver<Order>>) -> Option<Order> {
     incoming.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 

@@ -31,6 +31,8 @@ pub struct Tasks {
     all: BTreeMap<AttemptId, Task>,
     slots: BTreeMap<u64, AttemptId>,
     last_slot: u64,
+    /// Those whose output is not listened to yet.
+    fresh: Vec<u64>,
     surroundings: Arc<Surroundings>,
     happened: Vec<Happened>,
     /// Those of which what remains is looked for again.
@@ -87,6 +89,7 @@ impl Tasks {
             all: BTreeMap::new(),
             slots: BTreeMap::new(),
             last_slot: 0,
+            fresh: Vec::new(),
             surroundings,
             happened: Vec::new(),
             clearing: BTreeSet::new(),
@@ -98,18 +101,23 @@ impl Tasks {
         std::mem::take(&mut self.happened)
     }
 
-    /// A command of an attempt runs.
+    /// The number of the next command that is started.
+    pub fn next_slot(&mut self) -> u64 {
+        self.last_slot += 1;
+        self.last_slot
+    }
+
+    /// A command of an attempt runs, and the poller waits for its end. What it prints is listened to
+    /// at the next [`listen`](Self::listen).
     pub fn launched(
         &mut self,
+        slot: u64,
         id: AttemptId,
         work: &Work,
         launched: Launched,
-        poller: &Poller,
         logs: &Logs,
     ) {
         let Launched { child, stdout, stderr, file, cgroup } = launched;
-        self.last_slot += 1;
-        let slot = self.last_slot;
         let task = self.all.entry(id).or_insert_with(|| Task {
             slot,
             running: None,
@@ -122,9 +130,8 @@ impl Tasks {
             logs.order(Order::Into(id, file));
             task.output.begins();
         }
-        let added = poller.add(&child.pidfd, Token::Leader(slot), EventFlags::IN);
-        added.expect("each process has room for an event: RLIMIT_NOFILE bounds both");
-        task.output.open(slot, stdout, stderr, poller);
+        task.output.open(slot, stdout, stderr);
+        self.fresh.push(slot);
         task.running = Some(Running {
             pid: child.pid,
             pidfd: child.pidfd,
@@ -139,6 +146,20 @@ impl Tasks {
         });
     }
 
+    /// Whether something is not listened to.
+    pub fn has_fresh(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
+    /// From now on the poller waits for what is printed by those that have not ended.
+    pub fn listen(&mut self, poller: &Poller) {
+        for slot in std::mem::take(&mut self.fresh) {
+            if let Some((_, task)) = self.at(slot) {
+                task.output.listen(poller);
+            }
+        }
+    }
+
     /// The process of a command has ended.
     pub fn ended(&mut self, slot: u64, poller: &Poller, logs: &Logs) {
         let Some((id, task)) = self.at(slot) else { return };
@@ -148,6 +169,9 @@ impl Tasks {
         poller.remove(&running.pidfd);
         let is_clearing = running.is_clearing;
         task.output.drain(id, poller, logs);
+        if task.output.is_open() {
+            task.output.listen(poller);
+        }
         let (is_open, is_held) = (task.output.is_open(), task.output.is_held());
         self.happened.push(Happened::Exited(id, exit, is_open));
         if is_held {

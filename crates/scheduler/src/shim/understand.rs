@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::end::NotStarted;
-use crate::processor::Call;
+use crate::processor::{Call, Follow};
 
-use super::core::{Parsed, ParsedRun};
+use super::core::{Parsed, ParsedFollow, ParsedRun};
 use super::wire::{ToShim, WireError};
 use super::work::Work;
 
@@ -48,6 +48,11 @@ impl Understanding {
                     })
                     .collect(),
             ),
+            ToShim::Call(Call::Follow(Follow { job, wide, shim, spec, attempts })) => {
+                let work = self.job(&spec);
+                Parsed::Follow(ParsedFollow { job, wide, shim, work, attempts })
+            }
+            ToShim::Call(Call::Return(ids)) => Parsed::Return(ids),
             ToShim::Call(Call::Hello) => Parsed::Hello,
             ToShim::Call(Call::Kill(kills)) => Parsed::Kill(kills),
             ToShim::Call(Call::Status(ids)) => Parsed::Status(ids),

@@ -3,6 +3,7 @@
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use dx_agents::cell::{Cell, Step};
 use dx_agents::context::{DynamicIds, World};
@@ -138,6 +139,7 @@ impl Desk {
                 said.answers.push(body.open().unwrap());
             }
             Effect::SetTimer { key, generation, at } => self.timers.push((key, generation, at.0)),
+            Effect::ClearTimer { key, .. } => self.timers.retain(|timer| timer.0 != key),
             Effect::Monitor { .. } => {}
             other => panic!("{other:?}"),
         }
@@ -187,10 +189,17 @@ impl Desk {
         self.event(Event::Refused(Refusal { to, lane, why, count: 1 }))
     }
 
-    /// Timers that are set fire, each in its time.
+    /// Timers of this second fire, each in its time.
     pub fn pass_time(&mut self, said: &mut Said) {
+        self.pass(Duration::from_secs(1), said);
+    }
+
+    /// So much time passes, in which timers fire that are set now.
+    pub fn pass(&mut self, time: Duration, said: &mut Said) {
         self.timers.sort_by_key(|timer| timer.2);
-        for (key, generation, at) in std::mem::take(&mut self.timers) {
+        let end = self.now.load(Ordering::Relaxed) + time.as_nanos() as u64;
+        let due = self.timers.partition_point(|timer| timer.2 <= end);
+        for (key, generation, at) in self.timers.drain(..due).collect::<Vec<_>>() {
             self.now.fetch_max(at, Ordering::Relaxed);
             let more = self.event(Event::Timer { key, generation });
             said.joins.extend(more.joins);
@@ -244,6 +253,15 @@ impl Said {
 
     pub fn started(&self) -> Vec<AttemptId> {
         self.runs().into_iter().map(|(attempt, _)| attempt).collect()
+    }
+
+    /// What the shim is to begin in the rooms of others, and how many of its job at a time.
+    pub fn followed(&self) -> Vec<(u32, Vec<AttemptId>)> {
+        let follows = self.calls.iter().filter_map(|call| match call {
+            Call::Follow(follow) => Some((follow.wide, follow.attempts.clone())),
+            _ => None,
+        });
+        follows.collect()
     }
 
     pub fn returned(&self) -> Vec<AttemptId> {

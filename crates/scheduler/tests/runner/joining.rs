@@ -1,5 +1,7 @@
 //! How it comes to be counted with, and comes back.
 
+use std::time::Duration;
+
 use dx_agents::{Down, Lane, NodeId};
 use dx_scheduler::controller_of;
 use dx_scheduler::end::End;
@@ -10,7 +12,9 @@ use dx_scheduler::processor::{Call, Hello, KillRun, Running, Told};
 use dx_scheduler::processor_of;
 use dx_scheduler::runner::{Offer, RunnerConfig};
 
-use super::desk::{Desk, LEASE, NODE, TERM, attempt, attempts, cpus, finish, hello, life, running};
+use super::desk::{
+    Desk, LEASE, NODE, Said, TERM, attempt, attempts, cpus, finish, hello, life, running,
+};
 
 #[test]
 fn it_greets_its_shim_and_joins_with_what_the_shim_has() {
@@ -133,13 +137,13 @@ fn who_cannot_hear_is_told_when_it_can() {
 #[test]
 fn what_the_controller_does_not_keep_is_ended_and_forgotten_without_a_word() {
     let mut desk = Desk::working(cpus(2));
-    desk.assign("{}", 0..4);
+    desk.assign("{}", 0..5);
     desk.ends(1);
     desk.ctrl(ToRunner::Who { term: TERM });
     let said = desk.welcome(&[attempt(2)]);
-    let now = KillRun { attempt: attempt(0), now: true };
-    assert!(said.calls.contains(&Call::Kill(vec![now])), "{said:?}");
-    assert!(said.calls.contains(&Call::Forget(vec![attempt(1), attempt(3)])), "{said:?}");
+    let now = [0, 3].map(|index| KillRun { attempt: attempt(index), now: true });
+    assert!(said.calls.contains(&Call::Kill(now.to_vec())), "{said:?}");
+    assert!(said.calls.contains(&Call::Forget(vec![attempt(1), attempt(4)])), "{said:?}");
     assert_eq!(said.ended(), []);
     let said = desk.ctrl(ToRunner::Who { term: TERM });
     assert_eq!(said.joins[0].holds, [attempt(2)]);
@@ -213,4 +217,41 @@ fn what_was_given_and_did_not_arrive_is_given_again_also_if_its_end_is_wanted() 
     assert!(desk.ctrl(granted.clone()).started().is_empty(), "once");
     desk.told(Told::Unknown(attempt(0)));
     assert_eq!(desk.ctrl(granted).started(), [attempt(0)], "it had no room");
+}
+
+#[test]
+fn a_join_that_is_not_answered_is_said_again_later_and_later() {
+    let mut desk = Desk::new();
+    let first = desk.hello(hello(1)).joins[0].number;
+    let mut waits = [2, 4, 8, 16, 32, 60, 60].into_iter();
+    let mut last = first;
+    for wait in waits.by_ref() {
+        let mut said = Said::default();
+        desk.pass(Duration::from_secs(wait) - Duration::from_millis(500), &mut said);
+        assert!(said.joins.is_empty(), "{wait} s are not over");
+        desk.pass(Duration::from_secs(wait), &mut said);
+        assert!(said.joins[0].number > last);
+        last = said.joins[0].number;
+    }
+    desk.ctrl(ToRunner::Welcome {
+        term: TERM,
+        join: first,
+        shim: life(1),
+        lease: LEASE,
+        keep: Vec::new(),
+    });
+    assert!(!desk.runner().is_welcome(), "what it answers is long past");
+    desk.welcome(&[]);
+    let mut said = Said::default();
+    desk.pass(Duration::from_secs(1000), &mut said);
+    assert!(said.joins.is_empty() && desk.runner().is_welcome());
+    assert_eq!(desk.runner().tally().unanswered, 7);
+}
+
+#[test]
+fn a_beat_that_overtakes_its_hello_is_passed_on_at_the_welcome() {
+    let mut desk = Desk::new();
+    desk.told(Told::Beat { clock: 5 });
+    desk.hello(hello(1));
+    assert_eq!(desk.welcome(&[]).beats, [5]);
 }

@@ -1,7 +1,7 @@
 //! A shim with somebody who calls it.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -170,7 +170,10 @@ impl Caller {
                 }
             }
             let mut bytes = vec![0; 64 << 10];
-            let len = self.stream.read(&mut bytes).expect("the shim is silent");
+            let len = match self.stream.read(&mut bytes) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                read => read.expect("the shim is silent"),
+            };
             assert!(len > 0, "the shim hung up");
             self.inbound.push(&bytes[..len]);
         }

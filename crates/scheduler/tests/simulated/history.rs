@@ -66,6 +66,8 @@ pub struct History {
     pub expired: u64,
     pub abandoned: u64,
     pub overslept: u64,
+    /// Attempts that waited in a shim for the room of others.
+    pub followed: usize,
     /// The first rule that was broken.
     pub wrong: Option<String>,
 }

@@ -3,17 +3,18 @@
 //!
 //! It has a node of its own, so that it outlives the runner, and the other way round.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dx_agents::{Agent, AgentId, Context, NodeId, Recovered, Refusal, TimerKey};
 use dx_scheduler::end::{End, Finish, NotStarted};
-use dx_scheduler::id::{AttemptId, ShimId, Term};
+use dx_scheduler::id::{AttemptId, JobId, ShimId, Term};
 use dx_scheduler::job::JobSpec;
 use dx_scheduler::message::RunnerMessage;
 use dx_scheduler::processor::{
-    Call, Certainty, Hello, KillRun, LogPart, Machine, Progress, ReadLog, Run, Running, Told, Usage,
+    Call, Certainty, Follow, Hello, KillRun, LogPart, Machine, Progress, ReadLog, Run, Running,
+    Told, Usage,
 };
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,8 @@ pub struct SimShim {
     /// The end of the lease, and how long it was, by this machine's clock.
     lease: Option<(u64, u64)>,
     running: BTreeMap<AttemptId, Task>,
+    /// What begins when fewer of its job run.
+    followers: BTreeMap<JobId, (u32, VecDeque<Run>)>,
     /// With whether it ran past the end of its lease.
     ended: BTreeMap<AttemptId, (Finish, bool)>,
     timers: BTreeMap<u64, AttemptId>,
@@ -98,6 +101,7 @@ impl SimShim {
             term: Term::default(),
             lease: None,
             running: BTreeMap::new(),
+            followers: BTreeMap::new(),
             ended: BTreeMap::new(),
             timers: BTreeMap::new(),
             next_timer: FIRST_TASK,
@@ -153,6 +157,11 @@ impl SimShim {
     }
 
     fn say_hello(&mut self, cx: &mut Context) {
+        for (_, waiting) in std::mem::take(&mut self.followers).into_values() {
+            for run in waiting {
+                self.tell(Told::Unknown(run.attempt), cx);
+            }
+        }
         let running = self.running.iter().map(|(attempt, task)| Running {
             attempt: *attempt,
             resources: Arc::clone(&task.resources),
@@ -218,6 +227,36 @@ impl SimShim {
     fn has_ended(&mut self, attempt: AttemptId, finish: &Finish, cx: &mut Context) {
         self.keep_end(attempt, finish, false, cx);
         self.tell(Told::Ended { attempt, finish: finish.clone() }, cx);
+        self.go_on(attempt.task.job, cx);
+    }
+
+    fn follow(&mut self, follow: Follow, cx: &mut Context) {
+        let Follow { job, wide, shim, spec, attempts } = follow;
+        let (at, waiting) = self.followers.entry(job).or_default();
+        *at = wide;
+        let run = |attempt| Run { attempt, shim, spec: Arc::clone(&spec), gpus: Vec::new() };
+        waiting.extend(attempts.into_iter().map(run));
+        self.history.lock().unwrap().followed += waiting.len();
+        self.go_on(job, cx);
+    }
+
+    /// Those of a job begin that have room.
+    fn go_on(&mut self, job: JobId, cx: &mut Context) {
+        let run = self.running.keys().filter(|it| it.task.job == job).count();
+        let Some((wide, waiting)) = self.followers.get_mut(&job) else { return };
+        if run < *wide as usize
+            && let Some(next) = waiting.pop_front()
+        {
+            self.run(next, cx);
+            self.go_on(job, cx);
+        }
+    }
+
+    /// It is not to follow. Whether it was.
+    fn withdraw(&mut self, attempt: AttemptId) -> bool {
+        let waiting = self.followers.get_mut(&attempt.task.job).map(|(_, waiting)| waiting);
+        let at = waiting.as_ref().and_then(|it| it.iter().position(|run| run.attempt == attempt));
+        at.and_then(|at| waiting?.remove(at)).is_some()
     }
 
     fn run(&mut self, run: Run, cx: &mut Context) {
@@ -274,6 +313,10 @@ impl SimShim {
 
     /// Somebody, or its timeout, wants its end.
     fn kill(&mut self, attempt: AttemptId, at_once: bool, why: End, cx: &mut Context) {
+        if self.withdraw(attempt) {
+            self.history.lock().unwrap().unstarted.insert(attempt);
+            return self.has_ended(attempt, &finish(why, None, 0), cx);
+        }
         let Some(task) = self.running.get_mut(&attempt) else {
             if !self.ended.contains_key(&attempt) {
                 self.tell(Told::Unknown(attempt), cx);
@@ -348,6 +391,14 @@ impl Agent for SimShim {
         match call {
             Call::Hello => self.say_hello(cx),
             Call::Run(runs) => runs.into_iter().for_each(|run| self.run(run, cx)),
+            Call::Follow(follow) => self.follow(follow, cx),
+            Call::Return(attempts) => {
+                for attempt in attempts {
+                    if self.withdraw(attempt) {
+                        self.tell(Told::Unknown(attempt), cx);
+                    }
+                }
+            }
             Call::Kill(kills) => {
                 for KillRun { attempt, now } in kills {
                     self.kill(attempt, now, End::Cancelled, cx);

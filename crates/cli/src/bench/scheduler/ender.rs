@@ -7,7 +7,7 @@ use dx_agents::{Agent, AgentId, Context, NodeId, TimerKey};
 use dx_scheduler::end::{End, Exit, Finish};
 use dx_scheduler::id::{AttemptId, ShimId};
 use dx_scheduler::message::RunnerMessage;
-use dx_scheduler::processor::{Call, Certainty, Hello, Machine, Run, Told};
+use dx_scheduler::processor::{Call, Certainty, Follow, Hello, Machine, Told};
 use dx_scheduler::runner_of;
 
 /// See the module. What has ended it keeps in memory only, so it is of one life.
@@ -60,12 +60,12 @@ impl Ender {
         cx.set_timer(BEAT, BEAT_EVERY);
     }
 
-    fn run(&mut self, run: &Run, cx: &mut Context) {
-        if run.shim != LIFE {
-            return self.tell(Told::Unknown(run.attempt), cx);
+    fn run(&mut self, attempt: AttemptId, shim: u64, cx: &mut Context) {
+        if shim != LIFE {
+            return self.tell(Told::Unknown(attempt), cx);
         }
-        if self.ended.insert(run.attempt) {
-            self.tell(Told::Ended { attempt: run.attempt, finish: well() }, cx);
+        if self.ended.insert(attempt) {
+            self.tell(Told::Ended { attempt, finish: well() }, cx);
         }
     }
 }
@@ -80,7 +80,11 @@ impl Agent for Ender {
     fn message(&mut self, _: AgentId, call: Call, cx: &mut Context) {
         match call {
             Call::Hello => self.say_hello(cx),
-            Call::Run(runs) => runs.iter().for_each(|run| self.run(run, cx)),
+            Call::Run(runs) => runs.iter().for_each(|run| self.run(run.attempt, run.shim, cx)),
+            // Each has ended before the next follows.
+            Call::Follow(Follow { shim, attempts, .. }) => {
+                attempts.into_iter().for_each(|attempt| self.run(attempt, shim, cx));
+            }
             Call::Forget(attempts) => {
                 for attempt in attempts {
                     self.ended.remove(&attempt);
@@ -88,7 +92,8 @@ impl Agent for Ender {
             }
             // Nothing runs and there are no logs: so nothing is to be killed, shown or dropped, and
             // no lease is outlived.
-            Call::Kill(_)
+            Call::Return(_)
+            | Call::Kill(_)
             | Call::Status(_)
             | Call::List
             | Call::Log(_)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::end::{End, NotStarted};
-use crate::id::{AttemptId, Term};
+use crate::id::{AttemptId, JobId, Term};
 use crate::processor::{KillRun, ReadLog, Told};
 use crate::shim::work::Work;
 
@@ -17,6 +17,10 @@ pub enum Parsed {
     Hello,
     /// See [`Call::Run`](crate::processor::Call::Run).
     Run(Vec<ParsedRun>),
+    /// See [`Call::Follow`](crate::processor::Call::Follow).
+    Follow(ParsedFollow),
+    /// See [`Call::Return`](crate::processor::Call::Return).
+    Return(Vec<AttemptId>),
     /// See [`Call::Kill`](crate::processor::Call::Kill).
     Kill(Vec<KillRun>),
     /// See [`Call::Status`](crate::processor::Call::Status).
@@ -60,12 +64,37 @@ pub struct ParsedRun {
     pub gpus: Arc<[u32]>,
 }
 
+/// A [`Follow`](crate::processor::Follow), with its job as what it is.
+#[derive(Clone, Debug)]
+pub struct ParsedFollow {
+    /// Which job.
+    pub job: JobId,
+    /// How many of it are under way at a time.
+    pub wide: u32,
+    /// The life that they are meant for.
+    pub shim: u64,
+    /// The job, or why it cannot be run.
+    pub work: Result<Arc<Work>, NotStarted>,
+    /// Which attempts.
+    pub attempts: Vec<AttemptId>,
+}
+
 impl Core {
     /// Somebody calls.
     pub fn call(&mut self, now: u64, caller: Caller, call: Parsed) {
         match call {
             Parsed::Hello => self.hello(caller),
             Parsed::Run(runs) => self.run(now, caller, runs),
+            Parsed::Follow(follow) => self.follow(now, caller, follow),
+            Parsed::Return(ids) => {
+                for id in ids {
+                    if self.lanes.withdraw(id) {
+                        self.active.remove(&id);
+                        self.answer(caller, Told::Unknown(id));
+                    }
+                }
+                self.finish_life();
+            }
             Parsed::Kill(kills) => kills.into_iter().for_each(|it| self.kill(now, caller, it)),
             Parsed::Status(ids) => ids.into_iter().for_each(|id| self.status(caller, id)),
             Parsed::List => {
@@ -107,32 +136,67 @@ impl Core {
 
     /// Somebody listens: how it is, and a beat, so that work need not wait for one.
     pub fn hello(&mut self, caller: Caller) {
+        self.let_followers_go();
         self.effects.push(Effect::Hello(Some(caller)));
         self.lease.hurry();
     }
 
     fn run(&mut self, now: u64, caller: Caller, runs: Vec<ParsedRun>) {
         for ParsedRun { attempt: id, shim, work, gpus } in runs {
-            if self.active.contains_key(&id) || self.ended.contains_key(&id) {
+            if !self.is_welcome(caller, id, shim) {
                 continue;
             }
-            let is_for_this = shim == self.shim.incarnation && self.ending.is_none();
-            if !is_for_this || self.active.len() >= MAX_ACTIVE {
-                self.answer(caller, Told::Unknown(id));
-                continue;
-            }
+            self.lanes.begin(id);
             match work {
                 Ok(work) => {
                     self.active.insert(id, Attempt::new(work, gpus));
                     self.waiting.push_back(id);
                 }
-                Err(why) => {
-                    self.active.insert(id, Attempt::new(Arc::default(), gpus));
-                    self.close(id, |attempt| attempt.not_started(now, Some(why)));
-                }
+                Err(why) => self.never_runs(now, id, why),
             }
         }
         self.start_waiting();
+    }
+
+    fn follow(&mut self, now: u64, caller: Caller, follow: ParsedFollow) {
+        let ParsedFollow { job, wide, shim, work, attempts } = follow;
+        for id in attempts {
+            if !self.is_welcome(caller, id, shim) {
+                continue;
+            }
+            match &work {
+                Ok(work) => {
+                    self.active.insert(id, Attempt::new(Arc::clone(work), Arc::default()));
+                    self.lanes.wait(id);
+                }
+                Err(why) => {
+                    self.lanes.begin(id);
+                    self.never_runs(now, id, why.clone());
+                }
+            }
+        }
+        self.lanes.widen(job, wide);
+        self.begin_followers(job);
+        self.start_waiting();
+    }
+
+    /// Whether it is new here, and may run. If it may not, its caller is told.
+    fn is_welcome(&mut self, caller: Caller, id: AttemptId, shim: u64) -> bool {
+        if self.active.contains_key(&id) || self.ended.contains_key(&id) {
+            return false;
+        }
+        let is_for_this = shim == self.shim.incarnation && self.ending.is_none();
+        let may = is_for_this && self.active.len() < MAX_ACTIVE;
+        if !may {
+            self.answer(caller, Told::Unknown(id));
+        }
+        may
+    }
+
+    /// Its job makes no sense here.
+    fn never_runs(&mut self, now: u64, id: AttemptId, why: NotStarted) {
+        self.active.insert(id, Attempt::new(Arc::default(), Arc::default()));
+        self.close(id, |attempt| attempt.not_started(now, Some(why)));
     }
 
     fn kill(&mut self, now: u64, caller: Caller, kill: KillRun) {

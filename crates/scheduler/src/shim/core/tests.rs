@@ -50,11 +50,19 @@ impl Driven {
         self.core.call(self.now, 1, Parsed::Run(vec![run]));
     }
 
+    /// These follow, where fewer than `wide` are under way.
+    fn follow(&mut self, wide: u32, indices: std::ops::Range<u32>) {
+        let work = Work::parse(PLAIN).map(Arc::new);
+        let attempts = indices.map(id).collect();
+        let follow = ParsedFollow { job: JobId(1), wide, shim: 5, work, attempts };
+        self.core.call(self.now, 1, Parsed::Follow(follow));
+    }
+
     /// Runs one, up to its process.
     fn started(&mut self, index: u32, json: &str) {
         self.run(index, json);
         assert_eq!(self.starts(), [(index, 0)]);
-        self.core.started(self.now, id(index), Ok(77));
+        self.core.started(self.now, id(index), Ok((self.now, 77)));
     }
 
     fn after(&mut self, ms: u64) {
@@ -186,7 +194,7 @@ fn a_kill_while_it_starts_strikes_when_it_has() {
     it.run(0, LIMITED);
     it.core.call(it.now, 1, Parsed::Kill(vec![KillRun { attempt: id(0), now: false }]));
     assert_eq!(it.strikes(), []);
-    it.core.started(it.now, id(0), Ok(1));
+    it.core.started(it.now, id(0), Ok((it.now, 1)));
     assert_eq!(it.strikes(), [Effect::Signal(id(0), 15)]);
     it.after(100);
     assert_eq!(it.strikes(), [Effect::Clear(id(0))]);
@@ -304,4 +312,78 @@ fn stopping_kills_with_grace_and_ends_when_nothing_is_left() {
     it.ends(0, Exit::Signal(9));
     it.core.closed(id(0), 0, 0);
     assert!(it.core.effects().contains(&Effect::Exit));
+}
+
+#[test]
+fn what_follows_begins_in_order_when_nothing_is_left_of_another_of_its_job() {
+    let mut it = Driven::leased(10);
+    it.started(0, PLAIN);
+    it.started(1, PLAIN);
+    it.follow(2, 2..5);
+    assert_eq!(it.starts(), []);
+    it.ends(1, OK);
+    assert_eq!(it.starts(), [], "its log is not at its end");
+    it.core.closed(id(1), 0, 0);
+    let effects = it.core.effects();
+    let place = |what: fn(&Effect) -> bool| effects.iter().position(what).unwrap();
+    let told = place(|it| matches!(it, Effect::Tell(Told::Ended { .. })));
+    let start = place(|it| matches!(it, Effect::Start(start) if start.attempt == id(2)));
+    assert!(told < start, "who counts rooms hears first that there is one");
+    it.follow(4, 0..0);
+    assert_eq!(it.starts(), [(3, 0), (4, 0)], "there is more room");
+}
+
+#[test]
+fn what_follows_begins_at_once_where_there_is_room() {
+    let mut it = Driven::leased(10);
+    it.started(0, PLAIN);
+    it.ends(0, OK);
+    it.finish(0);
+    it.follow(1, 1..3);
+    assert_eq!(it.starts(), [(1, 0)]);
+    assert!(it.core.has_followers());
+}
+
+#[test]
+fn what_has_not_begun_to_follow_is_given_back_and_what_has_is_not() {
+    let mut it = Driven::leased(10);
+    it.started(0, PLAIN);
+    it.follow(2, 1..4);
+    assert_eq!(it.starts(), [(1, 0)]);
+    it.core.call(it.now, 1, Parsed::Return(vec![id(1), id(2), id(7)]));
+    assert_eq!(it.core.effects(), [Effect::Answer(1, Told::Unknown(id(2)))]);
+    it.ends(0, OK);
+    it.finish(0);
+    it.core.call(it.now, 1, Parsed::Return(vec![id(3)]));
+    assert_eq!(it.core.effects(), [], "it took the room of the first");
+}
+
+#[test]
+fn what_is_killed_before_it_follows_frees_no_room() {
+    let mut it = Driven::leased(10);
+    it.started(0, PLAIN);
+    it.follow(1, 1..3);
+    it.core.call(it.now, 1, Parsed::Kill(vec![KillRun { attempt: id(1), now: true }]));
+    assert_eq!(it.finish(1).end, End::Cancelled);
+    assert_eq!(it.starts(), []);
+    it.ends(0, OK);
+    it.core.closed(id(0), 0, 0);
+    assert_eq!(it.starts(), [(2, 0)]);
+}
+
+#[test]
+fn what_follows_is_given_back_by_who_is_asked_how_it_is_and_at_the_end_of_a_life() {
+    for forget in [|it: &mut Driven| it.core.hello(1), |it: &mut Driven| it.after(LEASE / MS)] {
+        let mut it = Driven::leased(10);
+        it.started(0, PLAIN);
+        it.follow(1, 1..3);
+        forget(&mut it);
+        assert!(!it.core.has_followers());
+        assert!(it.core.knows(id(0)) && !it.core.knows(id(1)));
+        let effects = it.core.effects();
+        for index in 1..3 {
+            assert!(effects.contains(&Effect::Tell(Told::Unknown(id(index)))));
+        }
+        assert!(effects.iter().all(|it| !matches!(it, Effect::Keep(..))));
+    }
 }

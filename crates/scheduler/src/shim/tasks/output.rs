@@ -1,8 +1,8 @@
 //! What an attempt prints: from its pipes to its log, up to what is kept of it.
 
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
-use rustix::buffer::spare_capacity;
 use rustix::event::epoll::EventFlags;
 use rustix::io::Errno;
 
@@ -40,6 +40,8 @@ pub struct Output {
 struct Pipe {
     fd: OwnedFd,
     token: Token,
+    /// Whether the poller waits for it.
+    is_listened_to: bool,
 }
 
 /// What became of a look into a pipe.
@@ -70,20 +72,19 @@ impl Output {
     }
 
     /// A command prints into these.
-    pub fn open(
-        &mut self,
-        slot: u64,
-        stdout: Option<OwnedFd>,
-        stderr: Option<OwnedFd>,
-        poller: &Poller,
-    ) {
+    pub fn open(&mut self, slot: u64, stdout: Option<OwnedFd>, stderr: Option<OwnedFd>) {
         for (at, fd) in [stdout, stderr].into_iter().enumerate() {
-            self.pipes[at] = fd.map(|fd| {
-                let token = Token::Output(slot, STREAMS[at]);
-                let added = poller.add(&fd, token, wanted(self.is_paused));
-                added.expect("each pipe has room for an event: RLIMIT_NOFILE bounds both");
-                Pipe { fd, token }
-            });
+            let token = Token::Output(slot, STREAMS[at]);
+            self.pipes[at] = fd.map(|fd| Pipe { fd, token, is_listened_to: false });
+        }
+    }
+
+    /// The poller waits for what is printed, from now on if it did not before.
+    pub fn listen(&mut self, poller: &Poller) {
+        for pipe in self.pipes.iter_mut().flatten().filter(|pipe| !pipe.is_listened_to) {
+            let added = poller.add(&pipe.fd, pipe.token, wanted(self.is_paused));
+            added.expect("each pipe has room for an event: RLIMIT_NOFILE bounds both");
+            pipe.is_listened_to = true;
         }
     }
 
@@ -127,7 +128,7 @@ impl Output {
         }
         for pipe in &mut self.pipes {
             if let Some(pipe) = pipe.take() {
-                poller.remove(&pipe.fd);
+                pipe.close(poller);
             }
         }
         self.is_paused = self.unwritten > MAX_UNWRITTEN;
@@ -162,8 +163,9 @@ impl Output {
                 }
                 Read::Nothing => break,
                 Read::End => {
-                    poller.remove(&pipe.fd);
-                    self.pipes[stream as usize] = None;
+                    if let Some(pipe) = self.pipes[stream as usize].take() {
+                        pipe.close(poller);
+                    }
                 }
             }
             if turn != REST && self.unwritten > MAX_UNWRITTEN {
@@ -183,15 +185,22 @@ impl Output {
         if kept > 0 {
             self.unwritten += kept;
             bytes.truncate(kept);
-            bytes.shrink_to_fit();
             logs.order(Order::Append(id, stream, clock::wall_ms(), bytes));
         }
     }
 
     fn want(&self, poller: &Poller) {
-        for pipe in self.pipes.iter().flatten() {
+        for pipe in self.pipes.iter().flatten().filter(|pipe| pipe.is_listened_to) {
             // It was added, so it can be changed.
             let _ = poller.modify(&pipe.fd, pipe.token, wanted(self.is_paused));
+        }
+    }
+}
+
+impl Pipe {
+    fn close(self, poller: &Poller) {
+        if self.is_listened_to {
+            poller.remove(&self.fd);
         }
     }
 }
@@ -202,12 +211,14 @@ fn wanted(is_paused: bool) -> EventFlags {
     if is_paused { EventFlags::ONESHOT } else { EventFlags::IN }
 }
 
+#[expect(clippy::large_stack_arrays, reason = "nobody calls anything below it")]
 fn look(fd: &OwnedFd) -> Read {
-    let mut bytes = Vec::with_capacity(MAX_PIECE);
+    // Not from the heap: most that end have printed little or nothing.
+    let mut space = [MaybeUninit::uninit(); MAX_PIECE];
     loop {
-        match rustix::io::read(fd, spare_capacity(&mut bytes)) {
-            Ok(0) => return Read::End,
-            Ok(_) => return Read::Bytes(bytes),
+        match rustix::io::read(fd, &mut space[..]) {
+            Ok(([], _)) => return Read::End,
+            Ok((bytes, _)) => return Read::Bytes(bytes.to_vec()),
             Err(Errno::INTR) => {}
             Err(_) => return Read::Nothing,
         }
