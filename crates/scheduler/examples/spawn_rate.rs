@@ -116,7 +116,7 @@ fn through(
         let mut over = Vec::new();
         while let Some(told) = inbound.take_frame::<Told>()? {
             match told {
-                Told::Hello(hello) => life = Some(hello.shim.incarnation),
+                Told::Hello(hello) => life = Some((hello.shim.incarnation, hello.number)),
                 Told::Beat { clock } => {
                     let lease = 60_000_000_000;
                     wire::put_call(Call::Renew { clock, lease, term: Term(1) }, &mut calls);
@@ -132,7 +132,7 @@ fn through(
         if !over.is_empty() {
             wire::put_call(Call::Forget(over), &mut calls);
         }
-        if let Some(shim) = life {
+        if let Some((shim, since)) = life {
             let until = tasks.min(ended + at_a_time);
             let run = |index| {
                 let (spec, gpus) = (Arc::clone(&spec), Vec::new());
@@ -147,7 +147,7 @@ fn through(
                 let (job, wide, spec) = (JobId(job), SLOTS, Arc::clone(&spec));
                 let attempts = (given..until).map(id).collect();
                 given = until;
-                let follow = Follow { job, wide, shim, spec, attempts };
+                let follow = Follow { job, wide, shim, since, spec, attempts };
                 wire::put_call(Call::Follow(follow), &mut calls);
             }
         }

@@ -100,6 +100,9 @@ pub struct Follow {
     /// The life of the shim that they are meant for: another one refuses them with
     /// [`Told::Unknown`].
     pub shim: u64,
+    /// [`Hello::number`] of the last hello that was heard. What crossed a later one is not heeded,
+    /// as it is forgotten by that.
+    pub since: u64,
     /// As [`Run::spec`].
     pub spec: Arc<str>,
     /// Which.
@@ -167,6 +170,8 @@ pub enum Told {
 pub struct Hello {
     /// Its life.
     pub shim: ShimId,
+    /// Another one each time that it says so, in this life: see [`Follow::since`].
+    pub number: u64,
     /// What runs, or is about to.
     pub running: Vec<Running>,
     /// What has ended and is kept.

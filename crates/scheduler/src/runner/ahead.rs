@@ -227,8 +227,10 @@ impl Runner {
     }
 
     fn follow(&mut self, job: JobId, wide: u32, attempts: Vec<AttemptId>, cx: &mut Context) {
-        let Some(shim) = self.shim.as_ref().map(|shim| shim.id.incarnation) else { return };
+        let Some((shim, since)) = self.shim.as_ref().map(|it| (it.id.incarnation, it.hello)) else {
+            return;
+        };
         let Some(spec) = self.jobs.spec(job).map(Arc::clone) else { return };
-        self.tell_shim(Call::Follow(Follow { job, wide, shim, spec, attempts }), cx);
+        self.tell_shim(Call::Follow(Follow { job, wide, shim, since, spec, attempts }), cx);
     }
 }

@@ -18,6 +18,8 @@ use super::held::{Held, Stage};
 /// A shim, in one of its lives.
 pub struct Shim {
     pub id: ShimId,
+    /// The number of its last hello.
+    pub hello: u64,
     pub kill: Certainty,
     pub memory: bool,
     pub overran: Vec<AttemptId>,
@@ -94,6 +96,7 @@ impl Runner {
         self.room.resize(self.config.offer.of(hello.machine));
         self.shim = Some(Shim {
             id: hello.shim,
+            hello: hello.number,
             kill: hello.kill,
             memory: hello.memory,
             overran: hello.overran.clone(),

@@ -45,6 +45,8 @@ pub const MAX_ACTIVE: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Core {
     shim: ShimId,
+    /// How often it has said how it is.
+    hellos: u64,
     lease: Lease,
     active: BTreeMap<AttemptId, Attempt>,
     ended: BTreeMap<AttemptId, Ended>,
@@ -93,6 +95,7 @@ impl Core {
     pub fn new(shim: ShimId, ended: BTreeMap<AttemptId, Ended>, most: usize) -> Self {
         Self {
             shim,
+            hellos: 0,
             lease: Lease::default(),
             active: BTreeMap::new(),
             ended,
@@ -215,7 +218,13 @@ impl Core {
         self.shim = shim;
         self.ending = None;
         self.lease.drop_grant();
+        self.hellos += 1;
         self.effects.push(Effect::Hello(None));
+    }
+
+    /// The number of its last hello.
+    pub fn hellos(&self) -> u64 {
+        self.hellos
     }
 
     /// Its life.

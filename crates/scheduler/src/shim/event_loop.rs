@@ -389,6 +389,7 @@ impl Shim {
         let surroundings = &self.surroundings;
         let hello = Hello {
             shim: self.core.shim(),
+            number: self.core.hellos(),
             running: self.core.running().collect(),
             ended: self.core.ended(None).map(|(id, _)| id).collect(),
             kill: match surroundings.cgroups {

@@ -48,9 +48,9 @@ impl Understanding {
                     })
                     .collect(),
             ),
-            ToShim::Call(Call::Follow(Follow { job, wide, shim, spec, attempts })) => {
+            ToShim::Call(Call::Follow(Follow { job, wide, shim, since, spec, attempts })) => {
                 let work = self.job(&spec);
-                Parsed::Follow(ParsedFollow { job, wide, shim, work, attempts })
+                Parsed::Follow(ParsedFollow { job, wide, shim, since, work, attempts })
             }
             ToShim::Call(Call::Return(ids)) => Parsed::Return(ids),
             ToShim::Call(Call::Hello) => Parsed::Hello,

@@ -292,6 +292,7 @@ pub fn cpus(count: u32) -> Machine {
 pub fn hello(number: u64) -> Hello {
     Hello {
         shim: life(number),
+        number: 1,
         running: Vec::new(),
         ended: Vec::new(),
         kill: Certainty::Certain,

@@ -227,7 +227,7 @@ fn a_join_that_is_not_answered_is_said_again_later_and_later() {
     let mut last = first;
     for wait in waits.by_ref() {
         let mut said = Said::default();
-        desk.pass(Duration::from_secs(wait) - Duration::from_millis(500), &mut said);
+        desk.pass(Duration::from_millis(wait * 1000 - 500), &mut said);
         assert!(said.joins.is_empty(), "{wait} s are not over");
         desk.pass(Duration::from_secs(wait), &mut said);
         assert!(said.joins[0].number > last);

@@ -20,7 +20,14 @@ fn let_go(rig: &Rig, index: u32) {
 
 fn follow(caller: &mut Caller, wide: u32, job: &serde_json::Value, attempts: Vec<AttemptId>) {
     let (spec, shim): (Arc<str>, _) = (job.to_string().into(), caller.shim.incarnation);
-    caller.call(Call::Follow(Follow { job: JobId(1), wide, shim, spec, attempts }));
+    caller.call(Call::Follow(Follow {
+        job: JobId(1),
+        wide,
+        shim,
+        since: caller.hello.number,
+        spec,
+        attempts,
+    }));
 }
 
 #[test]

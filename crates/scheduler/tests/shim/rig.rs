@@ -109,6 +109,7 @@ impl Caller {
         let shim = ShimId { node, incarnation: 0 };
         let hello = Hello {
             shim,
+            number: 0,
             running: vec![],
             ended: vec![],
             kill: dx_scheduler::processor::Certainty::BestEffort,

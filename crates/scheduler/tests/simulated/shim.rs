@@ -35,6 +35,7 @@ pub struct SimShim {
     running: BTreeMap<AttemptId, Task>,
     /// What begins when fewer of its job run.
     followers: BTreeMap<JobId, (u32, VecDeque<Run>)>,
+    hellos: u64,
     /// With whether it ran past the end of its lease.
     ended: BTreeMap<AttemptId, (Finish, bool)>,
     timers: BTreeMap<u64, AttemptId>,
@@ -102,6 +103,7 @@ impl SimShim {
             lease: None,
             running: BTreeMap::new(),
             followers: BTreeMap::new(),
+            hellos: 0,
             ended: BTreeMap::new(),
             timers: BTreeMap::new(),
             next_timer: FIRST_TASK,
@@ -157,6 +159,7 @@ impl SimShim {
     }
 
     fn say_hello(&mut self, cx: &mut Context) {
+        self.hellos += 1;
         for (_, waiting) in std::mem::take(&mut self.followers).into_values() {
             for run in waiting {
                 self.tell(Told::Unknown(run.attempt), cx);
@@ -169,6 +172,7 @@ impl SimShim {
         });
         let hello = Hello {
             shim: ShimId { node: self.node, incarnation: self.life },
+            number: self.hellos,
             running: running.collect(),
             ended: self.ended.keys().copied().collect(),
             kill: Certainty::Certain,
@@ -231,7 +235,10 @@ impl SimShim {
     }
 
     fn follow(&mut self, follow: Follow, cx: &mut Context) {
-        let Follow { job, wide, shim, spec, attempts } = follow;
+        let Follow { job, wide, shim, since, spec, attempts } = follow;
+        if since != self.hellos {
+            return;
+        }
         let (at, waiting) = self.followers.entry(job).or_default();
         *at = wide;
         let run = |attempt| Run { attempt, shim, spec: Arc::clone(&spec), gpus: Vec::new() };

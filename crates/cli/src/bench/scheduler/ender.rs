@@ -40,6 +40,7 @@ impl Ender {
     fn say_hello(&self, cx: &mut Context) {
         let hello = Hello {
             shim: ShimId { node: self.node, incarnation: LIFE },
+            number: 1,
             running: Vec::new(),
             ended: self.ended.iter().copied().collect(),
             kill: Certainty::Certain,

@@ -73,6 +73,8 @@ pub struct ParsedFollow {
     pub wide: u32,
     /// The life that they are meant for.
     pub shim: u64,
+    /// The last hello that was heard.
+    pub since: u64,
     /// The job, or why it cannot be run.
     pub work: Result<Arc<Work>, NotStarted>,
     /// Which attempts.
@@ -137,6 +139,7 @@ impl Core {
     /// Somebody listens: how it is, and a beat, so that work need not wait for one.
     pub fn hello(&mut self, caller: Caller) {
         self.let_followers_go();
+        self.hellos += 1;
         self.effects.push(Effect::Hello(Some(caller)));
         self.lease.hurry();
     }
@@ -159,7 +162,11 @@ impl Core {
     }
 
     fn follow(&mut self, now: u64, caller: Caller, follow: ParsedFollow) {
-        let ParsedFollow { job, wide, shim, work, attempts } = follow;
+        let ParsedFollow { job, wide, shim, since, work, attempts } = follow;
+        if shim == self.shim.incarnation && since != self.hellos {
+            // It crossed a hello, by which its caller has it as forgotten.
+            return;
+        }
         for id in attempts {
             if !self.is_welcome(caller, id, shim) {
                 continue;

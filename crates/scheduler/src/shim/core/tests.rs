@@ -54,7 +54,8 @@ impl Driven {
     fn follow(&mut self, wide: u32, indices: std::ops::Range<u32>) {
         let work = Work::parse(PLAIN).map(Arc::new);
         let attempts = indices.map(id).collect();
-        let follow = ParsedFollow { job: JobId(1), wide, shim: 5, work, attempts };
+        let since = self.core.hellos();
+        let follow = ParsedFollow { job: JobId(1), wide, shim: 5, since, work, attempts };
         self.core.call(self.now, 1, Parsed::Follow(follow));
     }
 
@@ -386,4 +387,18 @@ fn what_follows_is_given_back_by_who_is_asked_how_it_is_and_at_the_end_of_a_life
         }
         assert!(effects.iter().all(|it| !matches!(it, Effect::Keep(..))));
     }
+}
+
+#[test]
+fn what_crosses_a_hello_does_not_follow() {
+    let mut it = Driven::leased(10);
+    it.started(0, PLAIN);
+    let since = it.core.hellos();
+    it.core.hello(1);
+    let work = Work::parse(PLAIN).map(Arc::new);
+    let attempts = vec![id(1)];
+    let follow = ParsedFollow { job: JobId(1), wide: 2, shim: 5, since, work, attempts };
+    it.core.call(it.now, 1, Parsed::Follow(follow));
+    assert_eq!(it.starts(), []);
+    assert!(!it.core.knows(id(1)));
 }
