@@ -75,6 +75,18 @@ pub enum Request {
         /// Checks them, and takes nothing.
         dry_run: bool,
     },
+    /// A task waits for jobs to end, and gives up its processors and gpus until then. Answered at once
+    /// by [`Answer::Waits`], and to be asked again until that says that it is over: at least each
+    /// [`WATCH_FOR`], else the task has its room again though they have not ended.
+    Wait {
+        /// Which attempt.
+        caller: AttemptId,
+        /// For which jobs.
+        jobs: Vec<JobId>,
+        /// It waits for these no longer.
+        #[serde(default)]
+        leave: bool,
+    },
     /// Jobs, newest first.
     Jobs(JobQuery),
     /// One job.
@@ -235,6 +247,13 @@ pub enum Answer {
         /// The job as it is, if one was watched.
         job: Option<Box<JobView>>,
     },
+    /// How a wait stands.
+    Waits {
+        /// Whether all that was waited for has ended, and the task has its room.
+        is_over: bool,
+        /// If not, what to watch to see that change: a job, and its version.
+        watch: Option<(JobId, u64)>,
+    },
     /// It is done, to so many tasks, or jobs where jobs are removed.
     Done {
         /// How many it changed something for.
@@ -288,6 +307,17 @@ pub enum RequestError {
     /// Only a task that runs submits jobs as its own.
     #[error("attempt {0} does not run, and only what runs submits jobs as its own")]
     NotRunning(AttemptId),
+    /// Somebody waits for what waits for him.
+    #[error(
+        "task {task} would wait for itself: {}, which is its own job; nothing of it would ever end",
+        said_way(.path)
+    )]
+    WaitsForItself {
+        /// Who would wait.
+        task: TaskId,
+        /// Jobs, each of which waits for the next; the last is that of the task.
+        path: Vec<JobId>,
+    },
     /// What it waits for does not let it run.
     #[error(
         "job {job} would be stopped again by how job {via} ended: retry job {root}, and it follows"
@@ -314,6 +344,17 @@ pub enum RequestError {
     /// The request is of a version that this controller does not know.
     #[error("the controller does not understand this request: {0}")]
     Unknown(String),
+}
+
+/// The most jobs of a way that are said.
+const MAX_SAID: usize = 20;
+
+/// Jobs, each of which waits for the next, for people.
+fn said_way(path: &[JobId]) -> String {
+    let more = path.len().saturating_sub(MAX_SAID);
+    let said = path.iter().enumerate().filter(|(at, _)| *at == 0 || *at > more);
+    let said: Vec<String> = said.map(|(_, job)| format!("job {job}")).collect();
+    said.join(if more > 0 { ", which waits, by others, for " } else { ", which waits for " })
 }
 
 /// A request on its way, as JSON.

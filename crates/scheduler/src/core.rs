@@ -43,6 +43,8 @@ mod steer;
 mod submit;
 mod tell;
 mod view;
+mod wait;
+mod waits;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -58,6 +60,7 @@ pub use graph::{MAX_CALLS, MAX_CHAIN, MAX_CHILDREN, MAX_DEPENDANTS};
 pub use live::{Live, Tally};
 pub use snapshot::SnapshotError;
 pub use state::State;
+pub use wait::{MAX_BLOCKED, MAX_WAITED, WAIT_KEPT};
 
 use effect::Effects;
 
@@ -182,6 +185,9 @@ impl Core {
         let term = Term(self.state.term.0 + 1);
         self.record(Event::Began(term));
         self.live.begin(self.at, self.state.nodes.keys().copied());
+        for (attempt, _) in self.state.waits.iter() {
+            self.live.heed_wait(attempt, self.at);
+        }
         let nodes = self.config.nodes.keys();
         self.replies.extend(nodes.map(|node| (*node, ToRunner::Who { term })));
     }

@@ -9,6 +9,7 @@
 //!                          <- Assign        journaled before it leaves
 //!   Reports                ->               kept by the shim until
 //!                          <- Recorded      they are journaled
+//!                          <- Waits         tasks give up their processors, and get them back
 //! ```
 //!
 //! Every message has the shim's life and the controller's term; what is of another is dropped and
@@ -87,6 +88,9 @@ pub enum Report {
     Returned(AttemptId),
     /// How far it is.
     Progress(AttemptId, Progress),
+    /// It has its processors and gpus again, in this round: what it waited for is over. Answers a
+    /// [`Waiting`] that is over, as often as that is said.
+    Resumed(AttemptId, u32),
 }
 
 /// What a runner hears from the controller.
@@ -174,6 +178,28 @@ pub enum ToRunner {
         /// Which.
         attempts: Vec<AttemptId>,
     },
+    /// These wait for jobs, or have waited. Said again of all that are blocked or return, after each
+    /// welcome and before any work.
+    Waits {
+        /// The term.
+        term: Term,
+        /// The life.
+        shim: ShimId,
+        /// Which, and how.
+        waits: Vec<Waiting>,
+    },
+}
+
+/// An attempt that waits for jobs, and has given up its processors and gpus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Which.
+    pub attempt: AttemptId,
+    /// Which time that it is blocked, from 1: what is said of an earlier one is late.
+    pub round: u32,
+    /// What it waited for is over: it is to have its room again, before anything begins, and that is
+    /// answered by [`Report::Resumed`].
+    pub is_over: bool,
 }
 
 /// Consecutive tasks of a job, each in the attempt of this number.

@@ -25,6 +25,7 @@ mod processor;
 mod reads;
 mod reports;
 mod room;
+mod waits;
 mod work;
 
 use std::collections::BTreeSet;
@@ -220,11 +221,17 @@ impl Runner {
                     self.tell_shim(crate::processor::Call::DropLogs(attempts), cx);
                 }
             }
+            ToRunner::Waits { term, shim, waits } => {
+                if self.is_current(term, Some(shim)).is_some() {
+                    self.told_of_waits(&waits);
+                }
+            }
         }
     }
 
     /// The end of each step: what fits now starts, and what is to be said is.
     fn settle(&mut self, cx: &mut Context) {
+        self.resume_what_fits();
         self.start_what_fits(cx);
         self.flush_reports(false, cx);
     }

@@ -134,6 +134,7 @@ pub fn refused(why: RequestError) -> Failure {
         RequestError::OtherJob { .. } => (StatusCode::CONFLICT, "request_id_taken", None),
         RequestError::Needed(_) => (StatusCode::CONFLICT, "job_needed", None),
         RequestError::NotRunning(_) => (StatusCode::CONFLICT, "caller_not_running", None),
+        RequestError::WaitsForItself { .. } => (StatusCode::CONFLICT, "deadlock", None),
         RequestError::Stopped { .. } => (StatusCode::CONFLICT, "job_stopped", None),
         RequestError::NotEnded(_) => (StatusCode::CONFLICT, "job_not_ended", None),
         RequestError::Full { .. } => (StatusCode::TOO_MANY_REQUESTS, "queue_full", None),

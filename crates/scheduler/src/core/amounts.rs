@@ -87,6 +87,13 @@ impl Amounts {
         }
     }
 
+    /// What of it somebody gives up who waits for others: a process that sleeps still has its memory,
+    /// and what is custom may be anything.
+    #[must_use]
+    pub fn given_up(&self) -> Self {
+        Self { cpus: self.cpus, gpus: self.gpus, ..Self::default() }
+    }
+
     /// The largest share that this is of any resource of `capacity`, in millionths.
     #[must_use]
     pub fn share(&self, capacity: &Self) -> u64 {

@@ -6,6 +6,7 @@
 mod attempts;
 mod nodes;
 mod ties;
+mod waiting;
 
 pub(super) use attempts::{Blame, blame};
 
@@ -18,6 +19,7 @@ use super::submit::bytes_of;
 use crate::end::TaskState;
 use crate::id::{AttemptId, JobId};
 use crate::job::JobSpec;
+use crate::message::Waiting;
 use crate::processor::KillRun;
 
 impl State {
@@ -83,6 +85,8 @@ impl State {
             }
             Event::Called { job, by } => self.called(*job, *by, out),
             Event::Revived { job, indices, via } => self.revived(*job, indices, *via, out),
+            Event::Waits { attempt, on } => self.waits_for(*attempt, on, out),
+            Event::Resumed(attempts) => self.resumed(attempts, out),
         }
     }
 
@@ -234,6 +238,14 @@ impl Effects {
         match self.tell.last_mut() {
             Some(Effect::Recorded(to, attempts)) if *to == shim => attempts.push(attempt),
             _ => self.tell.push(Effect::Recorded(shim, vec![attempt])),
+        }
+    }
+
+    /// An attempt is blocked, or is to have its room again.
+    pub(super) fn wait(&mut self, shim: crate::id::ShimId, waiting: Waiting) {
+        match self.tell.last_mut() {
+            Some(Effect::Waits(to, waits)) if *to == shim => waits.push(waiting),
+            _ => self.tell.push(Effect::Waits(shim, vec![waiting])),
         }
     }
 

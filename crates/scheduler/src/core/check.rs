@@ -10,8 +10,9 @@ use super::queue::Queue;
 use super::ranges::IndexSet;
 use super::state::State;
 use super::submit::bytes_of;
+use super::waits::{Stage, Waits};
 use crate::end::TaskState;
-use crate::id::{AttemptId, ShimId};
+use crate::id::{AttemptId, JobId, ShimId};
 
 impl State {
     /// Whether it is as it must be. Looks at every task: for tests, and whoever doubts a journal.
@@ -41,7 +42,42 @@ impl State {
         let requests =
             jobs.filter_map(|job| Some(((job.by.clone(), job.spec.request_id.clone()?), job.id)));
         same("ids of requests", &self.requests, &requests.collect())?;
+        self.check_waits(&open)?;
         self.check_nodes(&open)
+    }
+
+    fn check_waits(&self, open: &BTreeMap<AttemptId, ShimId>) -> Result<(), String> {
+        let mut waits = Waits::default();
+        for (attempt, wait) in self.waits.iter() {
+            let state = self.open_row(attempt).map(|(_, row)| row.state);
+            let (is_blocked, is_right) = match &wait.stage {
+                Stage::Blocked(on) => {
+                    let is_left =
+                        |on: &JobId| self.jobs.get(on).is_some_and(|it| it.ended.is_none());
+                    (true, !on.is_empty() && on.iter().all(is_left))
+                }
+                Stage::Returning | Stage::Over => (false, true),
+            };
+            let is_shown = (state == Some(TaskState::Blocked)) == (wait.stage != Stage::Over);
+            let hold =
+                open.get(&attempt).and_then(|shim| self.nodes.get(&shim.node)?.open.get(&attempt));
+            let is_held = hold.is_some_and(|hold| hold.is_blocked == is_blocked);
+            if state.is_none() || !is_right || !is_shown || !is_held {
+                return Err(format!(
+                    "{attempt} is {state:?}, held as {hold:?}, and waits: {wait:?}"
+                ));
+            }
+            waits.put(attempt, wait.clone());
+        }
+        same("who waits for a job", &self.waits, &waits)?;
+        let is_blocked = |attempt: &&AttemptId| {
+            let row = self.open_row(**attempt).map(|(_, row)| row.state);
+            row == Some(TaskState::Blocked) && self.waits.get(**attempt).is_none()
+        };
+        match open.keys().find(is_blocked) {
+            Some(attempt) => Err(format!("{attempt} is blocked, and waits for nothing")),
+            None => Ok(()),
+        }
     }
 
     fn check_ties(&self) -> Result<(), String> {
@@ -84,14 +120,22 @@ impl State {
                     format!("{attempt} is open on node {id}, whose shim has no life")
                 })?;
                 on_nodes.insert(*attempt, shim);
+                if hold.is_blocked && !(hold.is_charged && hold.has_begun) {
+                    return Err(format!("{attempt} is blocked, and has not begun"));
+                }
                 if hold.is_charged {
                     used.add(&hold.need);
+                    if hold.is_blocked {
+                        used.sub(&hold.need.given_up());
+                    }
                 } else {
                     ahead.insert(hold.at, *attempt);
                 }
             }
             same(&format!("what waits on node {id}"), &node.ahead, &ahead)?;
             same(&format!("what is used on node {id}"), &node.used, &used)?;
+            let blocked = node.open.values().filter(|hold| hold.is_blocked).count();
+            same(&format!("what is blocked on node {id}"), &node.blocked, &blocked)?;
             let has_begun = node.open.values().all(|hold| !hold.is_charged || hold.has_begun);
             if !has_begun && !Amounts::default().leaves_room_for(&used, &node.capacity) {
                 return Err(format!("node {id} has {:?}, and {used:?} is used", node.capacity));

@@ -6,7 +6,7 @@ use dx_agents::NodeId;
 
 use super::ranges::IndexSet;
 use crate::id::{AttemptId, JobId, ShimId};
-use crate::message::Assigned;
+use crate::message::{Assigned, Waiting};
 use crate::processor::KillRun;
 
 /// What is to be told.
@@ -20,6 +20,8 @@ pub enum Effect {
     Kill(ShimId, Vec<KillRun>),
     /// Attempts are to come back if they have not started.
     Retract(ShimId, Vec<AttemptId>),
+    /// Attempts are blocked, or are to have their room again.
+    Waits(ShimId, Vec<Waiting>),
     /// Logs may go.
     DropLogs(NodeId, Vec<AttemptId>),
 }

@@ -170,6 +170,16 @@ pub enum Event {
         /// What runs again.
         via: JobId,
     },
+    /// An attempt waits for jobs to end, and has given up its processors: for these from now on. If
+    /// for none, it is to have them again.
+    Waits {
+        /// Which.
+        attempt: AttemptId,
+        /// For which jobs, of those that have not ended.
+        on: Vec<JobId>,
+    },
+    /// Attempts have their processors again.
+    Resumed(Vec<AttemptId>),
 }
 
 /// What becomes of tasks when all that they wait for has ended.

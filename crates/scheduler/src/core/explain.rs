@@ -1,6 +1,7 @@
 //! What happened to a task, and why it does not run if it does not.
 
 mod causes;
+mod deadlock;
 mod steps;
 
 use super::Core;

@@ -8,10 +8,11 @@ use super::Core;
 use super::apply::blame;
 use super::event::{EndOf, Event, How, Loss};
 use super::retry;
+use super::waits::Stage;
 use crate::end::TaskState;
 use crate::id::{AttemptId, ShimId};
 use crate::job::Resources;
-use crate::message::{Assigned, Join, Report, ToController, ToRunner};
+use crate::message::{Assigned, Join, Report, ToController, ToRunner, Waiting};
 use crate::processor::KillRun;
 
 /// How a life of a shim stands.
@@ -141,10 +142,15 @@ impl Core {
             row.doom.map(|_| KillRun { attempt: *attempt, now: row.doom_now })
         });
         let kills: Vec<KillRun> = kills.collect();
+        let waits: Vec<Waiting> =
+            keep.iter().filter_map(|attempt| self.waiting(*attempt)).collect();
         let lease = self.config.lease.saturating_mul(1_000_000);
         self.replies.push((shim.node, ToRunner::Welcome { term, join, shim, lease, keep }));
         if !kills.is_empty() {
             self.replies.push((shim.node, ToRunner::Kill { term, shim, attempts: kills }));
+        }
+        if !waits.is_empty() {
+            self.replies.push((shim.node, ToRunner::Waits { term, shim, waits }));
         }
         // What is not to run any more is not sent again, only to be ended there.
         let (mut wanted, back): (Vec<_>, Vec<_>) = missing.into_iter().partition(|attempt| {
@@ -160,6 +166,13 @@ impl Core {
         let node = self.state.node(shim.node);
         wanted.sort_by_key(|it| node.and_then(|node| node.open.get(it)).map(|hold| hold.at));
         self.assign_again(shim, wanted);
+    }
+
+    /// What a runner must know of an attempt that has not its room.
+    fn waiting(&self, attempt: AttemptId) -> Option<Waiting> {
+        let wait = self.state.waits.get(attempt)?;
+        let is_over = wait.stage == Stage::Returning;
+        (wait.stage != Stage::Over).then_some(Waiting { attempt, round: wait.round, is_over })
     }
 
     /// Attempts end, and nobody knows how.
@@ -186,6 +199,7 @@ impl Core {
             | Report::Started(attempt)
             | Report::Ended(attempt, _)
             | Report::Returned(attempt)
+            | Report::Resumed(attempt, _)
             | Report::Progress(attempt, _)) = report;
             let is_open = |(_, row): &(_, &super::rows::Row)| row.last.life() == shim;
             let Some((job, row)) = self.state.open_row(attempt).filter(is_open) else {
@@ -199,8 +213,12 @@ impl Core {
                 Report::Starting(_) if row.state == TaskState::Assigned => {
                     self.moved(attempt, false);
                 }
-                Report::Started(_) if row.state != TaskState::Running => self.moved(attempt, true),
-                Report::Starting(_) | Report::Started(_) => self.live.tally.late += 1,
+                // One that is blocked runs already: after each welcome it is said again.
+                Report::Started(_) if row.state < TaskState::Running => self.moved(attempt, true),
+                Report::Resumed(_, round) if self.returns(attempt, round) => self.resumed(attempt),
+                Report::Starting(_) | Report::Started(_) | Report::Resumed(..) => {
+                    self.live.tally.late += 1;
+                }
                 Report::Progress(_, progress) => {
                     self.live.progress.insert(attempt.task, (attempt, progress));
                     self.effects.touched.insert(attempt.task.job);
@@ -232,6 +250,20 @@ impl Core {
         match self.events.last_mut() {
             Some(Event::Moved { runs, .. }) if is_same => push(runs, run),
             _ => self.events.push(Event::Moved { is_running, runs: vec![run] }),
+        }
+    }
+
+    /// Whether an attempt is to have its room again, in this round.
+    fn returns(&self, attempt: AttemptId, round: u32) -> bool {
+        let wait = self.state.waits.get(attempt);
+        wait.is_some_and(|wait| wait.stage == Stage::Returning && wait.round == round)
+    }
+
+    fn resumed(&mut self, attempt: AttemptId) {
+        self.apply_only(&Event::Resumed(vec![attempt]));
+        match self.events.last_mut() {
+            Some(Event::Resumed(attempts)) => attempts.push(attempt),
+            _ => self.events.push(Event::Resumed(vec![attempt])),
         }
     }
 

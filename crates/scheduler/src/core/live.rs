@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use dx_agents::NodeId;
 
 use super::effect::Effects;
+use super::wait::WAIT_KEPT;
 use crate::id::{AttemptId, JobId, TaskId};
 use crate::processor::{Progress, Usage};
 
@@ -29,6 +30,10 @@ pub struct Live {
     /// Whether something changed that is not journaled.
     pub(super) is_changed: bool,
     pub(super) tally: Tally,
+    /// When an attempt that waits for jobs was heard of last.
+    waits: BTreeMap<AttemptId, u64>,
+    /// The same by time.
+    heard_waits: BTreeSet<(u64, AttemptId)>,
 }
 
 /// What was heard and changed nothing.
@@ -88,6 +93,39 @@ impl Live {
         self.nodes = nodes.map(|node| (node, leased.clone())).collect();
         self.version = at.saturating_mul(VERSIONS_PER_MS);
         self.first_version = self.version;
+    }
+
+    /// An attempt waits, and is heard of.
+    pub(super) fn heed_wait(&mut self, attempt: AttemptId, at: u64) {
+        if let Some(before) = self.waits.insert(attempt, at) {
+            self.heard_waits.remove(&(before, attempt));
+        }
+        self.heard_waits.insert((at, attempt));
+    }
+
+    /// All that an attempt waited for is over.
+    pub(super) fn forget_wait(&mut self, attempt: AttemptId) {
+        if let Some(at) = self.waits.remove(&attempt) {
+            self.heard_waits.remove(&(at, attempt));
+        }
+    }
+
+    /// Whether something waits in this attempt, as far as is known.
+    pub(super) fn is_waiting(&self, attempt: AttemptId) -> bool {
+        self.waits.contains_key(&attempt)
+    }
+
+    /// When a wait is over of which nothing is heard.
+    pub(super) fn next_unheard(&self) -> Option<u64> {
+        self.heard_waits.first().map(|(at, _)| at.saturating_add(WAIT_KEPT))
+    }
+
+    /// A wait that is over, since nothing was heard of it for so long; it is forgotten.
+    pub(super) fn unheard_wait(&mut self, at: u64) -> Option<AttemptId> {
+        self.next_unheard().filter(|end| *end <= at)?;
+        let (_, attempt) = self.heard_waits.pop_first()?;
+        self.waits.remove(&attempt);
+        Some(attempt)
     }
 
     /// What was heard and changed nothing.

@@ -33,6 +33,8 @@ pub struct Node {
     pub ahead: BTreeMap<u64, AttemptId>,
     /// What the others use.
     pub used: Amounts,
+    /// How many of these are blocked.
+    pub blocked: usize,
     /// The number of the next thing that it is given.
     pub next: u64,
 }
@@ -69,8 +71,21 @@ pub struct Hold {
     pub is_charged: bool,
     /// Whether it was given to the shim: then it is charged.
     pub has_begun: bool,
+    /// Whether it has given up its processors and gpus; then it has begun.
+    pub is_blocked: bool,
     /// What it needs.
     pub need: Arc<Amounts>,
+}
+
+impl Hold {
+    /// What counts as used, if it is charged.
+    pub fn share(&self) -> Amounts {
+        let mut share = (*self.need).clone();
+        if self.is_blocked {
+            share.sub(&self.need.given_up());
+        }
+        share
+    }
 }
 
 impl Node {
@@ -105,8 +120,8 @@ impl Node {
         } else {
             self.ahead.insert(at, attempt);
         }
-        self.open
-            .insert(attempt, Hold { at, is_charged, has_begun: false, need: Arc::clone(need) });
+        let (has_begun, is_blocked, need) = (false, false, Arc::clone(need));
+        self.open.insert(attempt, Hold { at, is_charged, has_begun, is_blocked, need });
     }
 
     /// Whether something fits beside what runs, and what waits first.
@@ -124,12 +139,41 @@ impl Node {
     /// An attempt is not on it any more: what waits may begin.
     pub fn take(&mut self, attempt: AttemptId) {
         let Some(hold) = self.open.remove(&attempt) else { return };
+        self.blocked -= usize::from(hold.is_blocked);
         if hold.is_charged {
-            self.used.sub(&hold.need);
+            self.used.sub(&hold.share());
         } else {
             self.ahead.remove(&hold.at);
         }
         self.promote();
+    }
+
+    /// What has begun gives up its processors and gpus: what waits may begin.
+    pub fn block(&mut self, attempt: AttemptId) {
+        self.block_again(attempt);
+        self.promote();
+    }
+
+    /// It was blocked in a state that is put back.
+    pub fn block_again(&mut self, attempt: AttemptId) {
+        let Some(hold) = self.open.get_mut(&attempt).filter(|hold| !hold.is_blocked) else {
+            return;
+        };
+        hold.is_blocked = true;
+        self.blocked += 1;
+        let given_up = hold.need.given_up();
+        self.used.sub(&given_up);
+    }
+
+    /// It is to have them again, and they are its own from now on, also where others still use them:
+    /// nothing new begins before it.
+    pub fn unblock(&mut self, attempt: AttemptId) {
+        let Some(hold) = self.open.get_mut(&attempt).filter(|hold| hold.is_blocked) else { return };
+        hold.is_blocked = false;
+        self.blocked -= 1;
+        let given_up = hold.need.given_up();
+        self.used.add(&given_up);
+        self.put_back();
     }
 
     /// An attempt has begun. If it was thought to wait, others that were thought to have begun wait
@@ -144,11 +188,16 @@ impl Node {
         self.ahead.remove(&hold.at);
         let need = Arc::clone(&hold.need);
         self.used.add(&need);
+        self.put_back();
+    }
+
+    /// What was thought to have begun waits, the last first, as long as more is used than there is.
+    fn put_back(&mut self) {
         while !Amounts::default().leaves_room_for(&self.used, &self.capacity) {
             let thought = self.open.iter_mut().filter(|(_, it)| it.is_charged && !it.has_begun);
             let Some((attempt, last)) = thought.max_by_key(|(_, hold)| hold.at) else { return };
             last.is_charged = false;
-            self.used.sub(&last.need);
+            self.used.sub(&last.share());
             self.ahead.insert(last.at, *attempt);
         }
     }
@@ -181,7 +230,7 @@ impl Node {
                 self.ahead.is_empty() && self.used.leaves_room_for(&hold.need, &self.capacity);
             hold.is_charged = hold.has_begun || has_room;
             if hold.is_charged {
-                self.used.add(&hold.need);
+                self.used.add(&hold.share());
             } else {
                 self.ahead.insert(at, attempt);
             }

@@ -18,6 +18,7 @@ impl Core {
             Request::SubmitAll { jobs, by, caller, dry_run } => {
                 return self.submit_all(jobs, &by, caller, dry_run);
             }
+            Request::Wait { caller, jobs, leave } => return self.wait(caller, &jobs, leave),
             Request::Cancel { what, now, reason } => self.cancel(&what, now, reason.as_deref())?,
             Request::Retry { what, all } => self.retry(&what, all)?,
             Request::Hold(what) => self.hold(&what)?,

@@ -35,7 +35,8 @@ impl Core {
         let leases = leases.filter_map(|(id, _)| self.lease_end(*id));
         let quarantines = self.state.nodes.values().filter_map(|node| node.quarantine.as_ref());
         let quarantines = quarantines.map(|it| it.until).filter(|until| *until > self.at);
-        self.state.dues.next().into_iter().chain(leases).chain(quarantines).min()
+        let waits = self.live.next_unheard();
+        self.state.dues.next().into_iter().chain(leases).chain(quarantines).chain(waits).min()
     }
 
     /// When the lease of a node ends by this side's clock.
@@ -47,6 +48,7 @@ impl Core {
 
     pub(super) fn settle(&mut self) {
         self.end_leases();
+        self.end_unheard_waits();
         while let Some(job) = self.state.dues.due(self.at) {
             self.job_is_due(job);
         }

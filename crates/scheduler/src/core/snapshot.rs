@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! version | part* | end          part: length (4 bytes, little-endian) | value
-//! parts:    head | job, rows* ... per job
+//! parts:    head | job, rows* ... per job | waits
 //! ```
 //! Values are encoded as messages are, rows with 20 bytes each. What follows from the rest is left
 //! out: queues, counters, times that are due.
@@ -25,11 +25,15 @@ use super::node::{Drained, Hold, Node, Offer, Quarantine};
 use super::packed::Packed;
 use super::state::State;
 use super::submit::bytes_of;
+use super::waits::{Stage, Wait};
 use crate::end::TaskState;
 use crate::id::{AttemptId, JobId, Term};
 
 /// The version of snapshots; their first byte.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// An earlier one, which is read, too: nothing in it waits.
+const WITHOUT_WAITS: u8 = 2;
 
 /// Rows of a part.
 const PART: usize = 100_000;
@@ -114,6 +118,9 @@ impl State {
                 put_bytes(&mut out, &part);
             }
         }
+        let waits: Vec<(AttemptId, Wait)> =
+            self.waits.iter().map(|(attempt, wait)| (attempt, wait.clone())).collect();
+        put(&mut out, &waits);
         out
     }
 
@@ -122,7 +129,7 @@ impl State {
     /// # Errors
     /// If they are no snapshot of this version.
     pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
-        let Some((&VERSION, mut rest)) = bytes.split_first() else {
+        let Some((&version @ (VERSION | WITHOUT_WAITS), mut rest)) = bytes.split_first() else {
             return Err(SnapshotError::Version { found: bytes.first().copied() });
         };
         let head: Head = take(&mut rest)?;
@@ -136,7 +143,26 @@ impl State {
             let node = restore_node(shape, &state)?;
             state.nodes.insert(id, node);
         }
+        if version != WITHOUT_WAITS {
+            state.put_waits(take(&mut rest)?)?;
+        }
         rest.is_empty().then_some(state).ok_or(SnapshotError::Length)
+    }
+
+    /// Puts in what waits for jobs; its job and node are in.
+    fn put_waits(&mut self, waits: Vec<(AttemptId, Wait)>) -> Result<(), SnapshotError> {
+        for (attempt, wait) in waits {
+            let row = self.open_row(attempt).map(|(_, row)| row.last.life().node);
+            let node = row.and_then(|node| self.nodes.get_mut(&node));
+            let Some(node) = node else {
+                return Err(SnapshotError::Part(format!("{attempt} waits, and is not open")));
+            };
+            if matches!(wait.stage, Stage::Blocked(_)) {
+                node.block_again(attempt);
+            }
+            self.waits.put(attempt, wait);
+        }
+        Ok(())
     }
 
     /// Puts in a job, and what follows from it; those that it is tied to are in.
@@ -203,7 +229,8 @@ fn restore_node(shape: NodeShape, state: &State) -> Result<Node, SnapshotError> 
         } else {
             node.ahead.insert(at, attempt);
         }
-        node.open.insert(attempt, Hold { at, is_charged, has_begun, need });
+        let is_blocked = false;
+        node.open.insert(attempt, Hold { at, is_charged, has_begun, is_blocked, need });
     }
     Ok(node)
 }

@@ -10,6 +10,7 @@ use super::job::Job;
 use super::node::Node;
 use super::queue::Queue;
 use super::rows::Row;
+use super::waits::Waits;
 use crate::id::{AttemptId, JobId, TaskId, Term};
 
 /// The state of all jobs and nodes. It follows from the batches of events and nothing else.
@@ -36,6 +37,7 @@ pub struct State {
     pub(super) graph: Graph,
     pub(super) queue: Queue,
     pub(super) dues: Dues,
+    pub(super) waits: Waits,
 }
 
 impl State {

@@ -37,6 +37,9 @@ impl Core {
                     }
                     told.push((shim.node, ToRunner::Retract { term, shim, attempts }));
                 }
+                Effect::Waits(shim, waits) => {
+                    told.push((shim.node, ToRunner::Waits { term, shim, waits }));
+                }
                 Effect::DropLogs(node, attempts) => {
                     told.extend(attempts.chunks(MAX_PER_MESSAGE).map(|attempts| {
                         (node, ToRunner::DropLogs { term, attempts: attempts.to_vec() })

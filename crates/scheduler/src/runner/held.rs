@@ -14,10 +14,25 @@ pub struct Held {
     pub need: Arc<Resources>,
     /// The GPUs that it was given.
     pub gpus: Vec<u32>,
+    /// Whose its processors and gpus are.
+    pub slot: Slot,
+    /// How often it was blocked, as far as was said.
+    pub round: u32,
     /// Somebody wants its end; and at once.
     pub kill: Option<bool>,
     /// The controller does not have it: it is ended and forgotten, and not spoken of.
     pub is_doomed: bool,
+}
+
+/// Whose processors and gpus are those of an attempt that has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// Its own.
+    Own,
+    /// It waits for jobs: they are for others.
+    Lent,
+    /// They are to be its own again; its place among all for which this is so.
+    Wanted(u64),
 }
 
 /// How far it is.
@@ -50,6 +65,8 @@ pub struct Holdings {
     queue: BTreeMap<u64, AttemptId>,
     /// How many of those that wait need this.
     needs: BTreeMap<Arc<Resources>, usize>,
+    /// Those whose slots are to be their own again.
+    wanting: BTreeMap<u64, AttemptId>,
     next: u64,
 }
 
@@ -91,14 +108,42 @@ impl Holdings {
             }
             stage => stage,
         };
-        let held = Held { stage, need, gpus: Vec::new(), kill: None, is_doomed: false };
+        let (gpus, slot) = (Vec::new(), Slot::Own);
+        let held = Held { stage, need, gpus, slot, round: 0, kill: None, is_doomed: false };
         self.all.insert(attempt, held);
     }
 
     pub fn remove(&mut self, attempt: AttemptId) -> Option<Held> {
         let held = self.all.remove(&attempt)?;
         self.unqueue(&held.stage, &held.need);
+        self.unwant(held.slot);
         Some(held)
+    }
+
+    /// Whose the slot of an attempt is from now on; `Wanted` says that it is the last to get it.
+    pub fn set_slot(&mut self, attempt: AttemptId, slot: Slot) {
+        let Some(held) = self.all.get_mut(&attempt) else { return };
+        let slot = match slot {
+            Slot::Wanted(_) => {
+                self.next += 1;
+                self.wanting.insert(self.next, attempt);
+                Slot::Wanted(self.next)
+            }
+            slot => slot,
+        };
+        let before = std::mem::replace(&mut held.slot, slot);
+        self.unwant(before);
+    }
+
+    /// Those whose slots are to be their own again, in their order.
+    pub fn wanting(&self) -> Vec<AttemptId> {
+        self.wanting.values().copied().collect()
+    }
+
+    fn unwant(&mut self, slot: Slot) {
+        if let Slot::Wanted(place) = slot {
+            self.wanting.remove(&place);
+        }
     }
 
     /// It is at another stage now. Gives back the one before.
@@ -160,6 +205,7 @@ impl Holdings {
         self.all.clear();
         self.queue.clear();
         self.needs.clear();
+        self.wanting.clear();
     }
 
     fn unqueue(&mut self, stage: &Stage, need: &Arc<Resources>) {

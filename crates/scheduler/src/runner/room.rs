@@ -11,8 +11,40 @@ pub struct Room {
     capacity: Resources,
     cpus: u64,
     memory: u64,
-    gpus: BTreeSet<u32>,
+    /// By how many each is in use: by several only where that was so before this runner began, and one
+    /// of them waits.
+    gpus: Numbers,
     custom: BTreeMap<String, u64>,
+    /// What those get before anything begins who have lent their slots, and want them back.
+    wanted_cpus: u64,
+    wanted_gpus: Numbers,
+    /// What is lent still: taken last.
+    lent_gpus: Numbers,
+}
+
+/// How many use, or want, each number.
+type Numbers = BTreeMap<u32, usize>;
+
+fn add(to: &mut Numbers, gpus: &[u32]) {
+    gpus.iter().for_each(|number| *to.entry(*number).or_default() += 1);
+}
+
+fn sub(from: &mut Numbers, gpus: &[u32]) {
+    for number in gpus {
+        if let Some(count) = from.get_mut(number) {
+            *count -= 1;
+            if *count == 0 {
+                from.remove(number);
+            }
+        }
+    }
+}
+
+/// What is kept for those who want their slots back, and are before another.
+#[derive(Default)]
+pub struct Kept {
+    cpus: u64,
+    gpus: BTreeSet<u32>,
 }
 
 impl Room {
@@ -47,11 +79,19 @@ impl Room {
             let used = self.custom.get(name).unwrap_or(&0);
             count.saturating_add(*used) <= *self.capacity.custom.get(name).unwrap_or(&0)
         };
-        let fits = self.cpus + u64::from(need.cpus.0) <= u64::from(self.capacity.cpus.0)
+        let cpus = self.cpus + self.wanted_cpus + u64::from(need.cpus.0);
+        let fits = (need.cpus.0 == 0 || cpus <= u64::from(self.capacity.cpus.0))
             && self.memory.saturating_add(need.memory.0) <= self.capacity.memory.0
             && need.custom.iter().all(has);
-        let free = (0..self.capacity.gpus).filter(|number| !self.gpus.contains(number));
-        let gpus: Vec<u32> = free.take(need.gpus as usize).collect();
+        let is_free = |number: &u32| {
+            !self.gpus.contains_key(number) && !self.wanted_gpus.contains_key(number)
+        };
+        let mut free: Vec<u32> = match need.gpus {
+            0 => Vec::new(),
+            _ => (0..self.capacity.gpus).filter(is_free).collect(),
+        };
+        free.sort_by_key(|number| self.lent_gpus.contains_key(number));
+        let gpus: Vec<u32> = free.into_iter().take(need.gpus as usize).collect();
         if !fits || gpus.len() < need.gpus as usize {
             return None;
         }
@@ -72,17 +112,70 @@ impl Room {
             fits(*need, first, amount(&self.custom, name), amount(custom, name))
         });
         let has_room = has_custom
-            && fits(need.cpus.0.into(), first.cpus.0.into(), self.cpus, cpus.0.into())
+            && fits(need.cpus.0.into(), first.cpus.0.into(), self.cpus_taken(), cpus.0.into())
             && fits(need.memory.0, first.memory.0, self.memory, memory.0)
-            && fits(need.gpus.into(), first.gpus.into(), self.gpus.len() as u64, u64::from(*gpus));
+            && fits(need.gpus.into(), first.gpus.into(), self.gpus_taken(), u64::from(*gpus));
         if has_room { self.take(need) } else { None }
+    }
+
+    fn cpus_taken(&self) -> u64 {
+        self.cpus + self.wanted_cpus
+    }
+
+    fn gpus_taken(&self) -> u64 {
+        let wanted = self.wanted_gpus.keys().filter(|number| !self.gpus.contains_key(number));
+        (self.gpus.len() + wanted.count()) as u64
+    }
+
+    /// Somebody who has it waits: his processors and gpus are for others.
+    pub fn lend(&mut self, need: &Resources, gpus: &[u32]) {
+        self.cpus = self.cpus.saturating_sub(u64::from(need.cpus.0));
+        sub(&mut self.gpus, gpus);
+        add(&mut self.lent_gpus, gpus);
+    }
+
+    /// He is to have them again, before anything begins.
+    pub fn want(&mut self, need: &Resources, gpus: &[u32]) {
+        self.wanted_cpus += u64::from(need.cpus.0);
+        sub(&mut self.lent_gpus, gpus);
+        add(&mut self.wanted_gpus, gpus);
+    }
+
+    /// He has them again, if they are free beside what is kept for those before him; else they are kept
+    /// for him. If nobody has a processor, he does however few there are now.
+    pub fn take_back(&mut self, need: &Resources, gpus: &[u32], kept: &mut Kept) -> bool {
+        let cpus = u64::from(need.cpus.0);
+        let is_alone = self.cpus == 0 && kept.cpus == 0;
+        let all = u64::from(self.capacity.cpus.0);
+        let has_cpus = cpus == 0 || is_alone || self.cpus + kept.cpus + cpus <= all;
+        let is_taken = |it: &u32| self.gpus.contains_key(it) || kept.gpus.contains(it);
+        if !has_cpus || gpus.iter().any(is_taken) {
+            kept.cpus += cpus;
+            kept.gpus.extend(gpus);
+            return false;
+        }
+        self.forget_wanted(need, gpus);
+        self.cpus += cpus;
+        add(&mut self.gpus, gpus);
+        true
+    }
+
+    /// Nobody wants them any more.
+    pub fn forget_wanted(&mut self, need: &Resources, gpus: &[u32]) {
+        self.wanted_cpus = self.wanted_cpus.saturating_sub(u64::from(need.cpus.0));
+        sub(&mut self.wanted_gpus, gpus);
+    }
+
+    /// Nobody who has lent them comes back.
+    pub fn forget_lent(&mut self, gpus: &[u32]) {
+        sub(&mut self.lent_gpus, gpus);
     }
 
     /// Takes what is in use already.
     pub fn occupy(&mut self, need: &Resources, gpus: &[u32]) {
         self.cpus += u64::from(need.cpus.0);
         self.memory = self.memory.saturating_add(need.memory.0);
-        self.gpus.extend(gpus);
+        add(&mut self.gpus, gpus);
         for (name, count) in &need.custom {
             let used = self.custom.entry(name.clone()).or_default();
             *used = used.saturating_add(*count);
@@ -93,9 +186,7 @@ impl Room {
     pub fn free(&mut self, need: &Resources, gpus: &[u32]) {
         self.cpus = self.cpus.saturating_sub(u64::from(need.cpus.0));
         self.memory = self.memory.saturating_sub(need.memory.0);
-        for number in gpus {
-            self.gpus.remove(number);
-        }
+        sub(&mut self.gpus, gpus);
         for (name, count) in &need.custom {
             if let Some(used) = self.custom.get_mut(name) {
                 *used = used.saturating_sub(*count);

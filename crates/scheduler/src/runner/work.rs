@@ -12,9 +12,9 @@ use crate::job::Resources;
 use crate::message::{Assigned, Report};
 use crate::processor::{Call, KillRun, Run};
 
-use super::Runner;
-use super::held::Stage;
+use super::held::{Slot, Stage};
 use super::joining::Standing;
+use super::{Runner, waits};
 
 /// The most attempts that are held; what comes beyond goes back. Far more than a controller assigns
 /// ahead of time; its list is the longest thing that a join carries.
@@ -256,7 +256,7 @@ impl Runner {
         let Some(held) = self.held.get(attempt) else { return false };
         let is_doomed = held.is_doomed;
         if held.has_room() {
-            self.room.free(&held.need, &held.gpus);
+            waits::free(&mut self.room, held);
             self.given -= 1;
             self.pass_room_on(attempt, now);
         } else {
@@ -266,6 +266,7 @@ impl Runner {
             self.held.remove(attempt);
             return true;
         }
+        self.held.set_slot(attempt, Slot::Own);
         self.held.set(attempt, Stage::Ended(Some(Box::new(finish.clone()))));
         self.reports.add(Report::Ended(attempt, finish));
         false

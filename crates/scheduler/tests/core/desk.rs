@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dx_agents::NodeId;
-use dx_scheduler::client::{Answer, Explanation, JobView, NodeView, Request, Selection, TaskView};
+use dx_scheduler::client::{
+    Answer, Explanation, JobQuery, JobView, NodeView, Request, Selection, TaskView,
+};
 use dx_scheduler::core::{Batch, Config, Core, NodeConfig, Outcome};
-use dx_scheduler::end::{End, Exit, Fault, Finish, NotStarted};
+use dx_scheduler::end::{End, Exit, Fault, Finish, NotStarted, TaskState};
 use dx_scheduler::id::{AttemptId, JobId, ShimId, TaskId};
 use dx_scheduler::job::{Command, JobSpec};
 use dx_scheduler::message::{Join, Report, ToController, ToRunner};
@@ -266,5 +268,18 @@ impl Desk {
     pub fn core_first(&mut self, node: u32) -> AttemptId {
         let open = self.core.state().open_on(NodeId(node));
         open.first().copied().expect("something is open there")
+    }
+
+    /// How the task of an attempt stands.
+    pub fn core_state(&mut self, attempt: AttemptId) -> TaskState {
+        self.task(attempt.task).state
+    }
+
+    /// How many jobs have ended.
+    pub fn jobs_ended(&mut self) -> usize {
+        match self.ask(Request::Jobs(JobQuery::default())) {
+            Answer::Jobs { jobs, .. } => jobs.iter().filter(|job| job.ended.is_some()).count(),
+            other => panic!("{other:?}"),
+        }
     }
 }

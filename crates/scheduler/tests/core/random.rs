@@ -92,13 +92,14 @@ fn step(world: &mut World) {
             world.pass(millis);
         }
         4..8 => somebody_acts(world),
+        8..10 => world.waits(),
         _ => world.node_acts(),
     }
 }
 
 /// How many runs: enough to be quick, or as many as the environment says.
 fn seeds() -> u64 {
-    std::env::var("DX_CORE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(30)
+    std::env::var("DX_CORE_SEEDS").ok().and_then(|it| it.parse().ok()).unwrap_or(40)
 }
 
 #[test]

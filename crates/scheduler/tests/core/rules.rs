@@ -16,3 +16,5 @@ mod placement;
 mod steering;
 #[path = "rules/submitting.rs"]
 mod submitting;
+#[path = "rules/waits.rs"]
+mod waits;

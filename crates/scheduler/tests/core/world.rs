@@ -9,7 +9,7 @@ use dx_scheduler::client::{Answer, JobQuery, Request};
 use dx_scheduler::core::{Decision, Doom, EndOf, Event, How, Loss, Then};
 use dx_scheduler::end::{End, Exit, Fault, Finish, TaskState};
 use dx_scheduler::id::{AttemptId, JobId, TaskId};
-use dx_scheduler::message::{Report, ToController, ToRunner};
+use dx_scheduler::message::{Report, ToController, ToRunner, Waiting};
 
 use crate::desk::{Desk, LEASE, ended, exit, not_started, shim};
 use crate::model::Model;
@@ -20,6 +20,14 @@ enum Held {
     Queued,
     Running,
     Ended(Finish),
+}
+
+/// Whose a slot is: see the runner's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Slot {
+    Own,
+    Lent,
+    Wanted,
 }
 
 /// A runner and its shim.
@@ -33,6 +41,8 @@ struct Node {
     /// Until when it may run anything.
     lease: u64,
     held: BTreeMap<AttemptId, Held>,
+    /// Of what waits, or waited, for jobs: in which round, and whose its slot is.
+    slots: BTreeMap<AttemptId, (u32, Slot)>,
     order: Vec<AttemptId>,
     /// Reports that are on their way.
     out: Vec<ToController>,
@@ -49,6 +59,8 @@ pub struct World {
     /// Ends that are in the journal.
     ends: BTreeMap<AttemptId, How>,
     pub removed: BTreeSet<JobId>,
+    /// What runs waits for these, until it is told that this is over.
+    waits: BTreeMap<AttemptId, Vec<JobId>>,
     model: Model,
     /// The kinds of events that happened, and some that are rarer than their kind.
     pub seen: BTreeSet<&'static str>,
@@ -66,6 +78,7 @@ impl World {
             is_welcome: false,
             lease: 0,
             held: BTreeMap::new(),
+            slots: BTreeMap::new(),
             order: Vec::new(),
             out: Vec::new(),
         });
@@ -73,7 +86,8 @@ impl World {
         let (tasks, ends) = (BTreeMap::new(), BTreeMap::new());
         let (desk, removed, seen) = (Desk::new(count), BTreeSet::new(), BTreeSet::new());
         let model = Model::default();
-        Self { desk, rng, nodes, looked: 0, tasks, ends, removed, model, seen }
+        let waits = BTreeMap::new();
+        Self { desk, rng, nodes, looked: 0, tasks, ends, removed, waits, model, seen }
     }
 
     /// Looks at what was journaled, hands on what was said, and checks.
@@ -197,6 +211,53 @@ impl World {
         }
     }
 
+    /// Something that runs begins to wait for jobs, asks again, or gives it up.
+    pub fn waits(&mut self) {
+        let at = self.any_node();
+        let running = self.nodes[at].running();
+        let Some(count) = std::num::NonZeroU64::new(running.len() as u64) else { return };
+        let attempt = running[self.rng.below(count.get()) as usize];
+        let last = self.desk.core.state().last_job;
+        if self.waits.contains_key(&attempt) && self.rng.below(8) == 0 {
+            let jobs = self.waits.remove(&attempt).unwrap();
+            self.desk.ask(Request::Wait { caller: attempt, jobs, leave: true });
+        } else {
+            let any = JobId(last - self.rng.below(last.min(4)));
+            self.waits.entry(attempt).or_insert_with(|| vec![any]);
+            self.ask_again(attempt);
+        }
+        self.settle();
+    }
+
+    /// What waits asks whether that is over.
+    fn ask_again(&mut self, attempt: AttemptId) {
+        let Some(jobs) = self.waits.get(&attempt).cloned() else { return };
+        let answer =
+            self.desk.ask(Request::Wait { caller: attempt, jobs: jobs.clone(), leave: false });
+        match answer {
+            Answer::Waits { is_over: true, .. } => {
+                for job in jobs {
+                    let is_left =
+                        |view: &Answer| matches!(view, Answer::Job(view) if view.ended.is_none());
+                    assert!(!is_left(&self.desk.ask(Request::Job(job))), "{job} has ended");
+                }
+                let has_slot = |node: &Node| node.slot(attempt).1 == Slot::Own;
+                let on = self.nodes.iter().find(|node| node.running().contains(&attempt));
+                assert!(on.is_none_or(has_slot), "{attempt} has its slot");
+                self.seen.insert("waited");
+                self.waits.remove(&attempt);
+            }
+            Answer::Waits { .. } => {}
+            // It waits for itself, for what is gone, or has ended.
+            Answer::Refused(_) => {
+                let jobs = self.waits.remove(&attempt).unwrap();
+                self.desk.ask(Request::Wait { caller: attempt, jobs, leave: true });
+                self.seen.insert("refused to wait");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Something is reported that was before, or never happened.
     fn repeat(&mut self, at: usize) {
         let node = &self.nodes[at];
@@ -209,7 +270,8 @@ impl World {
         };
         let before = self.desk.core.state().clone();
         let life = life + self.rng.below(3) - 1;
-        let report = match self.rng.below(4) {
+        let report = match self.rng.below(5) {
+            4 => Report::Resumed(attempt, 1),
             0 => Report::Starting(attempt),
             1 => Report::Started(attempt),
             2 => Report::Returned(attempt),
@@ -282,7 +344,14 @@ impl World {
                 self.settle();
                 self.nodes[at].start();
                 for attempt in self.nodes[at].running() {
-                    self.nodes[at].ends(attempt, exit(Exit::Code(0)));
+                    self.ask_again(attempt);
+                    self.settle();
+                    if !self.waits.contains_key(&attempt)
+                        && self.nodes[at].slot(attempt).1 == Slot::Own
+                        && self.nodes[at].running().contains(&attempt)
+                    {
+                        self.nodes[at].ends(attempt, exit(Exit::Code(0)));
+                    }
                 }
                 while !self.nodes[at].out.is_empty() {
                     self.deliver(at);
@@ -325,7 +394,12 @@ impl World {
 }
 
 /// All that random runs should come by.
-pub const KINDS: [&str; 25] = [
+pub const KINDS: [&str; 30] = [
+    "blocked",
+    "returns",
+    "resumed",
+    "waited",
+    "refused to wait",
     "freed",
     "skipped",
     "stopped",
@@ -376,6 +450,9 @@ fn kinds(event: &Event) -> Vec<&'static str> {
         Event::Decided { decision: Decision::Abort { .. }, .. } => vec!["stopped"],
         Event::Revived { .. } => vec!["revived"],
         Event::Called { .. } => vec!["called"],
+        Event::Waits { on, .. } if on.is_empty() => vec!["returns"],
+        Event::Waits { .. } => vec!["blocked"],
+        Event::Resumed(_) => vec!["resumed"],
         _ => Vec::new(),
     }
 }
@@ -408,6 +485,7 @@ impl Node {
                 self.is_welcome = true;
                 self.held.retain(|attempt, _| keep.contains(attempt));
                 self.order.retain(|attempt| keep.contains(attempt));
+                self.slots.retain(|attempt, _| keep.contains(attempt));
                 let said = self.held.iter().filter_map(|(attempt, held)| match held {
                     Held::Queued => None,
                     Held::Running => Some(Report::Started(*attempt)),
@@ -449,11 +527,40 @@ impl Node {
                     self.forget(attempt);
                 }
             }
+            ToRunner::Waits { waits, .. } => waits.into_iter().for_each(|it| self.told(it)),
             ToRunner::Welcome { .. } | ToRunner::Fenced { .. } | ToRunner::DropLogs { .. } => {}
         }
     }
 
+    fn slot(&self, attempt: AttemptId) -> (u32, Slot) {
+        self.slots.get(&attempt).copied().unwrap_or((0, Slot::Own))
+    }
+
+    /// Something waits, or has waited: see the runner's.
+    fn told(&mut self, Waiting { attempt, round, is_over }: Waiting) {
+        if self.held.get(&attempt) != Some(&Held::Running) {
+            return;
+        }
+        let (before, slot) = self.slot(attempt);
+        match (slot, is_over) {
+            (Slot::Own, false) if round > before => {
+                self.slots.insert(attempt, (round, Slot::Lent));
+            }
+            (Slot::Own, true) if round == before => self.say(vec![Report::Resumed(attempt, round)]),
+            (Slot::Own | Slot::Lent, true) if round >= before => {
+                self.slots.insert(attempt, (round, Slot::Wanted));
+            }
+            _ => {}
+        }
+    }
+
+    /// How many of what runs have, or want, a slot.
+    fn with(&self, slot: Slot) -> usize {
+        self.running().into_iter().filter(|it| self.slot(*it).1 == slot).count()
+    }
+
     fn forget(&mut self, attempt: AttemptId) {
+        self.slots.remove(&attempt);
         self.held.remove(&attempt);
         self.order.retain(|it| *it != attempt);
     }
@@ -475,7 +582,14 @@ impl Node {
             return;
         }
         for attempt in self.order.clone() {
-            if self.running().len() >= self.cpus as usize {
+            let (round, slot) = self.slot(attempt);
+            if slot == Slot::Wanted && self.with(Slot::Own) < self.cpus as usize {
+                self.slots.insert(attempt, (round, Slot::Own));
+                self.say(vec![Report::Resumed(attempt, round)]);
+            }
+        }
+        for attempt in self.order.clone() {
+            if self.with(Slot::Own) + self.with(Slot::Wanted) >= self.cpus as usize {
                 return;
             }
             if self.held.get(&attempt) == Some(&Held::Queued) {
@@ -487,6 +601,7 @@ impl Node {
 
     fn ends(&mut self, attempt: AttemptId, finish: Finish) {
         self.held.insert(attempt, Held::Ended(finish.clone()));
+        self.slots.remove(&attempt);
         if self.is_welcome {
             self.say(vec![Report::Ended(attempt, finish)]);
         }
@@ -498,6 +613,7 @@ impl Node {
         (self.lease, self.is_welcome) = (0, false);
         self.out.clear();
         self.held.retain(|_, held| *held != Held::Queued);
+        self.slots.clear();
         for held in self.held.values_mut() {
             if *held == Held::Running {
                 *held = Held::Ended(ended(End::Lost));

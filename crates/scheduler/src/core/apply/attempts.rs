@@ -111,6 +111,7 @@ impl State {
         if matches!(it.then, Then::Over(_)) {
             self.tasks_ended(task.job, (task.index, task.index), out);
         }
+        self.waits.forget(it.attempt);
         let node = self.nodes.get_mut(&shim.node).expect("the node has joined");
         node.take(it.attempt);
         match blame {
@@ -140,6 +141,7 @@ impl State {
                 job.doomed -= u64::from(was_doomed);
                 job.set_row_state(index, then);
                 self.unended -= u64::from(then.is_ended());
+                self.waits.forget(attempt);
                 self.nodes.get_mut(&shim.node).expect("the node has joined").take(attempt);
                 if then.is_ended() {
                     self.tasks_ended(run.job, (index, index), out);

@@ -48,6 +48,9 @@ impl State {
             }
             out.touched.insert(other);
         }
+        if has_ended {
+            self.waited_for_ended(id, out);
+        }
         for other in needs {
             if !has_ended {
                 self.graph.need(other);

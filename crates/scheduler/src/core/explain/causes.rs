@@ -9,12 +9,12 @@ use crate::core::graph::Edge;
 use crate::core::job::Job;
 use crate::core::place::{is_met, meets};
 use crate::core::queue::{Class, turn};
+use crate::core::wait::MAX_BLOCKED;
 use crate::end::TaskState;
-use crate::id::JobId;
 use crate::job::Constraint;
 
 /// The most nodes that are named in a line.
-const MAX_NAMED: usize = 8;
+pub(super) const MAX_NAMED: usize = 8;
 
 impl Core {
     /// Why a task neither runs nor has ended; the most telling first.
@@ -35,6 +35,7 @@ impl Core {
             }
             TaskState::Queued => self.why_queued(job),
             TaskState::Assigned | TaskState::Starting => self.why_not_started(job, index, state),
+            TaskState::Blocked | TaskState::Running => self.why_waits(job, index),
             _ => Vec::new(),
         }
     }
@@ -65,6 +66,39 @@ impl Core {
         }
         let hint = first.map(|on| format!("dx job explain {on}"));
         cause("waiting", format!("it waits for {} to end", names.join(", ")), hint)
+    }
+
+    /// For whom a task waits that runs, and where its room is.
+    fn why_waits(&self, job: &Job, index: u32) -> Vec<Cause> {
+        let Some(row) = job.row(index) else { return Vec::new() };
+        let attempt = job.id.task(index).attempt(row.last.number);
+        let name = self.node_name(NodeId(row.last.node));
+        if let Some(on) = self.state.waits.blocked_on(attempt) {
+            let named = on.iter().filter_map(|on| self.state.job(*on)).take(MAX_NAMED);
+            let mut names: Vec<String> = named.map(said_job).collect();
+            if on.len() > MAX_NAMED {
+                names.push(format!("{} more", on.len() - MAX_NAMED));
+            }
+            let what = format!("it waits for {} to end, without processors", names.join(", "));
+            let hint = on.first().map(|on| format!("dx job explain {on}"));
+            let deadlock = self.blocked_for_ever(attempt).into_iter();
+            return deadlock.chain([cause("blocked", what, hint)]).collect();
+        }
+        if row.state == TaskState::Blocked {
+            let what = format!(
+                "what it waited for is over; before it goes on, its processors on node {name} must \
+                 be free again"
+            );
+            return vec![cause("returning", what, None)];
+        }
+        if self.live.is_waiting(attempt) && self.is_full_of_blocked(attempt) {
+            let what = format!(
+                "it waits for others, and keeps its processors: node {name} has {MAX_BLOCKED} \
+                 blocked tasks, the most"
+            );
+            return vec![cause("keeps_slot", what, None)];
+        }
+        Vec::new()
     }
 
     /// Why a task that was given to a node has not begun there.
@@ -230,42 +264,7 @@ impl Core {
         cause("no_room_now", what, None)
     }
 
-    /// That all there is runs tasks which called jobs that wait for room there: if these tasks wait for
-    /// those jobs, nothing ever ends.
-    fn callers_keep_room(&self, ready: &[NodeId]) -> Option<Cause> {
-        let nodes = ready.iter().filter_map(|id| self.state.node(*id));
-        let open = nodes.flat_map(|node| &node.open).filter(|(_, hold)| hold.is_charged);
-        let mut named = Vec::new();
-        let mut count = 0_usize;
-        for (attempt, _) in open {
-            let children = self.state.graph.children(attempt.task.job, JobId(0));
-            let is_queued = |child: &Job| {
-                child.ties.caller.is_some_and(|it| it.task == attempt.task)
-                    && child.count(TaskState::Queued) + child.count(TaskState::Assigned) > 0
-            };
-            if !children.filter_map(|id| self.state.job(id)).any(is_queued) {
-                return None;
-            }
-            count += 1;
-            if named.len() < MAX_NAMED {
-                named.push(attempt.task.to_string());
-            }
-        }
-        let first = named.first()?.clone();
-        let more = match count - named.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let what = format!(
-            "deadlock, if they wait for it: all that runs on {} called jobs that wait for room \
-             there: {}{more}",
-            self.named(ready),
-            named.join(", ")
-        );
-        Some(cause("deadlock", what, Some(format!("dx job cancel {first}, or more processors"))))
-    }
-
-    fn named(&self, nodes: &[NodeId]) -> String {
+    pub(super) fn named(&self, nodes: &[NodeId]) -> String {
         let names: Vec<String> =
             nodes.iter().take(MAX_NAMED).map(|id| self.node_name(*id)).collect();
         match nodes.len() - names.len() {
@@ -283,6 +282,11 @@ fn waited_for(on: &Job, edge: Edge, index: u32) -> String {
             None => format!("task {}", on.id.task(index)),
         };
     }
+    said_job(on)
+}
+
+/// A job that is waited for as a whole, with how it stands.
+fn said_job(on: &Job) -> String {
     let left = on.count_where(|state| !state.is_ended());
     let name = on.spec.name.as_ref().map_or(String::new(), |name| format!(" `{name}`"));
     let waiting = on.count(TaskState::Waiting);
@@ -310,6 +314,6 @@ fn word(state: TaskState) -> &'static str {
     }
 }
 
-fn cause(code: &str, what: impl Into<String>, hint: Option<String>) -> Cause {
+pub(super) fn cause(code: &str, what: impl Into<String>, hint: Option<String>) -> Cause {
     Cause { code: code.to_owned(), what: what.into(), hint }
 }
