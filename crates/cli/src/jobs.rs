@@ -10,6 +10,7 @@
 
 mod after;
 mod bar;
+mod blocked;
 pub mod complete;
 mod counts;
 mod event_stream;
@@ -31,6 +32,7 @@ mod words;
 
 pub use after::{After, wait_for};
 pub use bar::Bar;
+pub use blocked::Slot;
 pub use counts::{bytes, counted, done, failed, plural, tasks};
 pub use event_stream::{Event, EventStream, TooLong};
 pub use follow::{FollowError, Heard, follow};

@@ -26,6 +26,7 @@ mod nodes;
 mod shell;
 mod tasks;
 mod waiting;
+mod waits;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -122,6 +123,7 @@ fn routes() -> OpenApiRouter<Api> {
     let submitting = OpenApiRouter::new()
         .routes(routes!(jobs::submit))
         .routes(routes!(graph::submit))
+        .routes(routes!(waits::wait))
         .routes(routes!(change::cancel))
         .routes(routes!(change::retry))
         .routes(routes!(change::hold))

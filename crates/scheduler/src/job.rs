@@ -121,6 +121,9 @@ pub struct JobSpec {
     /// Runs when these have ended, however that was.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub after_any: Vec<Dependency>,
+    /// What becomes of it when the task that submitted it has ended, if a task did.
+    #[serde(skip_serializing_if = "OnCallerEnd::is_go_on")]
+    pub on_caller_end: OnCallerEnd,
     /// A second submission of the same job with the same id is the same job; of another job, an
     /// error.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -162,6 +165,24 @@ pub enum Placement {
     /// On the node with the most room left.
     #[default]
     Spread,
+}
+
+/// What becomes of a job when the task that submitted it has ended by itself, by its timeout or
+/// otherwise, and does not run again. With a task that is cancelled, its jobs are, whatever this says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnCallerEnd {
+    /// It goes on.
+    #[default]
+    GoOn,
+    /// It is cancelled, with all that it has submitted itself.
+    Cancel,
+}
+
+impl OnCallerEnd {
+    fn is_go_on(&self) -> bool {
+        *self == Self::GoOn
+    }
 }
 
 /// How an attempt is stopped: the signal to its process group, then SIGKILL to all that is left.

@@ -25,6 +25,7 @@ impl JobOptions {
         set(&mut spec.stdin, options.stdin_file.map(Stdin::File));
         set(&mut spec.cwd, options.cwd.map(absolute).transpose()?);
         replace(&mut spec.placement, options.placement);
+        replace(&mut spec.on_caller_end, options.on_caller_end);
         replace(&mut spec.priority, options.priority);
         replace(&mut spec.resources.cpus, options.cpus);
         replace(&mut spec.resources.memory, options.memory);

@@ -1,9 +1,9 @@
 //! Which jobs and tasks are meant, looked up: for commands that look at each.
 
-use dx_scheduler::client::{JobView, MAX_PAGE, Part};
-use dx_scheduler::id::JobId;
+use dx_scheduler::client::{GraphView, JobView, MAX_PAGE, Part};
+use dx_scheduler::id::{AttemptId, JobId};
 
-use super::{AskError, JobPage, Query, Service};
+use super::{AskError, JobPage, Query, Service, this_attempt};
 
 /// A job that is meant, and which of its tasks.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,7 +27,10 @@ pub async fn look_up(service: &mut Service, parts: &[Part]) -> Result<Vec<Select
             }
             Part::Jobs(job, last) if job == last => (vec![service.job(*job).await?], None),
             Part::Jobs(first, last) => (between(service, *first, *last).await?, None),
-            Part::Last => (newest(service).await?, None),
+            Part::Last => match this_attempt() {
+                Some(task) => (vec![newest_called_by(service, task).await?], None),
+                None => (newest(service).await?, None),
+            },
             Part::Label(name, value) => (labelled(service, name, value.as_deref()).await?, None),
         };
         if jobs.is_empty() {
@@ -57,6 +60,28 @@ async fn between(
 
 async fn newest(service: &mut Service) -> Result<Vec<JobView>, AskError> {
     Ok(page(service, &Query::default().with("limit", 1)).await?.jobs)
+}
+
+/// In a task, the last job is its own: others submit theirs meanwhile.
+async fn newest_called_by(service: &mut Service, task: AttemptId) -> Result<JobView, AskError> {
+    let query = Query::default().with("toward", "down").with("steps", 1);
+    let mut last = None;
+    let mut from = None;
+    loop {
+        let path = query.clone().with_some("from", from);
+        let page: GraphView =
+            service.get(&path.of(&format!("/v1/jobs/{}/graph", task.task.job))).await?;
+        let own = page.jobs.iter().filter(|job| job.caller == Some(task.into()));
+        last = own.map(|job| job.id).chain(last).max();
+        match page.next {
+            Some(next) => from = Some(next),
+            None => break,
+        }
+    }
+    match last {
+        Some(job) => service.job(job).await,
+        None => Err(AskError::NothingSubmitted(task)),
+    }
 }
 
 async fn labelled(

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use dx_scheduler::client::{Explanation, JobView, MAX_PAGE, TaskView};
 use dx_scheduler::end::TaskState;
-use dx_scheduler::id::{JobId, TaskId};
+use dx_scheduler::id::{AttemptId, JobId, TaskId};
 use dx_transport::id::ClusterId;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -48,6 +48,9 @@ pub enum AskError {
     /// A selection names no job.
     #[error("`{0}` names no job: `dx job ls` lists those there are")]
     NothingSelected(String),
+    /// In a task, `last` is the last job that it submitted.
+    #[error("attempt {0} has submitted no job: in a task, `last` is the last one of its own")]
+    NothingSubmitted(AttemptId),
     /// Whoever asks may not.
     #[error("{0}")]
     Denied(CallError),
@@ -85,11 +88,22 @@ impl AskError {
         }
     }
 
+    /// The code of the answer, if that says why it is not done.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Refused(CallError::Refused(failure)) => Some(&failure.code),
+            _ => None,
+        }
+    }
+
     /// The exit code of a command that ends with it.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::NotFound(_) | Self::NothingSelected(_) => exit::NOT_FOUND,
+            Self::NotFound(_) | Self::NothingSelected(_) | Self::NothingSubmitted(_) => {
+                exit::NOT_FOUND
+            }
             Self::Denied(_) | Self::NoNode(Unreachable::Silent(CallError::Denied(_))) => {
                 exit::DENIED
             }

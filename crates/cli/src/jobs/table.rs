@@ -84,6 +84,17 @@ impl Table {
         self.rows.push(cells.into_iter().map(one_line).collect());
     }
 
+    /// The same without a column that is empty in all rows.
+    #[must_use]
+    pub fn without_empty(mut self, name: &str) -> Self {
+        let Some(at) = self.header.iter().position(|it| *it == name) else { return self };
+        if self.rows.iter().all(|row| row[at].0.is_empty()) {
+            self.header.remove(at);
+            self.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+        }
+        self
+    }
+
     /// The table as standard output wants it: cut off at the edge of a terminal, and coloured
     /// there unless `NO_COLOR` is set.
     #[must_use]

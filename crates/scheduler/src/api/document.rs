@@ -13,7 +13,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::{InfoBuilder, Required};
 
-use super::{Failure, MEDIA_TYPE, change, events, graph, jobs, log, nodes, shell, tasks};
+use super::{Failure, MEDIA_TYPE, change, events, graph, jobs, log, nodes, shell, tasks, waits};
 use crate::client::{Explanation, GraphView, JobView, NodeView, TaskView, Toward, Validity};
 use crate::job::{JobSpec, Jobs};
 use crate::processor::Stream;
@@ -123,6 +123,8 @@ fn schemas() -> Map<String, Value> {
         change::PrioritizeJobs,
         change::RemoveJobs,
         change::Changed,
+        waits::WaitForJobs,
+        waits::WaitStands,
         shell::NewJob,
         shell::Status,
         shell::Statuses,
@@ -198,6 +200,7 @@ queries!(
     jobs::Listing,
     graph::Walk,
     jobs::Polling,
+    waits::Patience,
     tasks::TaskListing,
     events::Since,
     log::Reading,

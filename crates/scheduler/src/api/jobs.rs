@@ -97,21 +97,12 @@ pub async fn submit(
     Query(Submission { dry_run, caller: from }): Query<Submission>,
     Body(spec): Body<JobSpec>,
 ) -> Result<(StatusCode, Json<Submitted>), Failure> {
-    if !dry_run {
-        api.check_room()?;
-    }
     let (spec, by) = (Box::new(spec), caller.name);
     let request = match attempt(from.as_deref())? {
         Some(caller) => Request::Call { spec, by, caller, dry_run },
         None => Request::Submit { spec, by, dry_run },
     };
-    let submitted = api.ask(request, |answer| match answer {
-        Answer::Submitted { job, is_repeat, warnings } => {
-            Some(Submitted { job, is_repeat, warnings })
-        }
-        _ => None,
-    });
-    let submitted = submitted.await?;
+    let submitted = api.submit(request, dry_run).await?;
     let is_new = !dry_run && !submitted.is_repeat;
     Ok((if is_new { StatusCode::CREATED } else { StatusCode::OK }, Json(submitted)))
 }
@@ -205,6 +196,24 @@ pub async fn valid(State(api): State<Api>, InJob(job): InJob) -> Result<Json<Val
 }
 
 impl Api {
+    /// Submits one job, as `request` says.
+    pub(super) async fn submit(
+        &self,
+        request: Request,
+        dry_run: bool,
+    ) -> Result<Submitted, Failure> {
+        if !dry_run {
+            self.check_room()?;
+        }
+        let submitted = self.ask(request, |answer| match answer {
+            Answer::Submitted { job, is_repeat, warnings } => {
+                Some(Submitted { job, is_repeat, warnings })
+            }
+            _ => None,
+        });
+        submitted.await
+    }
+
     pub(super) async fn page(&self, query: JobQuery) -> Result<JobPage, Failure> {
         let page = self.ask(Request::Jobs(query), |answer| match answer {
             Answer::Jobs { jobs, next, version } => Some(JobPage { jobs, next, version }),

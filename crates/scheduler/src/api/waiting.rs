@@ -36,6 +36,12 @@ impl Api {
         })
     }
 
+    /// A place to wait at, if more than so many are free.
+    pub(super) fn place_beside(&self, free: usize) -> Option<OwnedSemaphorePermit> {
+        let has_more = self.0.places.available_permits() > free;
+        has_more.then(|| self.0.places.clone().try_acquire_owned().ok()).flatten()
+    }
+
     /// Waits until what is watched is beyond `since`, for no longer than `within`.
     pub(super) async fn watch(
         &self,

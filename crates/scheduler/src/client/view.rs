@@ -115,6 +115,10 @@ pub struct TaskView {
     pub job: JobId,
     /// Its index.
     pub index: u32,
+    /// What is its own in its environment: its item as `DX_ITEM`, or its value of each axis of the
+    /// matrix, at most 16 of them. A value longer than 200 characters is cut, and ends in `…`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
     /// How it stands.
     pub state: TaskState,
     /// Why, in a line, if it does not run and has not succeeded.

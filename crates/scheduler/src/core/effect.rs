@@ -37,6 +37,8 @@ pub struct Effects {
     pub removed: BTreeSet<JobId>,
     /// Tasks that may wait for nothing any more.
     pub undecided: BTreeMap<JobId, IndexSet>,
+    /// Tasks that have ended, of jobs that have called others.
+    pub callers_ended: BTreeMap<JobId, IndexSet>,
     /// Whether a node looks otherwise than before.
     pub nodes: bool,
 }

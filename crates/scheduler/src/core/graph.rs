@@ -156,6 +156,12 @@ impl Graph {
             .map(|it| it.2)
     }
 
+    /// The jobs that tasks of a job called, by task.
+    pub fn called_by(&self, of: JobId, first: u32, last: u32) -> impl Iterator<Item = JobId> + '_ {
+        let tasks = self.asked.range(of.task(first)..=of.task(last));
+        tasks.flat_map(|(_, asked)| asked.iter().map(|(.., job)| *job))
+    }
+
     /// Takes out a job that has ended and that nothing needs.
     pub fn remove(&mut self, job: &Job) {
         for (on, edge) in &job.ties.after {

@@ -11,8 +11,10 @@ use super::place;
 use super::ranges::IndexSet;
 use super::state::State;
 use super::{Config, Core};
+use crate::client::Selection;
 use crate::end::{End, TaskState};
 use crate::id::{AttemptId, JobId, ShimId};
+use crate::job::OnCallerEnd;
 
 /// Faults that are a node's own, one after the other, after which it takes no work for a while.
 pub const FAULTS_IN_A_ROW: u32 = 3;
@@ -56,12 +58,45 @@ impl Core {
         for job in touched {
             self.end_siblings(job);
         }
-        self.decide();
+        loop {
+            self.end_called();
+            self.decide();
+            if self.effects.callers_ended.is_empty() {
+                break;
+            }
+        }
         self.remove_unwanted();
         self.quarantine();
         self.place();
         self.retract();
         self.retire();
+    }
+
+    /// What is to end with the task that called it ends, if that has and does not run again.
+    fn end_called(&mut self) {
+        while let Some((id, indices)) = self.effects.callers_ended.pop_first() {
+            let called = indices.ranges().flat_map(|(first, last)| {
+                let called = self.state.graph.called_by(id, first, last);
+                called.filter(|child| {
+                    let child = self.state.job(*child);
+                    child.is_some_and(|it| {
+                        it.ended.is_none() && it.spec.on_caller_end == OnCallerEnd::Cancel
+                    })
+                })
+            });
+            for child in called.collect::<Vec<JobId>>() {
+                let caller = self.state.job(child).and_then(|child| child.ties.caller);
+                let has_ended = |it: &AttemptId| {
+                    self.state.job(id)?.state(it.task.index).map(TaskState::is_ended)
+                };
+                let Some(caller) = caller.filter(|it| has_ended(it) == Some(true)) else {
+                    continue;
+                };
+                let why = format!("task {}, which called it, has ended", caller.task);
+                let cancelled = self.cancel(&Selection::job(child), false, Some(&why));
+                cancelled.expect("there is such a job");
+            }
+        }
     }
 
     /// Jobs that are to go when they have ended go, if nothing needs them.

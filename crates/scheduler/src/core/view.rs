@@ -1,5 +1,7 @@
 //! What is shown of jobs, tasks and nodes.
 
+use std::collections::BTreeMap;
+
 use super::Core;
 use super::job::Job;
 use super::packed::Packed;
@@ -12,8 +14,11 @@ use crate::id::{JobId, TaskId};
 use crate::processor::Progress;
 use dx_agents::NodeId;
 
-/// The most characters of a command that are shown.
+/// The most characters of a command, or of a task's own value, that are shown.
 const MAX_COMMAND: usize = 200;
+
+/// The most values of a task that are shown.
+const MAX_VALUES: usize = 16;
 
 /// The most tasks of a job whose progress is shown with it.
 const MAX_PROGRESS: usize = 16;
@@ -94,7 +99,7 @@ impl Core {
         open.is_some_and(|open| open.range(all).next().is_some())
     }
 
-    fn progress_of(&self, job: JobId) -> std::collections::BTreeMap<u32, Progress> {
+    fn progress_of(&self, job: JobId) -> BTreeMap<u32, Progress> {
         let all = self.live.progress.range(job.task(0)..=job.task(u32::MAX));
         all.take(MAX_PROGRESS).map(|(task, (_, progress))| (task.index, progress.clone())).collect()
     }
@@ -125,6 +130,7 @@ impl Core {
         TaskView {
             job: job.id,
             index,
+            values: values_of(job, index),
             state,
             reason: self.reason(job, index, state, queued),
             due: job.due.get(index),
@@ -229,6 +235,16 @@ impl Core {
             _ => (NodeState::Ready, None),
         }
     }
+}
+
+/// What of a task's environment is its own, shortened.
+fn values_of(job: &Job, index: u32) -> BTreeMap<String, String> {
+    let short = |text: &str| match text.char_indices().nth(MAX_COMMAND) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
+    let values = job.spec.variables(index).into_iter().take(MAX_VALUES);
+    values.map(|(name, value)| (short(name), short(value))).collect()
 }
 
 /// How a job stands.

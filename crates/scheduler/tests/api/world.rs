@@ -211,6 +211,7 @@ pub fn task(state: TaskState, attempts: u32) -> TaskView {
         .unwrap()
     };
     TaskView {
+        values: BTreeMap::new(),
         job: JobId(7),
         index: 0,
         state,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use dx_scheduler::job::{Capture, Constraint, Cpus, Placement, RetryOn, Size, Span};
+use dx_scheduler::job::{Capture, Constraint, Cpus, OnCallerEnd, Placement, RetryOn, Size, Span};
 
 use crate::jobs::{After, EnvironmentEntry, KeyValue, capture, constraint, cpus, one_word};
 
@@ -101,6 +101,10 @@ pub struct JobOptions {
     /// Run it when these jobs have ended, however that was.
     #[arg(long, value_name = "JOBS", value_delimiter = ',', add = crate::jobs::complete::jobs())]
     pub after_any: Vec<After>,
+    /// In a task: what becomes of the job when this task has ended and does not run again, `go_on`
+    /// (default) or `cancel`.
+    #[arg(long, value_name = "WHAT", value_parser = one_word::<OnCallerEnd>)]
+    pub on_caller_end: Option<OnCallerEnd>,
     /// Wait for `dx job release` before anything of it runs.
     #[arg(long)]
     pub hold: bool,

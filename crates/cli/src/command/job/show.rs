@@ -16,6 +16,12 @@ use crate::jobs::{self, Selected, Service, Style, Table};
 /// Tasks that are shown of a job, unless all are wanted.
 const SHOWN: u32 = 20;
 
+/// The column of what is a task's own; left out where no task has anything.
+const ITEM: &str = "ITEM";
+
+/// The most characters in it: `--json` has more.
+const MAX_ITEM: usize = 40;
+
 /// Shows jobs.
 pub async fn run(mut service: Service, arguments: &Show, json: bool) -> anyhow::Result<ExitCode> {
     let selected = jobs::look_up(&mut service, &arguments.what).await?;
@@ -108,7 +114,7 @@ fn moment(at: u64, now: u64) -> String {
 
 fn table(tasks: &[TaskView], now: u64) -> Table {
     let mut table =
-        Table::new([">TASK", "STATE", ">ATTEMPT", "NODE", ">TIME", ">CPU", ">MEMORY", "WHY"]);
+        Table::new([">TASK", ITEM, "STATE", ">ATTEMPT", "NODE", ">TIME", ">CPU", ">MEMORY", "WHY"]);
     let none = || "-".to_owned();
     for task in tasks {
         let plain = |text: String| (text, Style::Plain);
@@ -124,6 +130,7 @@ fn table(tasks: &[TaskView], now: u64) -> Table {
         let why = jobs::failure(task).or_else(|| task.reason.clone()).or(progress);
         table.row([
             plain(format!("{}.{}", task.job, task.index)),
+            plain(item(task)),
             (jobs::word(task.state), task.state.into()),
             plain(last.map_or_else(none, |(record, _)| record.number.to_string())),
             plain(last.map_or_else(none, |(_, node)| node.clone())),
@@ -133,5 +140,19 @@ fn table(tasks: &[TaskView], now: u64) -> Table {
             plain(why.unwrap_or_default()),
         ]);
     }
-    table
+    table.without_empty(ITEM)
+}
+
+/// What a task finds in its environment that is its own: an item by itself, values of a matrix with
+/// their names.
+fn item(task: &TaskView) -> String {
+    let values = task.values.iter().map(|(name, value)| match name.as_str() {
+        dx_scheduler::job::ITEM => value.clone(),
+        _ => format!("{name}={value}"),
+    });
+    let text = values.collect::<Vec<_>>().join(" ");
+    match text.char_indices().nth(MAX_ITEM) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }

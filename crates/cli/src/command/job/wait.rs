@@ -9,25 +9,31 @@ use dx_scheduler::id::JobId;
 use crate::cli::Wait;
 use crate::command::signals;
 use crate::exit;
-use crate::jobs::{self, AskError, Bar, Service, note};
+use crate::jobs::{self, AskError, Bar, Service, Slot, note};
 
 /// Waits for jobs.
 pub async fn run(mut service: Service, arguments: &Wait, json: bool) -> anyhow::Result<ExitCode> {
     let selected = jobs::look_up(&mut service, &arguments.what).await?;
     let jobs: Vec<JobView> = selected.into_iter().map(|selected| selected.job).collect();
     let mut service = service.patient();
+    let mut slot = Slot::here(&service);
+    let ids: Vec<JobId> = jobs.iter().map(|job| job.id).collect();
     let waiting = all(&mut service, jobs, arguments.progress);
     let ended = match arguments.timeout {
         Some(timeout) => match tokio::time::timeout(timeout.0, waiting).await {
             Ok(ended) => ended?,
             Err(_) => {
+                slot.take_back(&ids).await?;
                 note(&format!("not all have ended within {timeout}; they go on"));
                 return Ok(ExitCode::from(exit::TIMED_OUT));
             }
         },
         None => tokio::select! {
             ended = waiting => ended?,
-            () = signals::interrupted() => return Ok(exit::interrupted()),
+            () = signals::interrupted() => {
+                slot.leave(&ids).await;
+                return Ok(exit::interrupted());
+            }
         },
     };
     let code = report(&ended, json)?;
@@ -42,9 +48,11 @@ pub async fn one(
     json: bool,
 ) -> anyhow::Result<ExitCode> {
     let view = service.job(job).await?;
+    let mut slot = Slot::here(&service);
     let ended = tokio::select! {
         ended = all(&mut service, vec![view], progress) => ended?,
         () = signals::interrupted() => {
+            slot.leave(&[job]).await;
             note(&format!("job {job} goes on: `dx job wait {job}` waits again"));
             return Ok(exit::interrupted());
         }
@@ -63,9 +71,11 @@ pub async fn several(
     for job in jobs {
         views.push(service.job(*job).await?);
     }
+    let mut slot = Slot::here(&service);
     let ended = tokio::select! {
         ended = all(&mut service, views, progress) => ended?,
         () = signals::interrupted() => {
+            slot.leave(jobs).await;
             note("the jobs go on: `dx job wait` waits again");
             return Ok(exit::interrupted());
         }
@@ -73,7 +83,25 @@ pub async fn several(
     Ok(ExitCode::from(report(&ended, json)?))
 }
 
+/// In a task, also until that has its slot back.
 async fn all(
+    service: &mut Service,
+    jobs: Vec<JobView>,
+    progress: bool,
+) -> Result<Vec<JobView>, AskError> {
+    let left = jobs.iter().filter(|job| job.ended.is_none());
+    let left: Vec<JobId> = left.map(|job| job.id).collect();
+    let mut slot = Slot::here(service);
+    if progress {
+        let seeing = see_all(service, jobs, progress);
+        return tokio::try_join!(seeing, slot.lend(&left)).map(|(jobs, ())| jobs);
+    }
+    // One question at a time.
+    slot.lend(&left).await?;
+    see_all(service, jobs, progress).await
+}
+
+async fn see_all(
     service: &mut Service,
     jobs: Vec<JobView>,
     progress: bool,

@@ -9,7 +9,7 @@ use dx_scheduler::job::JobSpec;
 use tokio::time::sleep;
 
 use crate::exit::Usage;
-use crate::jobs::{self, AskError, Heard, Marks, Part, Service, Terminal, note};
+use crate::jobs::{self, AskError, Heard, Marks, Part, Service, Slot, Terminal, note};
 
 /// How long a job waits before somebody who looks on is told why; and, doubled each time, before
 /// they are told that it is for another reason now. Most start well within it.
@@ -19,8 +19,20 @@ const WHY_AFTER: Duration = Duration::from_secs(2);
 /// times.
 const MAX_FAILURES: u32 = 20;
 
-/// Prints what the job's tasks print until it has ended.
+/// Prints what the job's tasks print until it has ended; in a task, also until that has its slot back.
 pub async fn until_ended(
+    service: Service,
+    job: JobId,
+    spec: &JobSpec,
+    quiet: bool,
+) -> anyhow::Result<JobView> {
+    let mut slot = Slot::here(&service);
+    let lending = async { Ok(slot.lend(&[job]).await?) };
+    let (view, ()) = tokio::try_join!(follow(service, job, spec, quiet), lending)?;
+    Ok(view)
+}
+
+async fn follow(
     mut service: Service,
     job: JobId,
     spec: &JobSpec,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::api::failure::Wrong;
 use crate::api::jobs::Submitted;
 use crate::api::{Api, Failure};
-use crate::client::{Answer, Request};
+use crate::client::Request;
 use crate::job::{Command, JobSpec};
 
 /// A job as the shell system's clients send it. Any other key of a `JobSpec` is taken, too.
@@ -79,15 +79,8 @@ impl Order {
     /// # Errors
     /// If it is not taken.
     pub async fn submit(&self, api: &Api, by: String) -> Result<Submitted, Failure> {
-        api.check_room()?;
         let request = Request::Submit { spec: Box::new(self.spec.clone()), by, dry_run: false };
-        let submitted = api.ask(request, |answer| match answer {
-            Answer::Submitted { job, is_repeat, warnings } => {
-                Some(Submitted { job, is_repeat, warnings })
-            }
-            _ => None,
-        });
-        submitted.await
+        api.submit(request, false).await
     }
 
     /// What was sent, with the id of the request and the job's number.

@@ -77,6 +77,9 @@ impl State {
         for other in self.graph.each(id) {
             out.look(other, indices);
         }
+        if self.graph.children_count(id) > 0 {
+            out.callers_ended.entry(id).or_default().insert(indices.0, indices.1);
+        }
     }
 
     pub(super) fn decided(
