@@ -9,5 +9,7 @@ mod desk;
 mod joining;
 #[path = "runner/reading.rs"]
 mod reading;
+#[path = "runner/waiting.rs"]
+mod waiting;
 #[path = "runner/working.rs"]
 mod working;

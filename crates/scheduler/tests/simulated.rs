@@ -13,6 +13,8 @@ mod client;
 mod graphs;
 #[path = "simulated/history.rs"]
 mod history;
+#[path = "simulated/parents.rs"]
+mod parents;
 #[path = "simulated/program.rs"]
 mod program;
 #[path = "simulated/shim.rs"]

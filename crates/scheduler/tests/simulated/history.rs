@@ -54,6 +54,10 @@ pub struct History {
     /// Of these, those whose end was taken in after that was said. A shim may also die before.
     pub heard_overran: BTreeSet<AttemptId>,
     pub dropped_logs: BTreeSet<AttemptId>,
+    /// Processes that wait for jobs: whose processors and GPUs are for others.
+    waiting: BTreeSet<AttemptId>,
+    /// Those for which that is over, and all that they had to do.
+    pub is_done: BTreeSet<AttemptId>,
     /// When the leases of shims end, in the world's time.
     pub leases: BTreeMap<NodeId, u64>,
     /// The world's time at its last event.
@@ -97,6 +101,25 @@ impl History {
         number
     }
 
+    /// A process waits for jobs from now on.
+    pub fn waits(&mut self, attempt: AttemptId) {
+        self.waiting.insert(attempt);
+    }
+
+    /// It was told that this is over: it has its room, and ends.
+    pub fn goes_on(&mut self, attempt: AttemptId) {
+        self.waiting.remove(&attempt);
+        self.is_done.insert(attempt);
+        if let Some(node) = self.process(attempt).filter(|it| it.over.is_none()).map(|it| it.node) {
+            self.weigh(node);
+        }
+    }
+
+    /// The processes that live.
+    pub fn living(&self) -> impl Iterator<Item = &Process> {
+        self.open.iter().map(|it| &self.processes[*it])
+    }
+
     pub fn ends(&mut self, number: usize, over: Over) {
         if self.open.remove(&number) {
             let ended = Some(self.moment());
@@ -137,9 +160,10 @@ impl History {
     /// No more is in use than there is.
     fn weigh(&mut self, node: NodeId) {
         let on_it = || self.open.iter().map(|it| &self.processes[*it]).filter(|it| it.node == node);
-        let cpus: u32 = on_it().map(|it| it.need.cpus.0).sum();
+        let with_slots = || on_it().filter(|it| !self.waiting.contains(&it.attempt));
+        let cpus: u32 = with_slots().map(|it| it.need.cpus.0).sum();
         let memory: u64 = on_it().map(|it| it.need.memory.0).sum();
-        let gpus: Vec<u32> = on_it().flat_map(|it| it.gpus.iter().copied()).collect();
+        let gpus: Vec<u32> = with_slots().flat_map(|it| it.gpus.iter().copied()).collect();
         let distinct: BTreeSet<u32> = gpus.iter().copied().collect();
         let mut custom: BTreeMap<&String, u64> = BTreeMap::new();
         for (name, count) in on_it().flat_map(|it| &it.need.custom) {

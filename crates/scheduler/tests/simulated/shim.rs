@@ -318,6 +318,18 @@ impl SimShim {
         }
     }
 
+    /// What waited for jobs ends when that is over.
+    fn end_what_is_done(&mut self, cx: &mut Context) {
+        let now = cx.now().0;
+        let done = self.history.lock().unwrap().is_done.clone();
+        let done = done.into_iter().filter(|attempt| self.running.contains_key(attempt));
+        for attempt in done.collect::<Vec<_>>() {
+            let task = self.running.get_mut(&attempt).expect("it was looked for");
+            task.due = task.due.or(Some((now, Why::Itself)));
+            self.arm(attempt, cx);
+        }
+    }
+
     /// Somebody, or its timeout, wants its end.
     fn kill(&mut self, attempt: AttemptId, at_once: bool, why: End, cx: &mut Context) {
         if self.withdraw(attempt) {
@@ -448,6 +460,7 @@ impl Agent for SimShim {
         self.catch_up(cx);
         match key {
             BEAT => {
+                self.end_what_is_done(cx);
                 self.beat(cx);
                 self.tell(Told::Usage(Usage::default()), cx);
             }
