@@ -129,6 +129,8 @@ mod tests {
             },
             Event::Called { job, by: attempt },
             Event::Revived { job, indices: vec![(1, 2)], via: JobId(5) },
+            Event::Waits { attempt, on: vec![JobId(8), JobId(9)] },
+            Event::Resumed(vec![attempt]),
         ];
         Batch { at: 1_700_000_000_000, events }
     }

@@ -3,7 +3,7 @@
 use dx_scheduler::client::{Answer, JobState, Request, RequestError};
 use dx_scheduler::end::{Exit, TaskState};
 use dx_scheduler::id::{AttemptId, JobId};
-use dx_scheduler::job::{JobSpec, Retry};
+use dx_scheduler::job::{JobSpec, OnCallerEnd, Retry};
 
 use crate::desk::{Desk, all_of, exit, spec};
 
@@ -157,4 +157,47 @@ fn a_hundred_thousand_children_are_one_job_each_and_found_again_without_a_search
     let cancel = Request::Cancel { what: all_of(first.task.job), now: true, reason: None };
     assert_eq!(desk.changed(cancel), u64::from(count) + 1);
     desk.core.state().check().unwrap();
+}
+
+#[test]
+fn children_go_on_when_their_caller_ends_unless_they_are_to_end_with_it() {
+    for how in [Exit::Code(0), Exit::Code(1)] {
+        let mut desk = ready();
+        let first = parent(&mut desk);
+        let on_caller_end = OnCallerEnd::Cancel;
+        let (own, _) = child(&mut desk, first, named("own"));
+        let (with, _) = child(&mut desk, first, JobSpec { on_caller_end, ..named("with") });
+        let (below, _) = child(&mut desk, with.task(0).attempt(1), named("below"));
+        let mut last = first;
+        if how != Exit::Code(0) {
+            desk.end(1, 1, first, exit(how));
+            assert_eq!(desk.task(with.task(0)).state, TaskState::Assigned, "it is tried again");
+            desk.pass(10_000);
+            last = first.task.attempt(2);
+        }
+        desk.end(1, 1, last, exit(how));
+        let dooms = |desk: &mut Desk, job: JobId| {
+            let said = desk.explain(job.task(0)).steps;
+            said.iter().any(|step| step.what.contains("was cancelled"))
+        };
+        assert!(dooms(&mut desk, with) && dooms(&mut desk, below), "{how:?}");
+        assert!(!dooms(&mut desk, own), "{how:?}");
+        let steps = desk.explain(with.task(0)).steps;
+        let why = format!("task {}, which called it, has ended", first.task);
+        assert!(steps.iter().any(|step| step.what.contains(&why)), "{steps:?}");
+        desk.restart();
+    }
+}
+
+#[test]
+fn what_ends_with_its_caller_is_decided_for_those_that_wait_for_it_at_once() {
+    let mut desk = ready();
+    let first = parent(&mut desk);
+    let on_caller_end = OnCallerEnd::Cancel;
+    let (with, _) = child(&mut desk, first, JobSpec { on_caller_end, hold: true, ..named("with") });
+    let after_ok = vec![with.to_string().parse().unwrap()];
+    let waits = desk.submit(JobSpec { after_ok, ..spec("0") });
+    desk.end(1, 1, first, exit(Exit::Code(0)));
+    assert_eq!(desk.task(with.task(0)).state, TaskState::Cancelled);
+    assert_eq!(desk.task(waits.task(0)).state, TaskState::Aborted);
 }

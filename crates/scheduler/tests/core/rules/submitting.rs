@@ -147,3 +147,21 @@ fn who_asks_for_what_changed_gets_what_changed() {
     desk.restart();
     assert_eq!(changed(&mut desk, version).0, [second, first]);
 }
+
+#[test]
+fn a_task_shows_what_is_its_own_shortened() {
+    let mut desk = Desk::new(1);
+    let items = vec!["a b".to_owned(), "é".repeat(300)];
+    let job = desk.submit(JobSpec { items, array: None, ..spec("0") });
+    let values = desk.task(job.task(0)).values;
+    assert_eq!(values["DX_ITEM"], "a b");
+    let long = &desk.task(job.task(1)).values["DX_ITEM"];
+    assert_eq!((long.chars().count(), long.ends_with('…')), (201, true));
+    let axis = |values: &[&str]| values.iter().map(|it| (*it).to_owned()).collect();
+    let matrix = [("OS".to_owned(), axis(&["a", "b"])), ("SEED".to_owned(), axis(&["1", "2"]))];
+    let job = desk.submit(JobSpec { matrix: matrix.into(), array: None, ..spec("0") });
+    let values = desk.task(job.task(2)).values;
+    assert_eq!((values["OS"].as_str(), values["SEED"].as_str()), ("b", "1"));
+    let plain = desk.submit(spec("0-3"));
+    assert!(desk.task(plain.task(3)).values.is_empty());
+}
