@@ -30,5 +30,7 @@ mod small_disk;
 mod stops;
 #[path = "deaths/strays.rs"]
 mod strays;
+#[path = "deaths/waits.rs"]
+mod waits;
 #[path = "deaths/witness.rs"]
 mod witness;
