@@ -180,6 +180,7 @@ pub enum OnCallerEnd {
 }
 
 impl OnCallerEnd {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     fn is_go_on(&self) -> bool {
         *self == Self::GoOn
     }

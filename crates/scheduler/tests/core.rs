@@ -7,6 +7,8 @@ mod desk;
 mod faults;
 #[path = "core/model.rs"]
 mod model;
+#[path = "core/node.rs"]
+mod node;
 #[path = "core/random.rs"]
 mod random;
 #[path = "core/rules.rs"]

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::core::{Decision, Doom, EndOf, Event, How, Loss, Then};
     use crate::end::{End, Exit, Finish, TaskState};
-    use crate::id::{JobId, ShimId, Term};
+    use crate::id::{AttemptId, JobId, ShimId, Term};
     use crate::message::Assigned;
     use crate::processor::Certainty;
 
@@ -127,12 +127,18 @@ mod tests {
                 indices: vec![(1, 2)],
                 decision: Decision::Abort { via: JobId(5), root: JobId(3) },
             },
+        ];
+        let events = events.into_iter().chain(of_calls(job, attempt)).collect();
+        Batch { at: 1_700_000_000_000, events }
+    }
+
+    fn of_calls(job: JobId, attempt: AttemptId) -> [Event; 4] {
+        [
             Event::Called { job, by: attempt },
             Event::Revived { job, indices: vec![(1, 2)], via: JobId(5) },
             Event::Waits { attempt, on: vec![JobId(8), JobId(9)] },
             Event::Resumed(vec![attempt]),
-        ];
-        Batch { at: 1_700_000_000_000, events }
+        ]
     }
 
     /// What a released version wrote must be read by all that follow.

@@ -26,7 +26,9 @@ pub struct Room {
 type Numbers = BTreeMap<u32, usize>;
 
 fn add(to: &mut Numbers, gpus: &[u32]) {
-    gpus.iter().for_each(|number| *to.entry(*number).or_default() += 1);
+    for number in gpus {
+        *to.entry(*number).or_default() += 1;
+    }
 }
 
 fn sub(from: &mut Numbers, gpus: &[u32]) {

@@ -42,14 +42,14 @@ struct Parents {
     history: Shared,
     roots: Vec<(JobSpec, Option<JobId>)>,
     levels: BTreeMap<JobId, u32>,
-    parents: BTreeMap<AttemptId, Parent>,
+    at: BTreeMap<AttemptId, Parent>,
     /// Whose questions are open, and by which number roots are asked for.
     open: BTreeMap<AskId, Result<AttemptId, usize>>,
     blocked: u64,
     is_refused: BTreeSet<AttemptId>,
 }
 
-fn spec(level: u32, id: String, what: u64) -> JobSpec {
+fn spec(level: u32, id: &str, what: u64) -> JobSpec {
     let exec = if level + 1 < LEVELS { vec!["sim", "waits"] } else { vec!["sim", "ok", "300ms"] };
     let resources = match what % 4 {
         0 | 1 => serde_json::json!({ "cpus": 1, "memory": "1MiB" }),
@@ -70,10 +70,10 @@ impl Parents {
     fn new(sim: &mut Sim, history: Shared) -> Self {
         let count =
             1 + sim.choices_mut().event("roots", 1.0, |how| how.choose("count", 5)).unwrap_or(0);
-        let roots = (0..count).map(|it| (spec(0, format!("root {it}"), it), None));
-        let (levels, parents, open) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let roots = (0..count).map(|it| (spec(0, &format!("root {it}"), it), None));
+        let (levels, at, open) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let (port, roots, is_refused) = (sim.port(), roots.collect(), BTreeSet::new());
-        Self { port, history, roots, levels, parents, open, blocked: 0, is_refused }
+        Self { port, history, roots, levels, at, open, blocked: 0, is_refused }
     }
 
     fn ask(&mut self, sim: &mut Sim, request: &Request, who: Result<AttemptId, usize>) -> AskId {
@@ -114,7 +114,7 @@ impl Parents {
     }
 
     fn heard(&mut self, attempt: AttemptId, answer: Option<Answer>) {
-        let Some(parent) = self.parents.get_mut(&attempt) else { return };
+        let Some(parent) = self.at.get_mut(&attempt) else { return };
         parent.asked = None;
         match answer {
             Some(Answer::Submitted { job, .. }) => {
@@ -123,7 +123,7 @@ impl Parents {
             }
             Some(Answer::Waits { is_over: true, .. }) => {
                 self.history.lock().unwrap().goes_on(attempt);
-                self.parents.remove(&attempt);
+                self.at.remove(&attempt);
             }
             Some(Answer::Refused(RequestError::NotRunning(_))) => {
                 self.is_refused.insert(attempt);
@@ -140,20 +140,20 @@ impl Parents {
             let living = history.living().map(|process| process.attempt);
             living.filter(|it| !history.is_done.contains(it)).collect()
         };
-        self.parents.retain(|attempt, _| living.contains(attempt));
+        self.at.retain(|attempt, _| living.contains(attempt));
         for attempt in living {
             let Some(level) = self.levels.get(&attempt.task.job).copied() else { continue };
             if level + 1 >= LEVELS || self.is_refused.contains(&attempt) {
                 continue;
             }
-            let parent = self.parents.entry(attempt).or_default();
+            let parent = self.at.entry(attempt).or_default();
             if parent.asked.is_some() {
                 continue;
             }
             let called = parent.children.len() as u64;
             let request = if called < CHILDREN {
                 let what = attempt.task.job.0 + called;
-                let spec = Box::new(spec(level + 1, format!("{} {called}", attempt.task), what));
+                let spec = Box::new(spec(level + 1, &format!("{} {called}", attempt.task), what));
                 Request::Call { spec, by: "ada".to_owned(), caller: attempt, dry_run: false }
             } else {
                 if !std::mem::replace(&mut parent.is_waiting, true) {
@@ -163,7 +163,7 @@ impl Parents {
                 Request::Wait { caller: attempt, jobs: parent.children.clone(), leave: false }
             };
             let ask = self.ask(sim, &request, Ok(attempt));
-            self.parents.get_mut(&attempt).expect("it was put in").asked = Some(ask);
+            self.at.get_mut(&attempt).expect("it was put in").asked = Some(ask);
         }
     }
 }
@@ -205,7 +205,7 @@ fn conclude(sim: &mut Sim, parents: &mut Parents, history: &Shared) -> Result<()
         };
         let good = jobs.iter().filter(|job| job.state == JobState::Succeeded).count() as u64;
         if good == expected && jobs.len() as u64 == expected {
-            let many = parents.blocked > 3 * super::world::capacity().cpus.0 as u64 / 1000;
+            let many = parents.blocked > u64::from(3 * super::world::capacity().cpus.0 / 1000);
             sim.sometimes("more wait than a machine has slots", many);
             sim.sometimes(
                 "a task that waited runs again",
