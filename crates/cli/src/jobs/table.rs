@@ -90,7 +90,9 @@ impl Table {
         let Some(at) = self.header.iter().position(|it| *it == name) else { return self };
         if self.rows.iter().all(|row| row[at].0.is_empty()) {
             self.header.remove(at);
-            self.rows.iter_mut().for_each(|row| drop(row.remove(at)));
+            for row in &mut self.rows {
+                row.remove(at);
+            }
         }
         self
     }
