@@ -21,7 +21,7 @@ fn any_spec(world: &mut World) -> JobSpec {
     it.hold = rng.below(8) == 0;
     it.placement = if rng.below(2) == 0 { Placement::Pack } else { Placement::Spread };
     it.max_running = (rng.below(4) == 0).then(|| 1 + rng.below(3) as u32);
-    it.max_fails = (rng.below(4) == 0).then(|| rng.below(3) as u32);
+    it.max_fails = (rng.below(2) == 0).then(|| rng.below(2) as u32);
     it.queue_timeout = (rng.below(6) == 0).then(|| Span::seconds(5));
     it.deadline = (rng.below(6) == 0).then(|| Span::seconds(60));
     it.retry = Retry { max_attempts: 1 + rng.below(3) as u32, ..Retry::default() };
