@@ -135,9 +135,17 @@ fn in_what_returns_waits_for_nothing_new_begins() {
     waits(&mut desk, 0, 1, false);
     assert_eq!(desk.assign(r#"{ "cpus": 1 }"#, 1..4).started(), attempts(1..3));
     waits(&mut desk, 0, 1, true);
-    let said = desk.assign(r#"{ "cpus": 0, "gpus": 2 }"#, 4..5);
-    assert!(said.started().is_empty(), "its gpu is free, and its own");
     let said = desk.ends(1);
     assert!(said.started().is_empty() && resumed(&said).is_empty(), "one of its processors is");
     assert_eq!(resumed(&desk.ends(2)), [(0, 1)]);
+}
+
+#[test]
+fn a_gpu_that_is_free_and_wanted_back_is_nobody_elses() {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign(r#"{ "cpus": 2, "gpus": 1 }"#, 0..1);
+    waits(&mut desk, 0, 1, false);
+    desk.assign(r#"{ "cpus": 1 }"#, 1..3);
+    waits(&mut desk, 0, 1, true);
+    assert!(desk.assign(r#"{ "cpus": 0, "gpus": 2 }"#, 3..4).started().is_empty());
 }
