@@ -232,6 +232,7 @@ impl Runner {
     /// The end of each step: what fits now starts, and what is to be said is.
     fn settle(&mut self, cx: &mut Context) {
         self.resume_what_fits();
+        self.recall_ahead(cx);
         self.start_what_fits(cx);
         self.flush_reports(false, cx);
     }

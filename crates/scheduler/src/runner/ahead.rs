@@ -7,6 +7,10 @@
 //! them: so here, too, the room of each goes over to the first that waits, and both sides agree at
 //! any time, but for what is under way. What is ahead counts as waiting for the controller: it may
 //! have it back. Only with a life of the shim its word is lost: what was ahead then may have begun.
+//!
+//! The shim knows nothing of tasks that wait, of who is to have his slot back, and of what this node
+//! has. While room of a job is lent, anybody waits for his, or more is in use than there is, this
+//! runner has back what it gave.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -20,7 +24,8 @@ use crate::message::Report;
 use crate::processor::{Call, Follow, Hello};
 
 use super::Runner;
-use super::held::Stage;
+use super::held::{Holdings, Stage};
+use super::room::Room;
 
 /// As many of a job are ahead as have ended in the last whole window of this length. A guess: some
 /// journeys to the controller, and no time for whoever waits for another node.
@@ -35,6 +40,8 @@ pub struct Ahead {
     lanes: BTreeMap<JobId, Lane>,
     /// Those that the controller wants back, and the shim was told so.
     returning: BTreeSet<AttemptId>,
+    /// Those that this runner wants back, and the shim was told so.
+    recalled: BTreeSet<AttemptId>,
     /// The shim takes nothing, until it has another grant.
     pub is_refused: bool,
 }
@@ -52,6 +59,7 @@ impl Ahead {
     /// It does not wait any more.
     pub fn remove(&mut self, attempt: AttemptId) {
         self.returning.remove(&attempt);
+        self.recalled.remove(&attempt);
         if let Some(lane) = self.lanes.get_mut(&attempt.task.job) {
             lane.waiting.retain(|waiting| *waiting != attempt);
         }
@@ -71,6 +79,7 @@ impl Ahead {
         lane.ended.0 += 1;
         let next = lane.waiting.pop_front()?;
         self.returning.remove(&next);
+        self.recalled.remove(&next);
         Some(next)
     }
 
@@ -106,7 +115,8 @@ impl Runner {
         while let Some((first, held)) = self.held.first() {
             let job = first.task.job;
             // GPUs have numbers, which do not go over.
-            let mut room = if held.need.gpus == 0 { self.ahead.room(job, cx.now()) } else { 0 };
+            let may = held.need.gpus == 0 && may_pass_room_on(job, &self.held, &self.room);
+            let mut room = if may { self.ahead.room(job, cx.now()) } else { 0 };
             let wide = if room > 0 { self.held.with_room(job) } else { 0 };
             if wide == 0 {
                 return;
@@ -124,12 +134,26 @@ impl Runner {
         }
     }
 
+    /// Has back what may not begin in the room of another any more.
+    pub(super) fn recall_ahead(&mut self, cx: &mut Context) {
+        let Ahead { lanes, returning, recalled, .. } = &mut self.ahead;
+        let may = |job| may_pass_room_on(job, &self.held, &self.room);
+        let barred = lanes.iter().filter(|(job, lane)| !lane.waiting.is_empty() && !may(**job));
+        let ahead = barred.flat_map(|(_, lane)| &lane.waiting).copied();
+        let back: Vec<AttemptId> =
+            ahead.filter(|it| !returning.contains(it) && recalled.insert(*it)).collect();
+        if !back.is_empty() {
+            self.tell_shim(Call::Return(back), cx);
+        }
+    }
+
     /// Room was freed by others than those that they follow: it is first theirs.
     pub(super) fn start_ahead(&mut self, cx: &mut Context) {
         let jobs = self.ahead.lanes.iter().filter(|(_, lane)| !lane.waiting.is_empty());
         for job in jobs.map(|(job, _)| *job).collect::<Vec<_>>() {
             let mut is_wider = false;
             while let Some(&next) = self.ahead.lanes[&job].waiting.front()
+                && !self.ahead.recalled.contains(&next)
                 && let Some(held) = self.held.get(next)
                 && self.room.take(&held.need).is_some()
             {
@@ -169,7 +193,7 @@ impl Runner {
             self.held.remove(attempt);
             self.reports.add(Report::Returned(attempt));
         } else {
-            self.ahead.is_refused = true;
+            self.ahead.is_refused |= !self.ahead.recalled.contains(&attempt);
             self.ahead.remove(attempt);
             self.held.requeue(attempt);
         }
@@ -233,4 +257,9 @@ impl Runner {
         let Some(spec) = self.jobs.spec(job).map(Arc::clone) else { return };
         self.tell_shim(Call::Follow(Follow { job, wide, shim, since, spec, attempts }), cx);
     }
+}
+
+/// Whether the room of a job's attempts may go over to others of it as they end.
+fn may_pass_room_on(job: JobId, held: &Holdings, room: &Room) -> bool {
+    !held.has_wanting() && !held.has_lent(job) && !room.is_overfull()
 }

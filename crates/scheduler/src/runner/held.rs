@@ -1,6 +1,6 @@
 //! The attempts that a runner holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::end::Finish;
@@ -65,6 +65,8 @@ pub struct Holdings {
     queue: BTreeMap<u64, AttemptId>,
     /// How many of those that wait need this.
     needs: BTreeMap<Arc<Resources>, usize>,
+    /// Those whose slots are for others.
+    lent: BTreeSet<AttemptId>,
     /// Those whose slots are to be their own again.
     wanting: BTreeMap<u64, AttemptId>,
     next: u64,
@@ -116,7 +118,7 @@ impl Holdings {
     pub fn remove(&mut self, attempt: AttemptId) -> Option<Held> {
         let held = self.all.remove(&attempt)?;
         self.unqueue(&held.stage, &held.need);
-        self.unwant(held.slot);
+        self.leave_slot(attempt, held.slot);
         Some(held)
     }
 
@@ -129,10 +131,16 @@ impl Holdings {
                 self.wanting.insert(self.next, attempt);
                 Slot::Wanted(self.next)
             }
-            slot => slot,
+            Slot::Lent => {
+                self.lent.insert(attempt);
+                Slot::Lent
+            }
+            Slot::Own => Slot::Own,
         };
         let before = std::mem::replace(&mut held.slot, slot);
-        self.unwant(before);
+        if before != slot {
+            self.leave_slot(attempt, before);
+        }
     }
 
     /// Those whose slots are to be their own again, in their order.
@@ -140,9 +148,22 @@ impl Holdings {
         self.wanting.values().copied().collect()
     }
 
-    fn unwant(&mut self, slot: Slot) {
-        if let Slot::Wanted(place) = slot {
-            self.wanting.remove(&place);
+    /// Whether anybody's slot is to be his own again.
+    pub fn has_wanting(&self) -> bool {
+        !self.wanting.is_empty()
+    }
+
+    /// Whether the slot of any of a job is for others.
+    pub fn has_lent(&self, job: JobId) -> bool {
+        let next = self.lent.range(job.task(0).attempt(0)..).next();
+        next.is_some_and(|attempt| attempt.task.job == job)
+    }
+
+    fn leave_slot(&mut self, attempt: AttemptId, slot: Slot) {
+        match slot {
+            Slot::Own => {}
+            Slot::Lent => drop(self.lent.remove(&attempt)),
+            Slot::Wanted(place) => drop(self.wanting.remove(&place)),
         }
     }
 
@@ -205,6 +226,7 @@ impl Holdings {
         self.all.clear();
         self.queue.clear();
         self.needs.clear();
+        self.lent.clear();
         self.wanting.clear();
     }
 

@@ -65,6 +65,13 @@ impl Room {
         *self = Self { capacity: std::mem::take(&mut self.capacity), ..Self::default() };
     }
 
+    /// Whether more is in use than there is.
+    pub fn is_overfull(&self) -> bool {
+        let Resources { cpus, memory, custom, .. } = &self.capacity;
+        let is_over = |(name, used): (&String, &u64)| used > custom.get(name).unwrap_or(&0);
+        self.cpus > cpus.0.into() || self.memory > memory.0 || self.custom.iter().any(is_over)
+    }
+
     /// Whether `need` would fit if nothing else were there.
     pub fn could_fit(&self, need: &Resources) -> bool {
         let Resources { cpus, memory, gpus, custom } = &self.capacity;

@@ -2,7 +2,7 @@
 
 use dx_scheduler::end::End;
 use dx_scheduler::id::{AttemptId, JobId};
-use dx_scheduler::message::{Assigned, Report, ToRunner};
+use dx_scheduler::message::{Assigned, ToRunner, Waiting};
 use dx_scheduler::processor::{Call, Hello, KillRun, Told};
 
 use super::desk::{Desk, Said, TERM, attempt, attempts, cpus, finish, hello, life, running};
@@ -28,23 +28,15 @@ fn retract(attempts: Vec<AttemptId>) -> ToRunner {
     ToRunner::Retract { term: TERM, shim: life(1), attempts }
 }
 
-fn starting(said: &Said) -> Vec<AttemptId> {
-    let starting = said.reports.iter().filter_map(|(_, report)| match report {
-        Report::Starting(attempt) => Some(*attempt),
-        _ => None,
-    });
-    starting.collect()
-}
-
 #[test]
 fn as_many_are_ahead_as_have_just_ended() {
     let (mut desk, said) = quick();
     assert_eq!(said.started(), [attempt(2)]);
     assert_eq!(said.followed(), [(2, vec![attempt(3)])]);
-    assert_eq!(starting(&said), [attempt(2)], "for others, 3 waits");
+    assert_eq!(said.starting(), [attempt(2)], "for others, 3 waits");
     let said = desk.ends(1);
     assert!(said.started().is_empty(), "the shim has begun it");
-    assert_eq!(starting(&said), [attempt(3)]);
+    assert_eq!(said.starting(), [attempt(3)]);
     assert_eq!(said.followed()[0].0, 2);
 }
 
@@ -84,7 +76,7 @@ fn room_that_another_job_leaves_is_first_for_what_is_ahead() {
     let other = JobId(2).task(0).attempt(1);
     let said = desk.told(Told::Ended { attempt: other, finish: finish(End::Succeeded) });
     assert_eq!(said.followed()[0], (2, vec![]));
-    assert_eq!(starting(&said), [attempt(2)]);
+    assert_eq!(said.starting(), [attempt(2)]);
 }
 
 #[test]
@@ -94,7 +86,7 @@ fn what_is_ahead_goes_back_if_the_shim_has_not_begun_it() {
     assert_eq!(said.returned(), [attempt(4)]);
     assert_eq!(said.calls, [Call::Return(vec![attempt(3)])]);
     assert_eq!(desk.told(Told::Unknown(attempt(3))).returned(), [attempt(3)]);
-    assert_eq!(starting(&desk.ends(1)), [attempt(5)], "no room was given away");
+    assert_eq!(desk.ends(1).starting(), [attempt(5)], "no room was given away");
 
     let (mut desk, _) = quick();
     desk.ctrl(retract(vec![attempt(3)]));
@@ -149,7 +141,7 @@ fn what_the_shim_had_begun_when_it_was_asked_has_room() {
     desk.ctrl(ToRunner::Granted { term: TERM, shim: life(1), clock: 6 });
     let said = desk.ends(1);
     assert!(said.started().is_empty(), "two run");
-    assert_eq!(starting(&desk.ends(2)), [attempt(4)]);
+    assert_eq!(desk.ends(2).starting(), [attempt(4)]);
 }
 
 #[test]
@@ -165,4 +157,51 @@ fn of_what_was_ahead_in_another_life_nobody_says_that_it_has_not_started() {
     let said = desk.hello(hello(2));
     assert_eq!(said.returned(), attempts(4..8));
     assert!(said.joins[0].holds.is_empty());
+}
+
+/// The controller says that an attempt is blocked, or has waited.
+fn waits(desk: &mut Desk, attempt: AttemptId, is_over: bool) -> Said {
+    let waits = vec![Waiting { attempt, round: 1, is_over }];
+    desk.ctrl(ToRunner::Waits { term: TERM, shim: life(1), waits })
+}
+
+/// Else the shim would begin it in a room in which another is already.
+#[test]
+fn nothing_is_ahead_while_room_of_its_job_is_lent() {
+    let (mut desk, _) = quick();
+    let said = waits(&mut desk, attempt(1), false);
+    assert_eq!(said.calls[0], Call::Return(vec![attempt(3)]));
+    assert_eq!(said.started(), [attempt(4)], "in the room that is lent");
+    assert!(desk.told(Told::Beat { clock: 9 }).calls.is_empty(), "it is asked for once");
+    let said = desk.told(Told::Unknown(attempt(3)));
+    assert!(said.returned().is_empty() && said.followed().is_empty(), "it waits at its place");
+    assert!(desk.ends(1).starting().is_empty(), "what waits has no room to leave");
+    assert_eq!(desk.ends(2).starting(), [attempt(3)]);
+}
+
+#[test]
+fn nobody_begins_in_a_room_that_is_wanted_back() {
+    let mut desk = Desk::working(cpus(2));
+    assign(&mut desk, 2, ONE, 1);
+    let parent = JobId(2).task(0).attempt(1);
+    waits(&mut desk, parent, false);
+    desk.assign(ONE, 0..8);
+    assert_eq!(desk.ends(0).followed(), [(2, vec![attempt(3)])]);
+    let said = waits(&mut desk, parent, true);
+    assert_eq!(said.calls, [Call::Return(vec![attempt(3)])]);
+    let said = desk.told(Told::Unknown(attempt(3)));
+    assert!(said.is_silent(), "{said:?}");
+    let said = desk.ends(1);
+    assert_eq!((said.resumed(), said.starting()), (vec![(parent, 1)], vec![]));
+    assert_eq!(desk.ends(2).starting(), [attempt(3)]);
+}
+
+/// Both sides count the ends in the same order, also of those that lent their room.
+#[test]
+fn what_the_shim_began_before_it_was_asked_for_it_runs() {
+    let (mut desk, _) = quick();
+    waits(&mut desk, attempt(1), false);
+    assert_eq!(desk.ends(1).starting(), [attempt(3)]);
+    assert!(desk.ends(2).starting().is_empty(), "3 and 4 run");
+    assert_eq!(desk.ends(3).starting(), [attempt(5)]);
 }

@@ -264,6 +264,24 @@ impl Said {
         follows.collect()
     }
 
+    /// What has room from now on, in order.
+    pub fn starting(&self) -> Vec<AttemptId> {
+        let starting = self.reports.iter().filter_map(|(_, report)| match report {
+            Report::Starting(attempt) => Some(*attempt),
+            _ => None,
+        });
+        starting.collect()
+    }
+
+    /// Who has his slot again, and in which round.
+    pub fn resumed(&self) -> Vec<(AttemptId, u32)> {
+        let resumed = self.reports.iter().filter_map(|(_, report)| match report {
+            Report::Resumed(attempt, round) => Some((*attempt, *round)),
+            _ => None,
+        });
+        resumed.collect()
+    }
+
     pub fn returned(&self) -> Vec<AttemptId> {
         let returned = self.reports.iter().filter_map(|(_, report)| match report {
             Report::Returned(attempt) => Some(*attempt),

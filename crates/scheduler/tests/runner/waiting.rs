@@ -1,6 +1,6 @@
 //! Tasks that wait for jobs: whose their slots are.
 
-use dx_scheduler::message::{Report, ToRunner, Waiting};
+use dx_scheduler::message::{ToRunner, Waiting};
 use dx_scheduler::processor::Hello;
 
 use super::desk::{Desk, Said, TERM, attempt, attempts, cpus, hello, life, running};
@@ -11,25 +11,17 @@ fn waits(desk: &mut Desk, index: u32, round: u32, is_over: bool) -> Said {
     desk.ctrl(ToRunner::Waits { term: TERM, shim: life(1), waits })
 }
 
-fn resumed(said: &Said) -> Vec<(u32, u32)> {
-    let resumed = said.reports.iter().filter_map(|(_, report)| match report {
-        Report::Resumed(attempt, round) => Some((attempt.task.index, *round)),
-        _ => None,
-    });
-    resumed.collect()
-}
-
 #[test]
 fn what_waits_lends_its_slot_and_has_it_back_before_anything_begins() {
     let mut desk = Desk::working(cpus(1));
     desk.assign("{}", 0..4);
     assert_eq!(waits(&mut desk, 0, 1, false).started(), [attempt(1)]);
     let said = waits(&mut desk, 0, 1, true);
-    assert!(resumed(&said).is_empty() && said.started().is_empty());
+    assert!(said.resumed().is_empty() && said.started().is_empty());
     let said = desk.ends(1);
-    assert_eq!(resumed(&said), [(0, 1)]);
+    assert_eq!(said.resumed(), [(attempt(0), 1)]);
     assert!(said.started().is_empty(), "its room is its own");
-    assert_eq!(desk.ends(0).started(), [attempt(2)]);
+    assert_eq!(desk.ends(0).starting(), [attempt(2)]);
 }
 
 #[test]
@@ -55,10 +47,10 @@ fn that_a_slot_is_back_is_said_as_often_as_it_is_asked() {
     let mut desk = Desk::working(cpus(1));
     desk.assign("{}", 0..1);
     waits(&mut desk, 0, 1, false);
-    assert_eq!(resumed(&waits(&mut desk, 0, 1, true)), [(0, 1)]);
-    assert_eq!(resumed(&waits(&mut desk, 0, 1, true)), [(0, 1)]);
+    assert_eq!(waits(&mut desk, 0, 1, true).resumed(), [(attempt(0), 1)]);
+    assert_eq!(waits(&mut desk, 0, 1, true).resumed(), [(attempt(0), 1)]);
     // That it was blocked was lost.
-    assert_eq!(resumed(&waits(&mut desk, 0, 2, true)), [(0, 2)]);
+    assert_eq!(waits(&mut desk, 0, 2, true).resumed(), [(attempt(0), 2)]);
 }
 
 /// Its child runs in its slot, and both are counted at first.
@@ -70,12 +62,12 @@ fn a_runner_that_begins_anew_is_told_who_waits_before_it_starts_anything() {
         desk.hello(Hello { running: both, machine: cpus(1), ..hello(1) });
         desk.welcome(&attempts(0..2));
         let said = waits(&mut desk, 0, 1, is_over);
-        assert!(resumed(&said).is_empty(), "its child has its slot");
+        assert!(said.resumed().is_empty(), "its child has its slot");
         desk.ctrl(ToRunner::Granted { term: TERM, shim: life(1), clock: 5 });
         assert!(desk.assign(r#"{ "cpus": 1, "gpus": 1 }"#, 2..4).started().is_empty());
         let said = desk.ends(1);
         if is_over {
-            assert_eq!((resumed(&said), said.started()), (vec![(0, 1)], vec![]));
+            assert_eq!((said.resumed(), said.started()), (vec![(attempt(0), 1)], vec![]));
         } else {
             assert_eq!(said.started(), [attempt(2)]);
         }
@@ -94,7 +86,7 @@ fn what_returns_has_the_gpus_that_it_had_and_nobody_new_takes_them() {
     let said = desk.ends(1);
     assert_eq!(said.runs(), [(attempt(3), vec![1])], "the other is free");
     let said = desk.ends(2);
-    assert_eq!((resumed(&said), said.runs()), (vec![(0, 1)], vec![]));
+    assert_eq!((said.resumed(), said.runs()), (vec![(attempt(0), 1)], vec![]));
 }
 
 #[test]
@@ -106,8 +98,8 @@ fn several_that_return_do_so_in_their_order() {
     }
     waits(&mut desk, 1, 1, true);
     waits(&mut desk, 0, 1, true);
-    assert_eq!(resumed(&desk.ends(2)), [(1, 1)]);
-    assert_eq!(resumed(&waits(&mut desk, 1, 2, false)), [(0, 1)]);
+    assert_eq!(desk.ends(2).resumed(), [(attempt(1), 1)]);
+    assert_eq!(waits(&mut desk, 1, 2, false).resumed(), [(attempt(0), 1)]);
 }
 
 #[test]
@@ -118,7 +110,7 @@ fn what_ends_while_it_waits_frees_what_it_still_had() {
         assert!(waits(&mut desk, 0, 1, false).started().is_empty(), "its memory is its own");
         if is_over {
             // Its slot is free: it has it at once.
-            assert_eq!(resumed(&waits(&mut desk, 0, 1, true)), [(0, 1)]);
+            assert_eq!(waits(&mut desk, 0, 1, true).resumed(), [(attempt(0), 1)]);
             waits(&mut desk, 0, 2, false);
         }
         assert_eq!(desk.ends(0).started(), [attempt(1)]);
@@ -136,8 +128,8 @@ fn in_what_returns_waits_for_nothing_new_begins() {
     assert_eq!(desk.assign(r#"{ "cpus": 1 }"#, 1..4).started(), attempts(1..3));
     waits(&mut desk, 0, 1, true);
     let said = desk.ends(1);
-    assert!(said.started().is_empty() && resumed(&said).is_empty(), "one of its processors is");
-    assert_eq!(resumed(&desk.ends(2)), [(0, 1)]);
+    assert!(said.started().is_empty() && said.resumed().is_empty(), "one of its processors is");
+    assert_eq!(desk.ends(2).resumed(), [(attempt(0), 1)]);
 }
 
 #[test]
