@@ -14,6 +14,8 @@ pub struct Model {
     specs: BTreeMap<JobId, JobSpec>,
     /// Tasks that have ended.
     ends: BTreeMap<TaskId, TaskState>,
+    /// Jobs that were removed, when they had ended.
+    removed: BTreeSet<JobId>,
     /// Tasks that may begin, of jobs that wait for others.
     free: BTreeSet<TaskId>,
 }
@@ -68,6 +70,7 @@ impl Model {
             Event::Removed(job) => {
                 self.specs.remove(job);
                 self.ends.retain(|task, _| task.job != *job);
+                self.removed.insert(*job);
             }
             _ => {}
         }
@@ -81,7 +84,8 @@ impl Model {
             Decision::Abort { root, .. } => (Verdict::Abort, Some(root)),
         };
         assert_eq!(is, should, "{task}");
-        let was_over = |root: JobId| self.ends.keys().any(|it| it.job == root);
+        let was_over =
+            |root: JobId| self.removed.contains(&root) || self.ends.keys().any(|it| it.job == root);
         assert!(root.is_none_or(was_over), "{task} was stopped by {root:?}, which has not ended");
         match is {
             Verdict::Run => {

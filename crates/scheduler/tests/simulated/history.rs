@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use dx_agents::NodeId;
 use dx_scheduler::end::End;
 use dx_scheduler::id::{AttemptId, TaskId};
-use dx_scheduler::job::Resources;
+use dx_scheduler::job::{JobSpec, Resources};
 
 pub type Shared = Arc<Mutex<History>>;
 
@@ -17,6 +17,8 @@ pub struct Process {
     pub attempt: AttemptId,
     /// The node that it ran on.
     pub node: NodeId,
+    /// Its command.
+    pub exec: Vec<String>,
     pub need: Resources,
     pub gpus: Vec<u32>,
     pub over: Option<Over>,
@@ -81,7 +83,7 @@ impl History {
         &mut self,
         attempt: AttemptId,
         node: NodeId,
-        need: &Resources,
+        spec: &JobSpec,
         gpus: &[u32],
     ) -> usize {
         let number = self.processes.len();
@@ -93,8 +95,9 @@ impl History {
         let same = open.iter().filter(|it| self.processes[**it].attempt.task == attempt.task);
         let overlaps: Vec<(usize, usize)> = same.map(|before| (*before, number)).collect();
         self.overlaps.extend(overlaps);
-        let (need, gpus, began) = (need.clone(), gpus.to_vec(), self.moment());
-        let process = Process { attempt, node, need, gpus, over: None, began, ended: None };
+        let exec = spec.commands[0].exec.clone();
+        let (need, gpus, began) = (spec.resources.clone(), gpus.to_vec(), self.moment());
+        let process = Process { attempt, node, exec, need, gpus, over: None, began, ended: None };
         self.processes.push(process);
         self.open.insert(number);
         self.weigh(node);

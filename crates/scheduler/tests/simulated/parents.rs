@@ -41,7 +41,6 @@ struct Parents {
     port: Port,
     history: Shared,
     roots: Vec<(JobSpec, Option<JobId>)>,
-    levels: BTreeMap<JobId, u32>,
     at: BTreeMap<AttemptId, Parent>,
     /// Whose questions are open, and by which number roots are asked for.
     open: BTreeMap<AskId, Result<AttemptId, usize>>,
@@ -50,7 +49,9 @@ struct Parents {
 }
 
 fn spec(level: u32, id: &str, what: u64) -> JobSpec {
-    let exec = if level + 1 < LEVELS { vec!["sim", "waits"] } else { vec!["sim", "ok", "300ms"] };
+    let own = level.to_string();
+    let waits = ["sim", "waits", &own];
+    let exec = if level + 1 < LEVELS { waits } else { ["sim", "ok", "300ms"] };
     let resources = match what % 4 {
         0 | 1 => serde_json::json!({ "cpus": 1, "memory": "1MiB" }),
         2 => serde_json::json!({ "cpus": 3, "memory": "1MiB" }),
@@ -71,9 +72,8 @@ impl Parents {
         let count =
             1 + sim.choices_mut().event("roots", 1.0, |how| how.choose("count", 5)).unwrap_or(0);
         let roots = (0..count).map(|it| (spec(0, &format!("root {it}"), it), None));
-        let (levels, at, open) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let (port, roots, is_refused) = (sim.port(), roots.collect(), BTreeSet::new());
-        Self { port, history, roots, levels, at, open, blocked: 0, is_refused }
+        let (at, open, is_refused) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { port: sim.port(), history, roots: roots.collect(), at, open, blocked: 0, is_refused }
     }
 
     fn ask(&mut self, sim: &mut Sim, request: &Request, who: Result<AttemptId, usize>) -> AskId {
@@ -109,7 +109,6 @@ impl Parents {
     fn root_heard(&mut self, root: usize, answer: Option<&Answer>) {
         if let Some(Answer::Submitted { job, .. }) = answer {
             self.roots[root].1 = Some(*job);
-            self.levels.insert(*job, 0);
         }
     }
 
@@ -119,7 +118,6 @@ impl Parents {
         match answer {
             Some(Answer::Submitted { job, .. }) => {
                 parent.children.push(job);
-                self.levels.insert(job, self.levels[&attempt.task.job] + 1);
             }
             Some(Answer::Waits { is_over: true, .. }) => {
                 self.history.lock().unwrap().goes_on(attempt);
@@ -135,15 +133,19 @@ impl Parents {
 
     /// Processes call their children, and wait for them.
     fn parents_go_on(&mut self, sim: &mut Sim) {
-        let living: Vec<AttemptId> = {
+        // Only those that wait: by what they were told, since an answer to who called them may be lost.
+        let living: BTreeMap<AttemptId, u32> = {
             let history = self.history.lock().unwrap();
-            let living = history.living().map(|process| process.attempt);
-            living.filter(|it| !history.is_done.contains(it)).collect()
+            let living = history.living().filter(|it| !history.is_done.contains(&it.attempt));
+            let level = |exec: &[String]| match exec {
+                [_, waits, level] if waits == "waits" => level.parse().ok(),
+                _ => None,
+            };
+            living.filter_map(|it| Some((it.attempt, level(&it.exec)?))).collect()
         };
-        self.at.retain(|attempt, _| living.contains(attempt));
-        for attempt in living {
-            let Some(level) = self.levels.get(&attempt.task.job).copied() else { continue };
-            if level + 1 >= LEVELS || self.is_refused.contains(&attempt) {
+        self.at.retain(|attempt, _| living.contains_key(attempt));
+        for (attempt, level) in living {
+            if self.is_refused.contains(&attempt) {
                 continue;
             }
             let parent = self.at.entry(attempt).or_default();

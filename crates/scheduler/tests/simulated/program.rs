@@ -35,7 +35,7 @@ impl Ends {
 
 impl Program {
     /// `sim ok 100ms`, `sim exit 3 1s`, `sim signal 11 1s`, `sim oom 1s`, `sim flaky 2 1s` (its
-    /// second attempt succeeds), `sim forever`, `sim stubborn` (for ever, and whatever it is asked), `sim waits` (until what it waits for is over),
+    /// second attempt succeeds), `sim forever`, `sim stubborn` (for ever, and whatever it is asked), `sim waits 1` (until what it waits for is over, at a level),
     /// `sim missing` (no such program), `sim hole 2 1s` (the disk of the node of its first attempt is full).
     pub fn of(spec: &JobSpec, number: u32) -> Self {
         let exec = &spec.commands[0].exec;
@@ -50,7 +50,7 @@ impl Program {
             ["sim", "flaky", good, after] => {
                 (code(i32::from(number < good.parse().unwrap())), Some(after), true)
             }
-            ["sim", "forever" | "waits"] => (code(0), None, true),
+            ["sim", "forever"] | ["sim", "waits", _] => (code(0), None, true),
             ["sim", "stubborn"] => (code(0), None, false),
             ["sim", "missing"] => (Ends::NotStarted(Fault::Job), Some("0s"), true),
             ["sim", "hole", good, _] if number < good.parse().unwrap() => {

@@ -283,8 +283,7 @@ impl SimShim {
             let finish = Finish { not_started, ..finish(End::Failed, None, 0) };
             return self.has_ended(attempt, &finish, cx);
         }
-        let process =
-            self.history.lock().unwrap().begins(attempt, self.node, &spec.resources, &run.gpus);
+        let process = self.history.lock().unwrap().begins(attempt, self.node, &spec, &run.gpus);
         if self.remembers_starts {
             Self::keep(&Record::Started(attempt), cx);
         }
