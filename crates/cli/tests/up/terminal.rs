@@ -206,6 +206,7 @@ impl Drop for Program {
         let _ = self.child.wait();
         if std::thread::panicking() {
             self.seen.extend(self.lines.try_iter());
+            #[allow(clippy::print_stderr, reason = "else nobody knows why a test fails")]
             eprintln!("process {} had printed {:#?}", self.child.id(), self.seen);
         }
     }

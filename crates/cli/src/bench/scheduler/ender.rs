@@ -84,7 +84,9 @@ impl Agent for Ender {
             Call::Run(runs) => runs.iter().for_each(|run| self.run(run.attempt, run.shim, cx)),
             // Each has ended before the next follows.
             Call::Follow(Follow { shim, attempts, .. }) => {
-                attempts.into_iter().for_each(|attempt| self.run(attempt, shim, cx));
+                for attempt in attempts {
+                    self.run(attempt, shim, cx);
+                }
             }
             Call::Forget(attempts) => {
                 for attempt in attempts {
