@@ -201,12 +201,12 @@ impl Program {
 }
 
 impl Drop for Program {
+    #[allow(clippy::print_stderr, reason = "else nobody knows why a test fails")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
             self.seen.extend(self.lines.try_iter());
-            #[allow(clippy::print_stderr, reason = "else nobody knows why a test fails")]
             eprintln!("process {} had printed {:#?}", self.child.id(), self.seen);
         }
     }
