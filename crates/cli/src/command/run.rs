@@ -107,6 +107,9 @@ async fn foreground(
     };
     let service = service.patient();
     let job = submitted.job;
+    if !arguments.quiet {
+        submit::warn_of_folder(spec);
+    }
     submit::warn(&submitted, arguments.quiet);
     let cancel = |now| {
         let (mut service, what) = (service.clone(), [job.to_string()]);

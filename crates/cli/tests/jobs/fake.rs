@@ -75,7 +75,8 @@ impl Fake {
 
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dx"));
-        command.args(arguments).env("XDG_STATE_HOME", self.root.path());
+        command.args(arguments).current_dir(self.root.path());
+        command.env("XDG_STATE_HOME", self.root.path());
         command.env_remove("DX_CLUSTER").stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command

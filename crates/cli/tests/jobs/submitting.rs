@@ -210,6 +210,25 @@ async fn a_dry_run_shows_the_whole_job_and_submits_nothing() {
 }
 
 #[tokio::test]
+async fn who_submits_a_program_of_this_folder_hears_that_tasks_have_their_own() {
+    let fake = Fake::start();
+    fake.file("train.sh", "");
+    let told = |stderr: &str| stderr.contains("without `./train.sh`: try `--cwd .`");
+    for (arguments, is_told) in [
+        (&["./train.sh"][..], true),
+        (&["./other.sh"], false),
+        (&["train.sh"], false),
+        (&["/no/train.sh"], false),
+    ] {
+        let submit = [&["job", "submit", "--"], arguments].concat();
+        let (exit, _, stderr) = fake.run(&submit).await;
+        assert_eq!((exit, told(&stderr)), (0, is_told), "{arguments:?}: {stderr}");
+    }
+    let (_, _, stderr) = fake.run(&["job", "submit", "--cwd", ".", "--", "./train.sh"]).await;
+    assert!(!told(&stderr), "{stderr}");
+}
+
+#[tokio::test]
 async fn submitting_and_waiting_ends_as_the_job_does() {
     let fake = Fake::start();
     fake.change(|known| {

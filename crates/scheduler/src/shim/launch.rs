@@ -139,7 +139,7 @@ impl Surroundings {
             cgroup: cgroup.as_ref(),
             descriptors: self.descriptors,
         };
-        let what = format!("failed to start `{}`", argv[0]);
+        let what = failed_to_start(&argv[0], spec.cwd.is_some());
         let child = spawn::start(&ready, self.way).map_err(|error| fault::by_errno(&what, &error));
         match child {
             Ok(child) => Ok(Launched {
@@ -185,6 +185,17 @@ impl Surroundings {
         all.extend(ours.map(|(name, value)| (name.into(), value)));
         all
     }
+}
+
+/// Says where a program was looked for whose user may have thought of another folder.
+fn failed_to_start(program: &str, has_cwd: bool) -> String {
+    let is_relative = program.contains('/') && !program.starts_with('/');
+    if is_relative && !has_cwd {
+        return format!(
+            "failed to start `{program}` in the task's own fresh folder (without `cwd`)"
+        );
+    }
+    format!("failed to start `{program}`")
 }
 
 fn check_folder(cwd: &Path) -> Result<(), NotStarted> {

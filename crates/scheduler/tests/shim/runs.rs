@@ -59,6 +59,17 @@ fn a_task_finds_its_item_or_its_values_of_the_matrix_literally() {
     }
 }
 
+/// Whoever submits from a folder thinks of that one.
+#[test]
+fn a_program_that_is_looked_for_in_the_tasks_own_folder_is_said_to_be() {
+    let mut rig = Rig::new();
+    for (index, cwd, is_said) in [(0, None, true), (1, Some("/"), false)] {
+        let spec = json!({ "commands": [{ "exec": ["./train.sh"] }], "cwd": cwd });
+        let why = rig.caller.finish(attempt(1, index), &spec).not_started.unwrap();
+        assert_eq!(why.reason.contains("`./train.sh` in the task's own"), is_said, "{why:?}");
+    }
+}
+
 #[test]
 fn a_program_that_does_not_exist_is_the_jobs_fault() {
     let mut rig = Rig::new();

@@ -162,6 +162,15 @@ pub fn warn(submitted: &Submitted, quiet: bool) {
     }
 }
 
+/// Says where the program of a job is looked for that is in this folder, if that is elsewhere.
+pub fn warn_of_folder(spec: &JobSpec) {
+    let Some(program) = spec.commands.first().and_then(|it| it.exec.first()) else { return };
+    let path = Path::new(program);
+    if spec.cwd.is_none() && path.is_relative() && program.contains('/') && path.is_file() {
+        note(&format!("a task runs in a folder of its own, without `{program}`: try `--cwd .`"));
+    }
+}
+
 /// Submits several jobs, or none of them.
 async fn several(
     mut service: Service,
@@ -217,6 +226,7 @@ pub fn run(arguments: &Submit, which: &Which) -> anyhow::Result<ExitCode> {
     choose::block_on(async {
         let mut service = choose::service(which).await?;
         jobs::wait_for(&mut service, &arguments.options, &mut spec).await?;
+        warn_of_folder(&spec);
         let submitted = send(&mut service, &spec, arguments.dry_run).await?;
         warn(&submitted, false);
         let job = submitted.job;
