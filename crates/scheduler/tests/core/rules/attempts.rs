@@ -76,6 +76,21 @@ fn a_late_report_changes_nothing() {
 }
 
 #[test]
+fn a_late_report_of_an_attempt_is_not_of_the_next() {
+    let mut desk = ready();
+    let job = desk.submit(retried(3));
+    let first = desk.assigned(1)[0];
+    desk.end(1, 1, first, exit(Exit::Code(3)));
+    desk.pass(2_000);
+    assert_eq!(desk.assigned(1), [job.task(0).attempt(2)]);
+    for late in [Report::Returned(first), Report::Ended(first, exit(Exit::Code(0)))] {
+        desk.report(1, 1, vec![late]);
+        assert_eq!(desk.task(job.task(0)).state, TaskState::Assigned);
+    }
+    assert_eq!(desk.core.live().tally().late, 2);
+}
+
+#[test]
 fn a_report_of_another_life_changes_nothing() {
     let mut desk = ready();
     desk.submit(spec("0"));
