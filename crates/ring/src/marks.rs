@@ -54,3 +54,41 @@ pub fn admits(view: &View, has_installed: &dyn Fn(AgentId) -> bool) -> bool {
     let voters = view.roll.iter().filter(|it| it.is_in && it.standing == Standing::Voter);
     voters.filter(|seat| has_installed(seat.id)).count() >= view.quorum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::{Life, Seat, ViewId};
+
+    const LIFE: Life = Life { node: 1, restarts: 0 };
+
+    /// Of five configured members those from 1 to `size`, the last of which does not count yet.
+    fn view(size: u64, last: Standing) -> View {
+        let standing = |id| if id == size { last } else { Standing::Voter };
+        let seat =
+            |id| Seat { id: AgentId(id), life: LIFE, standing: standing(id), is_in: id <= size };
+        let id = ViewId { number: 1, coordinator: AgentId(1), life: LIFE };
+        View { id, is_founding: false, roll: (1..=5).map(seat).collect() }
+    }
+
+    fn marks(of: &[(u64, u64)]) -> Marks {
+        let mut marks = Marks::default();
+        of.iter().for_each(|(id, seq)| marks.set(AgentId(*id), *seq));
+        marks
+    }
+
+    #[test]
+    fn a_majority_is_one_of_the_configured_members() {
+        let view = view(3, Standing::Voter);
+        assert_eq!(marks(&[(1, 9), (2, 8)]).majority(&view), 0);
+        assert_eq!(marks(&[(1, 9), (2, 8), (3, 7)]).majority(&view), 7);
+        assert_eq!(marks(&[(1, 9), (2, 8), (4, 7)]).majority(&view), 0, "4 is not in it");
+    }
+
+    #[test]
+    fn who_is_admitted_counts_when_a_majority_without_it_has_installed_the_view() {
+        let view = view(4, Standing::New);
+        assert_eq!(marks(&[(1, 9), (2, 8), (4, 7)]).majority(&view), 0);
+        assert_eq!(marks(&[(1, 1), (2, 8), (3, 6), (4, 7)]).majority(&view), 6);
+    }
+}
