@@ -40,8 +40,9 @@ const RETOLD: usize = 256;
 /// anybody is interested. The reading of usage is to be younger than 1.5 s.
 const SECOND: u64 = 1_000_000_000;
 
-/// How long after a command was to start it is looked at, if nothing happens before. Most have
-/// ended by then, so that their start need wake nobody, and their output is read once. A guess.
+/// How long after a command was to start it is looked at, if nothing happens before. While others
+/// wait for its end, that is soon enough: most have ended by then, so that their start need wake
+/// nobody, and their output is read once. A guess.
 const LOOK: u64 = 3_000_000;
 
 /// How long what is to be told waits for more, while other tasks wait here for their turn. A guess:
@@ -249,7 +250,9 @@ impl Shim {
             });
             self.core.started(now, attempt, result);
         }
-        if self.tasks.has_fresh() {
+        if !self.core.has_followers() {
+            self.tasks.listen(&self.poller);
+        } else if self.tasks.has_fresh() {
             self.look_at.get_or_insert(now + LOOK);
         }
     }
@@ -345,6 +348,10 @@ impl Shim {
     fn perform(&mut self, effect: Effect) -> Result<(), LoopError> {
         match effect {
             Effect::Start(start) => {
+                if !self.core.has_followers() {
+                    // Somebody may be waiting for just this.
+                    self.spawner.wake_at_next();
+                }
                 self.spawner.start(self.tasks.next_slot(), start);
                 self.look_at.get_or_insert(boottime() + LOOK);
             }

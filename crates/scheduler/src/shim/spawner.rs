@@ -52,8 +52,7 @@ pub struct Spawner {
     done: Receiver<Started>,
     /// Commands that are being started, or were and have not been taken.
     pending: usize,
-    /// Whether the event loop is to be woken as soon as one has started. Most have ended soon after:
-    /// then their end wakes it.
+    /// Whether the event loop is to be woken as soon as one has started, and not by its end only.
     is_awaited: Arc<AtomicBool>,
 }
 
@@ -97,8 +96,8 @@ impl Spawner {
         Ok(Self { orders, done, pending: 0, is_awaited })
     }
 
-    /// Starts a command, some time. Nobody is woken when it has started, but when it has ended, and
-    /// if it could not be started.
+    /// Starts a command, some time. Unless the next is waited for, nobody is woken when it has
+    /// started, but when it has ended, and if it could not be started.
     pub fn start(&mut self, slot: u64, start: Start) {
         self.pending += 1;
         self.orders.send(Order { slot, start }).expect("its threads live as long as it does");
