@@ -73,7 +73,9 @@ mod tests {
 
     fn marks(of: &[(u64, u64)]) -> Marks {
         let mut marks = Marks::default();
-        of.iter().for_each(|(id, seq)| marks.set(AgentId(*id), *seq));
+        for (id, seq) in of {
+            marks.set(AgentId(*id), *seq);
+        }
         marks
     }
 
