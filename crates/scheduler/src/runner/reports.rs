@@ -15,9 +15,13 @@ use super::{FLUSH, Runner};
 /// The most reports of one message: some 100 bytes each.
 pub const MAX_REPORTS: usize = 4096;
 
-/// How long reports wait for others, when some have just left. A guess: far below what a process
-/// takes to start, and enough for a hundred of them in a message where nothing is executed.
+/// How long reports wait for others, when [`BURST`] messages have left. A guess: far below what a
+/// process takes to start, and enough for a hundred of them in a message where nothing is executed.
 pub const TICK: Duration = Duration::from_millis(1);
+
+/// How many messages leave within a [`TICK`] before reports wait. What begins and ends at once, and
+/// that for which others wait, is two; a chain of such tasks is not to wait for a clock.
+const BURST: u32 = 4;
 
 /// See the module.
 #[derive(Default)]
@@ -25,7 +29,8 @@ pub struct Reports {
     waiting: Vec<Report>,
     /// Only the newest of each attempt.
     progress: BTreeMap<AttemptId, Progress>,
-    left_at: Option<Instant>,
+    /// When the last tick began, and how many messages have left since.
+    tick: Option<(Instant, u32)>,
     is_armed: bool,
 }
 
@@ -45,6 +50,21 @@ impl Reports {
         self.progress.clear();
     }
 
+    /// How long what waits has to wait.
+    fn delay(&self, now: Instant) -> Option<Duration> {
+        let (began, left) = self.tick?;
+        let rest = (began + TICK).0.checked_sub(now.0).filter(|rest| *rest > 0)?;
+        (left >= BURST).then_some(Duration::from_nanos(rest))
+    }
+
+    /// A message leaves.
+    fn leaves(&mut self, now: Instant) {
+        match &mut self.tick {
+            Some((began, left)) if now < *began + TICK => *left += 1,
+            tick => *tick = Some((now, 1)),
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.progress.is_empty()
     }
@@ -60,16 +80,14 @@ impl Runner {
             return;
         }
         let is_full = self.reports.waiting.len() >= MAX_REPORTS;
-        let now_is = cx.now();
-        let is_due = self.reports.left_at.is_none_or(|left_at| now_is >= left_at + TICK);
-        if !now && !is_full && !is_due {
-            if !self.reports.is_armed {
-                self.reports.is_armed = true;
-                cx.set_timer(FLUSH, TICK);
+        match self.reports.delay(cx.now()).filter(|_| !now && !is_full) {
+            None => self.send_reports(cx),
+            Some(delay) => {
+                if !std::mem::replace(&mut self.reports.is_armed, true) {
+                    cx.set_timer(FLUSH, delay);
+                }
             }
-            return;
         }
-        self.send_reports(cx);
     }
 
     /// Sends all that waits. Nobody is told who does not count with this node: at the next welcome
@@ -83,7 +101,7 @@ impl Runner {
             }
         }
         let Some(shim) = self.shim.as_ref().filter(|_| self.is_welcome()) else { return };
-        self.reports.left_at = Some(cx.now());
+        self.reports.leaves(cx.now());
         let mut rest = waiting.into_iter().peekable();
         while rest.peek().is_some() {
             let reports = rest.by_ref().take(MAX_REPORTS).collect();
