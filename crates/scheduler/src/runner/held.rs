@@ -65,6 +65,8 @@ pub struct Holdings {
     queue: BTreeMap<u64, AttemptId>,
     /// How many of those that wait need this.
     needs: BTreeMap<Arc<Resources>, usize>,
+    /// How many of each job have room.
+    with_room: BTreeMap<JobId, u32>,
     /// Those whose slots are for others.
     lent: BTreeSet<AttemptId>,
     /// Those whose slots are to be their own again.
@@ -112,11 +114,17 @@ impl Holdings {
         };
         let (gpus, slot) = (Vec::new(), Slot::Own);
         let held = Held { stage, need, gpus, slot, round: 0, kill: None, is_doomed: false };
+        if held.has_room() {
+            self.count_room(attempt.task.job, 1);
+        }
         self.all.insert(attempt, held);
     }
 
     pub fn remove(&mut self, attempt: AttemptId) -> Option<Held> {
         let held = self.all.remove(&attempt)?;
+        if held.has_room() {
+            self.count_room(attempt.task.job, -1);
+        }
         self.unqueue(&held.stage, &held.need);
         self.leave_slot(attempt, held.slot);
         Some(held)
@@ -170,7 +178,10 @@ impl Holdings {
     /// It is at another stage now. Gives back the one before.
     pub fn set(&mut self, attempt: AttemptId, stage: Stage) -> Option<Stage> {
         let held = self.all.get_mut(&attempt)?;
+        let had_room = i64::from(held.has_room());
         let (before, need) = (std::mem::replace(&mut held.stage, stage), Arc::clone(&held.need));
+        let more = i64::from(held.has_room()) - had_room;
+        self.count_room(attempt.task.job, more);
         self.unqueue(&before, &need);
         Some(before)
     }
@@ -207,9 +218,18 @@ impl Holdings {
 
     /// How many of a job have room.
     pub fn with_room(&self, job: JobId) -> u32 {
-        let (first, last) = (job.task(0).attempt(0), job.task(u32::MAX).attempt(u32::MAX));
-        let held = self.all.range(first..=last).filter(|(_, held)| held.has_room());
-        u32::try_from(held.count()).unwrap_or(u32::MAX)
+        self.with_room.get(&job).copied().unwrap_or(0)
+    }
+
+    fn count_room(&mut self, job: JobId, more: i64) {
+        if more == 0 {
+            return;
+        }
+        let count = self.with_room.entry(job).or_default();
+        *count = u32::try_from(i64::from(*count) + more).expect("who leaves a room had one");
+        if *count == 0 {
+            self.with_room.remove(&job);
+        }
     }
 
     /// All that wait are let go: which, in their order.
@@ -226,6 +246,7 @@ impl Holdings {
         self.all.clear();
         self.queue.clear();
         self.needs.clear();
+        self.with_room.clear();
         self.lent.clear();
         self.wanting.clear();
     }
@@ -278,5 +299,23 @@ mod tests {
             add(&mut held, 5, 0);
             assert_eq!(behind(&held), []);
         }
+    }
+
+    #[test]
+    fn those_of_a_job_that_have_room_are_counted() {
+        let mut held = Holdings::default();
+        let all = [0, 1, 2].map(|index| add(&mut held, index, 0));
+        assert_eq!(held.with_room(JobId(1)), 0);
+        for attempt in all {
+            held.set(attempt, Stage::Given);
+        }
+        held.set(all[0], Stage::Running);
+        assert_eq!((held.with_room(JobId(1)), held.with_room(JobId(2))), (3, 0));
+        held.set(all[0], Stage::Ended(None));
+        held.remove(all[0]);
+        held.remove(all[1]);
+        assert_eq!(held.with_room(JobId(1)), 1);
+        held.clear();
+        assert_eq!(held.with_room(JobId(1)), 0);
     }
 }
