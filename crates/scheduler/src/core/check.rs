@@ -114,7 +114,7 @@ impl State {
         let mut on_nodes = BTreeMap::new();
         for (id, node) in &self.nodes {
             let mut used = Amounts::default();
-            let mut ahead = BTreeMap::new();
+            let (mut ahead, mut thought) = (BTreeMap::new(), BTreeMap::new());
             for (attempt, hold) in &node.open {
                 let shim = node.life(*id).ok_or_else(|| {
                     format!("{attempt} is open on node {id}, whose shim has no life")
@@ -128,16 +128,19 @@ impl State {
                     if hold.is_blocked {
                         used.sub(&hold.need.given_up());
                     }
+                    if !hold.has_begun {
+                        thought.insert(hold.at, *attempt);
+                    }
                 } else {
                     ahead.insert(hold.at, *attempt);
                 }
             }
             same(&format!("what waits on node {id}"), &node.ahead, &ahead)?;
+            same(&format!("what is thought to run on node {id}"), &node.thought, &thought)?;
             same(&format!("what is used on node {id}"), &node.used, &used)?;
             let blocked = node.open.values().filter(|hold| hold.is_blocked).count();
             same(&format!("what is blocked on node {id}"), &node.blocked, &blocked)?;
-            let has_begun = node.open.values().all(|hold| !hold.is_charged || hold.has_begun);
-            if !has_begun && !Amounts::default().leaves_room_for(&used, &node.capacity) {
+            if !thought.is_empty() && !Amounts::default().leaves_room_for(&used, &node.capacity) {
                 return Err(format!("node {id} has {:?}, and {used:?} is used", node.capacity));
             }
         }

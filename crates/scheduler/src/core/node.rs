@@ -31,7 +31,9 @@ pub struct Node {
     pub open: BTreeMap<AttemptId, Hold>,
     /// What of that is beyond its capacity, in the order in which it was given.
     pub ahead: BTreeMap<u64, AttemptId>,
-    /// What the others use.
+    /// What is thought to have begun there, and was not heard of yet, in the same order.
+    pub thought: BTreeMap<u64, AttemptId>,
+    /// What all use that are not ahead.
     pub used: Amounts,
     /// How many of these are blocked.
     pub blocked: usize,
@@ -115,13 +117,21 @@ impl Node {
         let at = self.next;
         self.next += 1;
         let is_charged = self.has_room_for(need);
-        if is_charged {
-            self.used.add(need);
-        } else {
-            self.ahead.insert(at, attempt);
-        }
         let (has_begun, is_blocked, need) = (false, false, Arc::clone(need));
-        self.open.insert(attempt, Hold { at, is_charged, has_begun, is_blocked, need });
+        self.hold(attempt, Hold { at, is_charged, has_begun, is_blocked, need });
+    }
+
+    /// It has this attempt.
+    pub fn hold(&mut self, attempt: AttemptId, hold: Hold) {
+        if !hold.is_charged {
+            self.ahead.insert(hold.at, attempt);
+        } else {
+            self.used.add(&hold.share());
+            if !hold.has_begun {
+                self.thought.insert(hold.at, attempt);
+            }
+        }
+        self.open.insert(attempt, hold);
     }
 
     /// Whether something fits beside what runs, and what waits first.
@@ -142,6 +152,7 @@ impl Node {
         self.blocked -= usize::from(hold.is_blocked);
         if hold.is_charged {
             self.used.sub(&hold.share());
+            self.thought.remove(&hold.at);
         } else {
             self.ahead.remove(&hold.at);
         }
@@ -182,6 +193,7 @@ impl Node {
         let Some(hold) = self.open.get_mut(&attempt) else { return };
         hold.has_begun = true;
         if hold.is_charged {
+            self.thought.remove(&hold.at);
             return;
         }
         hold.is_charged = true;
@@ -194,11 +206,11 @@ impl Node {
     /// What was thought to have begun waits, the last first, as long as more is used than there is.
     fn put_back(&mut self) {
         while !Amounts::default().leaves_room_for(&self.used, &self.capacity) {
-            let thought = self.open.iter_mut().filter(|(_, it)| it.is_charged && !it.has_begun);
-            let Some((attempt, last)) = thought.max_by_key(|(_, hold)| hold.at) else { return };
+            let Some((at, attempt)) = self.thought.pop_last() else { return };
+            let last = self.open.get_mut(&attempt).expect("what is thought of is open");
             last.is_charged = false;
             self.used.sub(&last.share());
-            self.ahead.insert(last.at, *attempt);
+            self.ahead.insert(at, attempt);
         }
     }
 
@@ -212,6 +224,7 @@ impl Node {
             hold.is_charged = true;
             self.used.add(&hold.need);
             self.ahead.remove(&at);
+            self.thought.insert(at, attempt);
         }
     }
 
@@ -221,19 +234,14 @@ impl Node {
         self.capacity = capacity;
         self.used = Amounts::default();
         self.ahead.clear();
-        let mut order: Vec<(bool, u64, AttemptId)> =
-            self.open.iter().map(|(id, hold)| (!hold.has_begun, hold.at, *id)).collect();
-        order.sort_unstable();
-        for (_, at, attempt) in order {
-            let hold = self.open.get_mut(&attempt).expect("it was listed");
+        self.thought.clear();
+        let mut all: Vec<(AttemptId, Hold)> = std::mem::take(&mut self.open).into_iter().collect();
+        all.sort_unstable_by_key(|(_, hold)| (!hold.has_begun, hold.at));
+        for (attempt, mut hold) in all {
             let has_room =
                 self.ahead.is_empty() && self.used.leaves_room_for(&hold.need, &self.capacity);
             hold.is_charged = hold.has_begun || has_room;
-            if hold.is_charged {
-                self.used.add(&hold.share());
-            } else {
-                self.ahead.insert(at, attempt);
-            }
+            self.hold(attempt, hold);
         }
     }
 }

@@ -224,13 +224,8 @@ fn restore_node(shape: NodeShape, state: &State) -> Result<Node, SnapshotError> 
         let job = state.job(attempt.task.job);
         let job = job.ok_or_else(|| wrong(format!("{attempt} is of no job")))?;
         let need = Arc::new(job.need.clone());
-        if is_charged {
-            node.used.add(&need);
-        } else {
-            node.ahead.insert(at, attempt);
-        }
         let is_blocked = false;
-        node.open.insert(attempt, Hold { at, is_charged, has_begun, is_blocked, need });
+        node.hold(attempt, Hold { at, is_charged, has_begun, is_blocked, need });
     }
     Ok(node)
 }
