@@ -123,13 +123,12 @@ impl Node {
 
     /// It has this attempt.
     pub fn hold(&mut self, attempt: AttemptId, hold: Hold) {
-        if !hold.is_charged {
-            self.ahead.insert(hold.at, attempt);
-        } else {
+        let order = if hold.is_charged { &mut self.thought } else { &mut self.ahead };
+        if !hold.has_begun {
+            order.insert(hold.at, attempt);
+        }
+        if hold.is_charged {
             self.used.add(&hold.share());
-            if !hold.has_begun {
-                self.thought.insert(hold.at, attempt);
-            }
         }
         self.open.insert(attempt, hold);
     }
