@@ -204,12 +204,9 @@ impl State {
         if let Some(request) = &job.spec.request_id {
             self.requests.remove(&(job.by.clone(), request.clone()));
         }
-        for (rank, _) in job.rows.from(0) {
-            let index = job.indices.at(rank).expect("a row has an index");
-            for attempt in job.attempts(index) {
-                let id = AttemptId { task: id.task(index), number: attempt.number };
-                out.drop_log(dx_agents::NodeId(attempt.node), id);
-            }
+        for (index, attempt) in job.all_attempts() {
+            let id = AttemptId { task: id.task(index), number: attempt.number };
+            out.drop_log(dx_agents::NodeId(attempt.node), id);
         }
         out.touched.remove(&id);
         out.removed.insert(id);

@@ -186,6 +186,9 @@ fn check_job(job: &Job, open: &mut BTreeMap<AttemptId, ShimId>) -> Result<(), St
             return Err(format!("the attempts of {} are numbered {numbers:?}", id.task));
         }
     }
+    if !job.rows.are_settled() {
+        return Err(of("a page that does not rest though all of it has ended,"));
+    }
     same(&of("tasks without an attempt"), &job.fresh, &fresh)?;
     same(&of("attempts to be killed"), &job.doomed, &doomed)?;
     if started && job.started.is_none() {

@@ -81,9 +81,9 @@ impl Core {
 
 /// Why a task ended as it did, in a line.
 fn why_it_ended(job: &Job, index: u32, state: TaskState) -> String {
-    let last = job.row(index).map(|row| &row.last).filter(|last| last.counts());
+    let last = job.row(index).map(|row| row.last).filter(Packed::counts);
     match last.filter(|last| last.end().is_some_and(|end| TaskState::from(end) == state)) {
-        Some(last) => end_of(job, index, last),
+        Some(last) => end_of(job, index, &last),
         None => {
             let of_it = |indices: &[(u32, u32)]| {
                 indices.iter().any(|&(first, last)| (first..=last).contains(&index))

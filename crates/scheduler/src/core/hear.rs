@@ -8,6 +8,7 @@ use super::Core;
 use super::apply::blame;
 use super::event::{EndOf, Event, How, Loss};
 use super::retry;
+use super::rows::Row;
 use super::waits::Stage;
 use crate::end::TaskState;
 use crate::id::{AttemptId, ShimId};
@@ -155,11 +156,11 @@ impl Core {
         // What is not to run any more is not sent again, only to be ended there.
         let (mut wanted, back): (Vec<_>, Vec<_>) = missing.into_iter().partition(|attempt| {
             let row = self.state.open_row(*attempt).map(|(_, row)| row);
-            row.is_some_and(|row| once_back(row) == TaskState::Queued)
+            row.is_some_and(|row| once_back(&row) == TaskState::Queued)
         });
         for attempt in back {
             let (_, row) = self.state.open_row(attempt).expect("it is open");
-            let then = once_back(row);
+            let then = once_back(&row);
             self.returned(shim.node, attempt, then);
         }
         // In the order in which they were given, as they begin there.
@@ -183,7 +184,7 @@ impl Core {
                 let (job, row) = self.state.open_row(*attempt)?;
                 let how = How::Lost(loss);
                 let blame = blame(&how, self.state.node(row.last.life().node)?);
-                let then = retry::after(job, row, &how, blame, self.at, &mut self.rng);
+                let then = retry::after(job, &row, &how, blame, self.at, &mut self.rng);
                 Some(EndOf { attempt: *attempt, how, then })
             })
             .collect();
@@ -201,7 +202,7 @@ impl Core {
             | Report::Returned(attempt)
             | Report::Resumed(attempt, _)
             | Report::Progress(attempt, _)) = report;
-            let is_open = |(_, row): &(_, &super::rows::Row)| row.last.life() == shim;
+            let is_open = |(_, row): &(_, Row)| row.last.life() == shim;
             let Some((job, row)) = self.state.open_row(attempt).filter(is_open) else {
                 self.live.tally.late += 1;
                 if matches!(report, Report::Ended(..)) {
@@ -226,11 +227,11 @@ impl Core {
                 Report::Ended(_, finish) => {
                     let how = How::Told(Box::new(finish));
                     let blame = blame(&how, self.state.node(shim.node).expect("it has joined"));
-                    let then = retry::after(job, row, &how, blame, self.at, &mut self.rng);
+                    let then = retry::after(job, &row, &how, blame, self.at, &mut self.rng);
                     self.ended(shim.node, EndOf { attempt, how, then });
                 }
                 Report::Returned(_) => {
-                    let then = once_back(row);
+                    let then = once_back(&row);
                     self.returned(shim.node, attempt, then);
                 }
             }
@@ -300,7 +301,7 @@ impl Core {
 }
 
 /// What a task is when its attempt comes back before anything of it ran.
-fn once_back(row: &super::rows::Row) -> TaskState {
+fn once_back(row: &Row) -> TaskState {
     match (row.doom, row.hold) {
         (Some(super::Doom::Cancel), _) => TaskState::Cancelled,
         (Some(super::Doom::Deadline), _) => TaskState::Expired,

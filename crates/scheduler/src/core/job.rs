@@ -119,7 +119,7 @@ impl Job {
     }
 
     /// The row of a task that has had an attempt.
-    pub fn row(&self, index: u32) -> Option<&Row> {
+    pub fn row(&self, index: u32) -> Option<Row> {
         self.rows.get(self.indices.rank(index)?)
     }
 
@@ -129,7 +129,7 @@ impl Job {
         if self.ties.after.is_empty() { TaskState::Queued } else { TaskState::Waiting }
     }
 
-    /// See [`row`](Self::row).
+    /// See [`row`](Self::row). Its attempt has not ended.
     pub fn row_mut(&mut self, index: u32) -> Option<&mut Row> {
         self.rows.get_mut(self.indices.rank(index)?)
     }
@@ -193,8 +193,8 @@ impl Job {
 
     /// A task with a row gets another state.
     pub fn set_row_state(&mut self, index: u32, to: TaskState) {
-        let row = self.row_mut(index).expect("it has had an attempt");
-        let from = std::mem::replace(&mut row.state, to);
+        let rank = self.indices.rank(index).expect("it is of the job");
+        let from = self.rows.set_state(rank, to).expect("it has had an attempt");
         if let Some(set) = self.sets.get_mut(&from) {
             set.remove(index, index);
             if set.is_empty() {
@@ -222,7 +222,7 @@ impl Job {
 
     fn open_attempt(&mut self, index: u32, attempt: Packed) {
         let rank = self.indices.rank(index).expect("it is of the job");
-        let before = self.rows.get(rank).copied();
+        let before = self.rows.get(rank);
         let mut row = before.unwrap_or_else(|| Row::new(attempt));
         (row.last, row.state) = (attempt, TaskState::Assigned);
         self.rows.put(rank, row);
@@ -263,10 +263,22 @@ impl Job {
     }
 
     /// All attempts that are remembered of a task, the oldest first.
-    pub fn attempts(&self, index: u32) -> impl Iterator<Item = &Packed> {
-        let earlier = self.earlier.get(&index).into_iter().flatten();
-        let last = self.row(index).map(|row| &row.last).filter(|last| last.counts());
-        earlier.chain(last)
+    pub fn attempts(&self, index: u32) -> impl Iterator<Item = Packed> {
+        let last = self.row(index).map(|row| row.last);
+        self.earlier_attempts(index).chain(last.filter(Packed::counts))
+    }
+
+    /// Those of all tasks, each with the index of its task.
+    pub fn all_attempts(&self) -> impl Iterator<Item = (u32, Packed)> {
+        self.rows.from(0).flat_map(|(rank, row)| {
+            let index = self.indices.at(rank).expect("a row has an index");
+            let last = Some(row.last).filter(Packed::counts);
+            self.earlier_attempts(index).chain(last).map(move |attempt| (index, attempt))
+        })
+    }
+
+    fn earlier_attempts(&self, index: u32) -> impl Iterator<Item = Packed> {
+        self.earlier.get(&index).into_iter().flatten().copied()
     }
 
     /// Notes what was done to tasks.

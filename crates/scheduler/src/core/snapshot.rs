@@ -7,8 +7,6 @@
 //! Values are encoded as messages are, rows with 20 bytes each. What follows from the rest is left
 //! out: queues, counters, times that are due.
 
-mod rows;
-
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -23,6 +21,7 @@ use super::graph::mark;
 use super::job::{Deed, Job, Note};
 use super::node::{Drained, Hold, Node, Offer, Quarantine};
 use super::packed::Packed;
+use super::rows::encoded as rows;
 use super::state::State;
 use super::submit::bytes_of;
 use super::waits::{Stage, Wait};

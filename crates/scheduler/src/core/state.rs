@@ -62,7 +62,7 @@ impl State {
     }
 
     /// The row of an attempt, if it has not ended.
-    pub(super) fn open_row(&self, attempt: AttemptId) -> Option<(&Job, &Row)> {
+    pub(super) fn open_row(&self, attempt: AttemptId) -> Option<(&Job, Row)> {
         let TaskId { job, index } = attempt.task;
         let job = self.jobs.get(&job)?;
         let row = job.row(index)?;

@@ -135,7 +135,7 @@ impl Core {
             reason: self.reason(job, index, state, queued),
             due: job.due.get(index),
             progress: progress.map(|(_, progress)| progress.clone()),
-            attempts: job.attempts(index).map(|it| self.view_attempt(job, index, it)).collect(),
+            attempts: job.attempts(index).map(|it| self.view_attempt(job, index, &it)).collect(),
         }
     }
 

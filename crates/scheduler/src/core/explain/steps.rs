@@ -27,8 +27,8 @@ impl Core {
         let is_all = job.attempts(index).count() < MAX_ATTEMPTS_KEPT;
         let mut next = is_all.then_some(1);
         for attempt in job.attempts(index) {
-            unused(next.unwrap_or(attempt.number), attempt, &mut steps);
-            self.attempt_steps(job, index, attempt, &mut steps);
+            unused(next.unwrap_or(attempt.number), &attempt, &mut steps);
+            self.attempt_steps(job, index, &attempt, &mut steps);
             next = Some(attempt.number + 1);
         }
         steps.sort_by_key(|step| step.at);

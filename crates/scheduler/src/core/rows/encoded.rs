@@ -4,9 +4,9 @@
 use dx_transport::codec;
 use serde::{Deserialize, Serialize};
 
+use super::Row;
 use crate::core::event::Doom;
 use crate::core::packed::Packed;
-use crate::core::rows::Row;
 use crate::end::TaskState;
 
 /// What most rows of a job have in common.
@@ -55,14 +55,14 @@ impl Known {
 }
 
 /// Rows with their ranks, ascending, as bytes.
-pub fn encode<'a>(rows: impl Iterator<Item = (u32, &'a Row)>) -> Vec<u8> {
+pub fn encode(rows: impl Iterator<Item = (u32, Row)>) -> Vec<u8> {
     let mut out = Vec::new();
     let (mut rank_before, mut time_before) = (0, 0);
     let mut known = Known::default();
     for (rank, row) in rows {
         let it = &row.last;
         number(&mut out, u64::from(rank - rank_before));
-        let common = common(row);
+        let common = common(&row);
         if let Some(place) = known.place_of(&common) {
             out.push(place);
         } else {
@@ -213,7 +213,7 @@ mod tests {
             row.last.code = (*rank % 70).cast_signed();
         }
         all.remove(150);
-        let bytes = encode(all.iter().map(|(rank, row)| (*rank, row)));
+        let bytes = encode(all.iter().copied());
         assert_eq!(decode(&bytes).unwrap(), all);
         let cut = |len: usize| decode(&bytes[..len]);
         assert!(
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_row_takes_some_twenty_bytes() {
         let all = rows(10_000);
-        let bytes = encode(all.iter().map(|(rank, row)| (*rank, row))).len();
+        let bytes = encode(all.into_iter()).len();
         assert!(bytes < 300_000, "{bytes}");
     }
 }
