@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
-use dx_transport::id::NodeId;
+use dx_transport::id::{Incarnation, NodeId};
 use dx_transport::mesh::{Peer, SendError};
 use rustc_hash::FxHashMap;
 use tokio::runtime::Handle;
@@ -32,12 +32,21 @@ pub struct Link {
     /// Frames that broke the rules.
     pub violations: AtomicU64,
     course: Mutex<Course>,
+    lives: Mutex<Lives>,
     io: Handle,
     /// Agents of this node of whose end the other wants to be told.
     watched: Mutex<BTreeSet<AgentId>>,
     agents: Weak<Shared>,
     progress: Arc<Notify>,
     state: Mutex<State>,
+}
+
+/// Lives of the other node, as far as was heard.
+#[derive(Default)]
+struct Lives {
+    newest: Option<Incarnation>,
+    /// One that sends nothing more.
+    leaving: Option<Incarnation>,
 }
 
 #[derive(Default)]
@@ -102,6 +111,7 @@ impl Link {
             peer,
             violations: AtomicU64::new(0),
             course: Mutex::default(),
+            lives: Mutex::default(),
             io,
             watched: Mutex::default(),
             agents,
@@ -113,6 +123,27 @@ impl Link {
     /// What agents are told of the sessions.
     pub fn course(&self) -> MutexGuard<'_, Course> {
         self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is a link to this life of the node.
+    pub fn met(&self, life: Incarnation) {
+        self.lives().newest = Some(life);
+    }
+
+    /// The node leaves: this life of it has sent all that it will. Places that are given back to it
+    /// would only wait until this node, too, is to leave nothing behind.
+    pub fn goes_away(&self) {
+        let mut lives = self.lives();
+        lives.leaving = lives.newest;
+    }
+
+    /// Whether this life of the node leaves.
+    pub fn is_leaving(&self, life: Incarnation) -> bool {
+        self.lives().leaving == Some(life)
+    }
+
+    fn lives(&self) -> MutexGuard<'_, Lives> {
+        self.lives.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Agents of this node of whose end the other wants to be told.

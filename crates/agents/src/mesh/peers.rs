@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use dx_transport::id::NodeId;
+use dx_transport::id::{Incarnation, NodeId};
 use dx_transport::mesh::{Mesh, PeerEvent, PeerState};
 use dx_transport::session::Direction;
 
@@ -37,7 +37,7 @@ impl Peers {
     pub fn hear(&self, event: PeerEvent, mesh: &Mesh) {
         match event {
             PeerEvent::Up { peer: node, incarnation, resumed, transport } => {
-                self.up(node, resumed);
+                self.up(node, incarnation, resumed);
                 let transport = transport.to_owned();
                 self.news.set_up(node, true);
                 self.news.say(NodeEvent::Up { node, incarnation, resumed, transport });
@@ -61,7 +61,12 @@ impl Peers {
                 self.news.say(NodeEvent::Refused { node, address, error: error.to_string() });
             }
             PeerEvent::SlowPeer { peer: node, .. } => self.news.say(NodeEvent::Slow { node }),
-            PeerEvent::GoingAway { peer: node } => self.news.say(NodeEvent::GoingAway { node }),
+            PeerEvent::GoingAway { peer: node } => {
+                if let Some(link) = self.links.find(node) {
+                    link.goes_away();
+                }
+                self.news.say(NodeEvent::GoingAway { node });
+            }
             PeerEvent::Missed(count) => {
                 self.catch_up(mesh);
                 self.news.say(NodeEvent::Missed(count));
@@ -71,8 +76,9 @@ impl Peers {
         }
     }
 
-    fn up(&self, node: NodeId, resumed: bool) {
+    fn up(&self, node: NodeId, life: Incarnation, resumed: bool) {
         let Some(link) = self.links.find(node) else { return };
+        link.met(life);
         if !link.course().up(resumed) {
             return;
         }

@@ -74,6 +74,9 @@ impl Seat {
     }
 
     fn grant(&self, freed: Amount, share: Amount) {
+        if self.link.is_leaving(self.life) {
+            return;
+        }
         // What is dropped here because far too much waits is found out by the next probe.
         self.link.say(&Frame::Grant { life: self.life, to: self.agent, freed, share });
     }

@@ -21,7 +21,8 @@ fn what_agents_said_before_they_stopped_is_delivered() {
         for n in 0..FAREWELLS {
             assert_eq!(said(&port).1, number(n), "{transport}");
         }
-        assert!(two.stop(HANG).is_complete());
+        let report = two.stop(HANG);
+        assert!(report.is_complete(), "{transport}: {report:?}");
     }
 }
 
