@@ -128,9 +128,13 @@ pub(super) fn start(
     };
     let about = node.about().clone();
     let listen = cluster.node(id).map(|node| node.listen.to_string()).unwrap_or_default();
-    note(&format!("node {} of cluster {} listens at {listen}", about.node, about.cluster));
     let interrupted = Cell::new(false);
-    let until = async { interrupted.set(told_to_stop().await) };
+    let until = async {
+        let told = told_to_stop();
+        // From here on it can be stopped in good order.
+        note(&format!("node {} of cluster {} listens at {listen}", about.node, about.cluster));
+        interrupted.set(told.await);
+    };
     let ended = node.run(until, signals::interrupted());
     match ended {
         Ended::Killed => {

@@ -3,13 +3,15 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Ready when Ctrl-C (true) or a polite `kill` (false) asks this process to stop. Signals count
-/// from the first poll on.
-pub async fn told_to_stop() -> bool {
+/// from the call on, which is to be within a runtime.
+pub fn told_to_stop() -> impl Future<Output = bool> {
     let mut interrupt = listen(SignalKind::interrupt());
     let mut terminate = listen(SignalKind::terminate());
-    tokio::select! {
-        _ = interrupt.recv() => true,
-        _ = terminate.recv() => false,
+    async move {
+        tokio::select! {
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => false,
+        }
     }
 }
 
