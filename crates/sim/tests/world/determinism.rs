@@ -74,5 +74,5 @@ fn seeds_try_different_orders_and_keep_the_order_of_each_pair() {
 #[test]
 fn the_run_is_the_same_in_every_build_and_on_every_machine() {
     // A golden number: whoever changes what is chosen, scheduled or hashed changes it knowingly.
-    assert_eq!(rally(42, [1, 2], false).trace().hash(), 18_446_388_766_936_457_169);
+    assert_eq!(rally(42, [1, 2], false).trace().hash(), 16_740_222_041_063_387_641);
 }
