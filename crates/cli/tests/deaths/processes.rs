@@ -1,6 +1,7 @@
 //! Processes of this machine, as `/proc` has them.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -27,9 +28,24 @@ fn has(pid: u32, file: &str, text: &str) -> bool {
 
 /// Kills a process, and waits until it has ended.
 pub fn kill(pid: u32) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    let Ok(process) = pidfd_open(pid, PidfdFlags::empty()) else { return };
+    let Some(process) = open(pid) else { return };
     if pidfd_send_signal(&process, Signal::KILL).is_ok() {
-        poll(&mut [PollFd::new(&process, PollFlags::IN)], None).unwrap();
+        wait(&process);
     }
+}
+
+/// Waits until a process has ended.
+pub fn wait_for(pid: u32) {
+    if let Some(process) = open(pid) {
+        wait(&process);
+    }
+}
+
+fn open(pid: u32) -> Option<OwnedFd> {
+    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    pidfd_open(pid, PidfdFlags::empty()).ok()
+}
+
+fn wait(process: &OwnedFd) {
+    poll(&mut [PollFd::new(process, PollFlags::IN)], None).unwrap();
 }

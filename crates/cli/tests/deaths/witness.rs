@@ -113,6 +113,11 @@ impl Witness {
         std::fs::remove_file(&self.hold).unwrap();
     }
 
+    /// Waits until nothing of its tasks is left: what has written that it ends has yet to do so.
+    pub fn wait_for_exits(&self) {
+        self.left().into_iter().for_each(processes::wait_for);
+    }
+
     /// The processes of its tasks.
     pub fn left(&self) -> Vec<u32> {
         processes::having(&self.mark)
