@@ -15,8 +15,9 @@ use super::{FLUSH, Runner};
 /// The most reports of one message: some 100 bytes each.
 pub const MAX_REPORTS: usize = 4096;
 
-/// How long reports wait for others, when [`BURST`] messages have left. A guess: far below what a
-/// process takes to start, and enough for a hundred of them in a message where nothing is executed.
+/// How long reports wait for others, when [`BURST`] messages have left, or nothing depends on them.
+/// A guess: far below what a process takes to start, and enough for a hundred of them in a message
+/// where nothing is executed.
 pub const TICK: Duration = Duration::from_millis(1);
 
 /// How many messages leave within a [`TICK`] before reports wait. What begins and ends at once, and
@@ -52,9 +53,18 @@ impl Reports {
 
     /// How long what waits has to wait.
     fn delay(&self, now: Instant) -> Option<Duration> {
-        let (began, left) = self.tick?;
-        let rest = (began + TICK).0.checked_sub(now.0).filter(|rest| *rest > 0)?;
-        (left >= BURST).then_some(Duration::from_nanos(rest))
+        let rest = self.tick.and_then(|(began, left)| {
+            let rest = (began + TICK).0.checked_sub(now.0).filter(|rest| *rest > 0)?;
+            (left >= BURST).then_some(Duration::from_nanos(rest))
+        });
+        rest.or_else(|| self.can_wait().then_some(TICK))
+    }
+
+    /// That something was given to the shim is said with what comes of it, or a little later:
+    /// nothing waits for that, and each message is a record that is synced.
+    fn can_wait(&self) -> bool {
+        let is_given = |report: &Report| matches!(report, Report::Starting(_));
+        self.progress.is_empty() && self.waiting.iter().all(is_given)
     }
 
     /// A message leaves.

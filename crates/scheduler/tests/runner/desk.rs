@@ -152,10 +152,14 @@ impl Desk {
 
     /// The controller says something. What waits to be reported is.
     pub fn ctrl(&mut self, message: ToRunner) -> Said {
-        let mut said =
-            self.message(controller_of(NodeId(1)), None, RunnerMessage::Controller(message));
+        let mut said = self.ctrl_at_once(message);
         self.pass_time(&mut said);
         said
+    }
+
+    /// The same, and no time passes.
+    pub fn ctrl_at_once(&mut self, message: ToRunner) -> Said {
+        self.message(controller_of(NodeId(1)), None, RunnerMessage::Controller(message))
     }
 
     /// The shim does.
@@ -222,14 +226,19 @@ impl Desk {
 
     /// Assigns the first attempts of tasks of job 1, which need what `resources` says.
     pub fn assign(&mut self, resources: &str, indices: std::ops::Range<u32>) -> Said {
+        let assign = Self::assignment(resources, indices);
+        self.ctrl(assign)
+    }
+
+    pub fn assignment(resources: &str, indices: std::ops::Range<u32>) -> ToRunner {
         let spec = format!(r#"{{ "commands": [], "later": 1, "resources": {resources} }}"#);
         let (first, count) = (indices.start, indices.end - indices.start);
-        self.ctrl(ToRunner::Assign {
+        ToRunner::Assign {
             term: TERM,
             shim: life(1),
             jobs: vec![(JobId(1), spec.into())],
             runs: vec![Assigned { job: JobId(1), first, count, number: 1 }],
-        })
+        }
     }
 
     pub fn ends(&mut self, index: u32) -> Said {

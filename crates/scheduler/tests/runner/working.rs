@@ -137,6 +137,25 @@ fn a_job_that_it_was_not_told_of_is_asked_for_by_a_join() {
 }
 
 #[test]
+fn that_a_task_was_given_to_the_shim_is_said_with_what_comes_of_it_or_a_little_later() {
+    let mut desk = Desk::working(cpus(1));
+    let given = desk.ctrl_at_once(Desk::assignment("{}", 0..2));
+    assert_eq!((given.runs().len(), given.batches), (1, 0), "nothing depends on it");
+    let finish = finish(End::Succeeded);
+    let ended = desk.told_at_once(Told::Ended { attempt: attempt(0), finish });
+    let first = (attempt(0), End::Succeeded);
+    assert_eq!((ended.batches, ended.starting(), ended.ended()), (1, attempts(0..2), vec![first]));
+}
+
+#[test]
+fn that_a_task_was_given_to_the_shim_is_said_though_nothing_comes_of_it() {
+    let mut desk = Desk::working(cpus(1));
+    let mut given = desk.ctrl_at_once(Desk::assignment("{}", 0..1));
+    desk.pass_time(&mut given);
+    assert_eq!((given.batches, given.starting()), (1, attempts(0..1)));
+}
+
+#[test]
 fn reports_of_a_moment_leave_together() {
     let mut desk = Desk::working(cpus(100));
     desk.assign("{}", 0..100);
