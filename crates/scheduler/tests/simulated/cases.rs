@@ -242,6 +242,10 @@ fn a_life_that_was_given_up_before_it_had_a_lease_is_followed_by_another() {
     let mut case = Case::new(1, SHORT);
     case.end();
     let (runner, shim) = (runner_node(0), shim_node(0));
+    // One that is under way would reach the next life.
+    let lease = |case: &Case| case.history.lock().unwrap().leases.get(&runner).copied();
+    let before = lease(&case);
+    case.until("a lease has come", |case| lease(case) != before);
     case.sim.crash_node(shim);
     case.sim.restart_node(shim, Duration::from_millis(100));
     let is_joining = |sim: &mut Sim| sim.agents_of::<Runner>().all(|(_, it)| !it.is_welcome());

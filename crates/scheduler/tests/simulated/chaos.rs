@@ -263,6 +263,9 @@ fn settle(sim: &mut Sim, client: &Client, history: &Shared) -> Result<(), Failur
     Ok(())
 }
 
+/// In one run of two hundred. `cases` has one that always comes to it.
+const SELDOM: &str = "a life is given up that does not know it";
+
 /// What all runs together must have seen.
 fn cover(sim: &mut Sim, history: &super::history::History, client: &Client) {
     let has = |over| history.processes.iter().any(|it| it.over == Some(over));
@@ -271,7 +274,7 @@ fn cover(sim: &mut Sim, history: &super::history::History, client: &Client) {
     sim.sometimes("a shim dies with what it runs", has(Over::WithShim));
     sim.sometimes("a shim sleeps past its lease", has(Over::Overslept));
     sim.sometimes("a sleeping shim lets attempts overlap", !history.overlaps.is_empty());
-    sim.sometimes("a life is given up that does not know it", history.abandoned > 0);
+    sim.sometimes(SELDOM, history.abandoned > 0);
     sim.sometimes("a runner hears what is not for it any more", tally > 0);
     sim.sometimes(
         "a task runs more than once",
@@ -293,9 +296,10 @@ fn whatever_happens_no_task_is_lost_none_overlaps_and_all_end_as_they_are_to() {
     println!("{report}");
     report.expect_none();
     if report.seeds >= 100 {
-        let holes: Vec<_> =
-            report.coverage.standing(dx_sim::coverage::Standing::Hole).map(|it| it.name).collect();
-        assert!(holes.is_empty(), "never seen: {holes:?}");
+        let holes = report.coverage.standing(dx_sim::coverage::Standing::Hole);
+        let is_likely = |name: &str| name != SELDOM || report.seeds >= 2_000;
+        let missed: Vec<_> = holes.map(|it| it.name).filter(|name| is_likely(name)).collect();
+        assert!(missed.is_empty(), "never seen: {missed:?}");
     }
 }
 
