@@ -142,7 +142,11 @@ impl Runner {
     /// What both have of this life is made the same.
     fn compare(&mut self, running: &[Running], ended: &[AttemptId], cx: &mut Context) {
         for Running { attempt, resources, gpus } in running {
-            if self.held.contains(*attempt) {
+            if let Some(held) = self.held.get(*attempt) {
+                // That it has started may have been said to nobody.
+                if matches!(held.stage, Stage::Given) {
+                    self.held.set(*attempt, Stage::Running);
+                }
                 continue;
             }
             // What is of a version that is not understood here is not to be crowded: nothing starts

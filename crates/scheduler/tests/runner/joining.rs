@@ -115,6 +115,17 @@ fn after_each_end_of_the_session_it_joins_anew_and_says_all_again() {
     }
 }
 
+/// A task that nobody knows to run cannot give up its slot while it waits for others.
+#[test]
+fn a_start_that_nobody_heard_is_known_by_the_next_hello() {
+    let mut desk = Desk::working(cpus(2));
+    assert_eq!(desk.assign(r#"{ "cpus": 1 }"#, 0..2).started(), attempts(0..2));
+    desk.hello(Hello { running: vec![running(0, &[])], ..hello(1) });
+    let reports = desk.welcome(&attempts(0..2)).reports;
+    let reports: Vec<Report> = reports.into_iter().map(|(_, report)| report).collect();
+    assert_eq!(reports, [Report::Started(attempt(0)), Report::Starting(attempt(1))]);
+}
+
 #[test]
 fn who_cannot_hear_is_told_when_it_can() {
     let controller = controller_of(NodeId(1));
