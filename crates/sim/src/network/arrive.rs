@@ -9,7 +9,7 @@ use dx_agents::{AgentId, Answer, AskError, Down, Lane, MailboxBounds};
 use super::{Frame, Outgoing, Parcel};
 use crate::mailbox::{Credit, Letter};
 use crate::sim::deliver::Delivered;
-use crate::sim::{Seat, Sim};
+use crate::sim::{CLIENTS, Seat, Sim};
 use crate::stuck::Hindrance;
 use crate::trace::{Happened, What};
 
@@ -183,6 +183,13 @@ impl Sim {
         way.quotas.get_mut(&who).is_some_and(|quota| quota.admit(bytes))
     }
 
+    /// How many nodes share the mailboxes of each: those of the deployment, of which no more come.
+    /// If clients counted, a node's next life could have less to give than others had from the one
+    /// before.
+    fn deployed(&self) -> usize {
+        self.nodes.iter().filter(|node| node.id.0 < CLIENTS).count().max(1)
+    }
+
     /// Makes a place for a node's messages to an agent, if there is none and the agent exists.
     fn open_quota(&mut self, from: u32, to: u32, who: AgentId) {
         let Some((pair, way)) = self.links.find(from, to) else { return };
@@ -190,7 +197,7 @@ impl Sim {
             return;
         }
         let Some(bounds) = self.bounds_here(to, who) else { return };
-        let share = credit::share(&bounds, self.nodes.len() - 1);
+        let share = credit::share(&bounds, self.deployed() - 1);
         let way = &mut self.links.pairs[pair as usize].ways[way];
         way.clean_quotas();
         way.quotas.insert(who, Quota::new(share));
