@@ -60,3 +60,23 @@ fn a_node_without_credit_fills_its_outbox_and_is_then_refused() {
     assert_eq!(diary(&sim, 1).writable, [AgentId(2)]);
     assert!(sim.credit_waits().is_empty());
 }
+
+#[test]
+fn what_waited_for_a_node_has_room_in_its_next_life_whatever_clients_came_meanwhile() {
+    let mut sim = world(SimConfig::seeded(1), diaries(&[1, 2]));
+    sim.run_for(SECOND).unwrap();
+    let port = sim.port_on(NodeId(1));
+    sim.send(port, AgentId(1), Word::Flood(AgentId(2), 1)).unwrap();
+    sim.run_for(SECOND).unwrap();
+    sim.crash_node(NodeId(2));
+    // Until the link is given up: what is sent then has not left.
+    sim.run_for(5 * SECOND).unwrap();
+    sim.send(port, AgentId(1), Word::Flood(AgentId(2), 200)).unwrap();
+    for _ in 0..20 {
+        sim.port();
+    }
+    sim.restart_node(NodeId(2), SECOND);
+    sim.run_for(10 * SECOND).unwrap();
+    assert_eq!(numbers(&sim), (0..200).collect::<Vec<_>>());
+    assert!(diary(&sim, 1).refused.is_empty());
+}
