@@ -99,6 +99,7 @@ fn what_runs_on_a_node_that_is_cut_off_within_its_lease_goes_on_and_its_end_is_h
         // They end, and nobody but their shim knows.
         witness.wait_for_ends(TASKS);
         witness.wait_for_exits();
+        assert_eq!(witness.left(), [0_u32; 0], "{cut:?}");
         let known = site.place.get_from("n1", &format!("/v1/jobs/{}", witness.job)).json();
         assert!(known["ended"].is_null(), "{cut:?}: {known}");
         site.heal();

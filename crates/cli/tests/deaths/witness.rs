@@ -113,7 +113,7 @@ impl Witness {
         std::fs::remove_file(&self.hold).unwrap();
     }
 
-    /// Waits until nothing of its tasks is left: what has written that it ends has yet to do so.
+    /// Waits until what is left of its tasks has ended: what has written that it ends has yet to.
     pub fn wait_for_exits(&self) {
         self.left().into_iter().for_each(processes::wait_for);
     }
