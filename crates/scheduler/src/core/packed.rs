@@ -1,4 +1,5 @@
-//! An attempt as it is kept for each task: 88 bytes, none of them elsewhere.
+//! An attempt as it is kept for each task that has not ended: 88 bytes, none of them elsewhere. Rows
+//! of tasks that have are [encoded](super::rows::encoded).
 
 use dx_agents::NodeId;
 use serde::{Deserialize, Serialize};

@@ -21,7 +21,7 @@ use super::graph::mark;
 use super::job::{Deed, Job, Note};
 use super::node::{Drained, Hold, Node, Offer, Quarantine};
 use super::packed::Packed;
-use super::rows::encoded as rows;
+use super::rows::encoded;
 use super::state::State;
 use super::submit::bytes_of;
 use super::waits::{Stage, Wait};
@@ -113,7 +113,7 @@ impl State {
             put(&mut out, &job_shape(job));
             let mut rows = job.rows.from(0).peekable();
             while rows.peek().is_some() {
-                let part = rows::encode(rows.by_ref().take(PART));
+                let part = encoded::encode(rows.by_ref().take(PART));
                 put_bytes(&mut out, &part);
             }
         }
@@ -276,7 +276,7 @@ fn restore_job(rest: &mut &[u8]) -> Result<Job, SnapshotError> {
     }
     let mut left = shape.rows;
     while left > 0 {
-        let rows = rows::decode(take_bytes(rest)?).map_err(SnapshotError::Part)?;
+        let rows = encoded::decode(take_bytes(rest)?).map_err(SnapshotError::Part)?;
         left =
             left.checked_sub(rows.len() as u64).filter(|_| !rows.is_empty()).ok_or_else(|| {
                 SnapshotError::Part(format!("the rows of job {} are not as many as it has", job.id))

@@ -230,6 +230,7 @@ impl Desk {
         self.ctrl(assign)
     }
 
+    /// The same as it is said.
     pub fn assignment(resources: &str, indices: std::ops::Range<u32>) -> ToRunner {
         let spec = format!(r#"{{ "commands": [], "later": 1, "resources": {resources} }}"#);
         let (first, count) = (indices.start, indices.end - indices.start);

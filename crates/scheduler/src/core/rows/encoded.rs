@@ -1,5 +1,6 @@
 //! Rows in few bytes: what is as in a row before is named by a byte, times are differences, and
-//! numbers have as many bytes as they need.
+//! numbers have as many bytes as they need. Snapshots have them so, too: another encoding is another
+//! version of these.
 
 use dx_transport::codec;
 use serde::{Deserialize, Serialize};
