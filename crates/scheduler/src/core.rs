@@ -110,7 +110,7 @@ pub const MAX_UNENDED: u64 = 10_000_000;
 /// Jobs that have ended and are kept. A guess: a few days of a busy cluster.
 pub const MAX_ENDED: usize = 10_000;
 
-/// Tasks that have run and are kept: half a gigabyte of them.
+/// Tasks that have run and are kept: half a gigabyte at most, a fifth of it where they have ended.
 pub const MAX_ROWS: u64 = 5_000_000;
 
 /// The state, what is known beside it, and the step that is under way.
