@@ -77,8 +77,8 @@ pub const SOCKET: &str = "socket";
 pub const READY: &str = "ready";
 
 /// Descriptors that a running task takes at most: its process, two pipes with two ends each while
-/// it starts, input, its cgroup with its events, a file or log.
-const PER_TASK: u64 = 10;
+/// it starts, input, its cgroup with what is read and written of it, a file or log.
+const PER_TASK: u64 = 12;
 
 /// Descriptors that a shim takes at most: enough for more tasks than run on any machine.
 const MAX_DESCRIPTORS: u64 = 1 << 17;

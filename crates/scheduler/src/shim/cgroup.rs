@@ -32,6 +32,8 @@ pub struct Cgroup {
     folder: File,
     events: File,
     stat: File,
+    /// Where its limit is written, where memory is limited.
+    max: Option<File>,
     /// Where it says the most memory that it had: only where the kernel can begin anew with each
     /// attempt (6.12).
     peak: Option<File>,
@@ -86,10 +88,8 @@ impl Cgroups {
     pub fn take(&self, memory: u64) -> io::Result<Cgroup> {
         let idle = self.idle().pop();
         let mut cgroup = idle.map_or_else(|| self.create(), Ok)?;
-        if self.memory {
-            cgroup.limit_memory(memory)?;
-            cgroup.begin_peak();
-        }
+        cgroup.limit_memory(memory)?;
+        cgroup.begin_peak();
         Ok(cgroup)
     }
 
@@ -118,14 +118,17 @@ impl Cgroups {
         fs::create_dir(&path)?;
         let open = |name| File::open(path.join(name));
         let peak = OpenOptions::new().read(true).write(true).open(path.join("memory.peak"));
+        let mut max = None;
         if self.memory {
             // All or nothing: half of a task is of no use.
             fs::write(path.join("memory.oom.group"), "1")?;
+            max = Some(OpenOptions::new().write(true).open(path.join("memory.max"))?);
         }
         Ok(Cgroup {
             folder: File::open(&path)?,
             events: open("cgroup.events")?,
             stat: open("cpu.stat")?,
+            max,
             peak: peak.ok(),
             limit: 0,
             cpu_before: 0,
@@ -208,8 +211,9 @@ impl Cgroup {
 
     /// Written each time: whatever was in it before could change it, too.
     fn limit_memory(&mut self, most: u64) -> io::Result<()> {
+        let Some(max) = &self.max else { return Ok(()) };
         let text = if most > 0 { most.to_string() } else { "max".to_owned() };
-        fs::write(self.path.join("memory.max"), text)?;
+        max.write_all_at(text.as_bytes(), 0)?;
         self.limit = most;
         Ok(())
     }

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use dx_agents::NodeId;
-use rustix::fs::{Access, MemfdFlags, OFlags, access, fcntl_getfl, fcntl_setfl, memfd_create};
+use rustix::fs::{Access, MemfdFlags, access, memfd_create};
+use rustix::io::ioctl_fionbio;
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use crate::end::NotStarted;
@@ -256,7 +257,8 @@ fn in_memory(text: &str) -> io::Result<OwnedFd> {
 /// Both ends of what a command prints.
 struct Outputs {
     stdout: OwnedFd,
-    stderr: OwnedFd,
+    /// Where it is kept apart.
+    stderr: Option<OwnedFd>,
     from_stdout: Option<OwnedFd>,
     from_stderr: Option<OwnedFd>,
     file: Option<File>,
@@ -272,8 +274,14 @@ impl Outputs {
         let of_node = |error: io::Error| fault::of_node("failed to make a pipe", &error);
         if *capture == Capture::Null {
             let null = || OpenOptions::new().write(true).open("/dev/null").map(OwnedFd::from);
-            let (stdout, stderr) = (null().map_err(of_node)?, null().map_err(of_node)?);
-            return Ok(Self { stdout, stderr, from_stdout: None, from_stderr: None, file: None });
+            let stdout = null().map_err(of_node)?;
+            return Ok(Self {
+                stdout,
+                stderr: None,
+                from_stdout: None,
+                from_stderr: None,
+                file: None,
+            });
         }
         let file = match capture {
             Capture::File(path) if is_first => Some(output_file(path, id, cwd)?),
@@ -282,9 +290,9 @@ impl Outputs {
         let (from_stdout, stdout) = pipe().map_err(of_node)?;
         let (from_stderr, stderr) = if *capture == Capture::Split {
             let (read, write) = pipe().map_err(of_node)?;
-            (Some(read), write)
+            (Some(read), Some(write))
         } else {
-            (None, stdout.try_clone().map_err(of_node)?)
+            (None, None)
         };
         Ok(Self { stdout, stderr, from_stdout: Some(from_stdout), from_stderr, file })
     }
@@ -293,7 +301,7 @@ impl Outputs {
 /// A pipe whose reader never waits.
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
-    fcntl_setfl(&read, fcntl_getfl(&read)? | OFlags::NONBLOCK)?;
+    ioctl_fionbio(&read, true)?;
     Ok((read, write))
 }
 

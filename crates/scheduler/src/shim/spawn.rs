@@ -41,12 +41,18 @@ pub struct Ready<'a> {
     pub stdin: OwnedFd,
     /// Where it prints.
     pub stdout: OwnedFd,
-    /// Where it prints.
-    pub stderr: OwnedFd,
+    /// Where it prints onto standard error, if that is somewhere else.
+    pub stderr: Option<OwnedFd>,
     /// Where it is put before it runs, if that is possible.
     pub cgroup: Option<&'a Cgroup>,
     /// How many descriptors it may have, if this process may have more.
     pub descriptors: Option<Descriptors>,
+}
+
+impl Ready<'_> {
+    fn stderr(&self) -> &OwnedFd {
+        self.stderr.as_ref().unwrap_or(&self.stdout)
+    }
 }
 
 /// A limit of descriptors: that which warns, and that which cannot be raised.

@@ -23,7 +23,7 @@ pub fn start(ready: &Ready<'_>) -> io::Result<Child> {
         argv: &argv,
         environment: &environment,
         cwd: &text(ready.cwd.as_os_str().as_bytes())?,
-        stdio: [ready.stdin.as_fd(), ready.stdout.as_fd(), ready.stderr.as_fd()],
+        stdio: [ready.stdin.as_fd(), ready.stdout.as_fd(), ready.stderr().as_fd()],
         cgroup: ready.cgroup.map(AsFd::as_fd),
         descriptors: ready
             .descriptors

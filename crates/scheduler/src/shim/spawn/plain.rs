@@ -20,7 +20,7 @@ pub fn start(ready: &Ready<'_>) -> io::Result<Child> {
         .current_dir(ready.cwd)
         .stdin(copy(&ready.stdin)?)
         .stdout(copy(&ready.stdout)?)
-        .stderr(copy(&ready.stderr)?)
+        .stderr(copy(ready.stderr())?)
         .process_group(0);
     let child = command.spawn()?;
     let pid = Pid::from_child(&child);
