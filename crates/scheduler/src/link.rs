@@ -11,6 +11,7 @@
 
 mod start;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
@@ -127,16 +128,16 @@ async fn relay(
     let mut inbound = Inbound::greeted_already();
     let mut out: Vec<u8> = Vec::new();
     let mut bytes = vec![0; 64 << 10];
-    let mut refused: Option<Told> = None;
+    let mut untold = VecDeque::new();
     let mut is_ending = false;
     loop {
-        match deliver(port, runner, &mut inbound, refused.take()) {
-            Ok(left) => refused = left,
-            Err(error) => return error.into(),
+        if let Err(error) = take(&mut inbound, &mut untold) {
+            return error.into();
         }
+        deliver(port, runner, &mut untold);
         tokio::select! {
             heard = port.recv(), if out.len() < MAX_OUT => hear(heard, runner, &mut out),
-            read = from_shim.read(&mut bytes), if refused.is_none() => match read {
+            read = from_shim.read(&mut bytes), if untold.is_empty() => match read {
                 Ok(0) => return LinkError::HungUp,
                 Ok(len) => inbound.push(&bytes[..len]),
                 Err(error) => return error.into(),
@@ -145,7 +146,7 @@ async fn relay(
                 Ok(len) => drop(out.drain(..len)),
                 Err(error) => return error.into(),
             },
-            () = sleep(NO_ROOM), if refused.is_some() => {}
+            () = sleep(NO_ROOM), if !untold.is_empty() => {}
             () = asked_to_end(ending), if !is_ending => {
                 is_ending = true;
                 wire::put_call(Call::Stop, &mut out);
@@ -167,26 +168,27 @@ fn hear(heard: Heard, runner: AgentId, out: &mut Vec<u8>) {
     }
 }
 
-/// Gives the runner what the shim told, up to what it has no room for.
-fn deliver(
-    port: &Port,
-    runner: AgentId,
-    inbound: &mut Inbound,
-    refused: Option<Told>,
-) -> Result<Option<Told>, WireError> {
-    let mut next = refused;
-    loop {
-        let told = match next.take() {
-            Some(told) => told,
-            None => match inbound.take_frame()? {
-                Some(told) => told,
-                None => return Ok(None),
-            },
-        };
-        let sent = port.send(runner, RunnerMessage::Processor(told.clone()));
-        // If there is no runner now, the next one is told all that is kept.
-        if sent == Err(RefusedBecause::Full) {
-            return Ok(Some(told));
+/// What the shim told at once is one message, so that the runner says at once what comes of it. But
+/// for a beat, which is urgent.
+fn take(inbound: &mut Inbound, untold: &mut VecDeque<Vec<Told>>) -> Result<(), WireError> {
+    let is_beat = |told: &Told| matches!(told, Told::Beat { .. });
+    while let Some(told) = inbound.take_frame()? {
+        match untold.back_mut() {
+            Some(last) if !is_beat(&told) && !last.iter().any(is_beat) => last.push(told),
+            _ => untold.push_back(vec![told]),
         }
+    }
+    Ok(())
+}
+
+/// Gives the runner what the shim told, up to what it has no room for.
+fn deliver(port: &Port, runner: AgentId, untold: &mut VecDeque<Vec<Told>>) {
+    while let Some(told) = untold.front() {
+        let sent = port.send(runner, RunnerMessage::Processor(told.clone()));
+        if sent == Err(RefusedBecause::Full) {
+            return;
+        }
+        // If there is no runner now, the next one is told all that is kept.
+        untold.pop_front();
     }
 }

@@ -229,8 +229,8 @@ pub enum ControllerMessage {
 pub enum RunnerMessage {
     /// From the controller.
     Controller(ToRunner),
-    /// From its processor.
-    Processor(Told),
+    /// From its processor: what it told at once, in this order. A beat is alone.
+    Processor(Vec<Told>),
     /// From a client, as a question that a [`LogPart`] answers.
     Read(ReadLog),
 }
@@ -265,9 +265,8 @@ impl Message for RunnerMessage {
 
     fn lane(&self) -> Lane {
         match self {
-            Self::Controller(ToRunner::Granted { .. }) | Self::Processor(Told::Beat { .. }) => {
-                Lane::Urgent
-            }
+            Self::Controller(ToRunner::Granted { .. }) => Lane::Urgent,
+            Self::Processor(told) if matches!(told[..], [Told::Beat { .. }]) => Lane::Urgent,
             _ => Lane::Normal,
         }
     }

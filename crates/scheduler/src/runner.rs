@@ -253,7 +253,9 @@ impl Agent for Runner {
                 self.controller_says(message, cx);
             }
             RunnerMessage::Processor(told) if from == self.config.processor => {
-                self.processor_says(told, cx);
+                for told in told {
+                    self.processor_says(told, cx);
+                }
             }
             RunnerMessage::Read(read) => self.read(read, cx),
             RunnerMessage::Controller(_) | RunnerMessage::Processor(_) => self.tally.foreign += 1,

@@ -164,14 +164,14 @@ impl Desk {
 
     /// The shim does.
     pub fn told(&mut self, told: Told) -> Said {
-        let mut said = self.message(processor_of(NODE), None, RunnerMessage::Processor(told));
+        let mut said = self.message(processor_of(NODE), None, RunnerMessage::Processor(vec![told]));
         self.pass_time(&mut said);
         said
     }
 
     /// The same, and no time passes.
     pub fn told_at_once(&mut self, told: Told) -> Said {
-        self.message(processor_of(NODE), None, RunnerMessage::Processor(told))
+        self.message(processor_of(NODE), None, RunnerMessage::Processor(vec![told]))
     }
 
     pub fn stranger(&mut self, message: RunnerMessage) -> Said {

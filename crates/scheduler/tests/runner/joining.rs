@@ -78,7 +78,7 @@ fn strangers_give_no_orders() {
     let kill = ToRunner::Kill { term: TERM, shim, attempts };
     assert!(desk.stranger(RunnerMessage::Controller(kill)).is_silent());
     let ended = Told::Ended { attempt: attempt(0), finish: finish(End::Succeeded) };
-    assert!(desk.stranger(RunnerMessage::Processor(ended)).is_silent());
+    assert!(desk.stranger(RunnerMessage::Processor(vec![ended])).is_silent());
     assert_eq!(desk.runner().tally().foreign, 2);
 }
 

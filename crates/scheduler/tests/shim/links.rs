@@ -1,5 +1,6 @@
 //! A runner and its shim, with the link between them.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ struct Runner {
     port: Port,
     link: AgentId,
     hello: Hello,
+    /// What was told and not looked at.
+    rest: VecDeque<Told>,
 }
 
 impl Runner {
@@ -40,16 +43,13 @@ impl Runner {
         };
         tokio::spawn(run(processor, config));
         let link = processor_of(NODE);
-        let hello = Self::hello(&port).await;
-        Self { port, link, hello }
-    }
-
-    async fn hello(port: &Port) -> Hello {
-        loop {
-            if let Told::Hello(hello) = told(port).await {
-                return hello;
+        let mut rest = VecDeque::new();
+        let hello = loop {
+            if let Told::Hello(hello) = told(&port, &mut rest).await {
+                break hello;
             }
-        }
+        };
+        Self { port, link, hello, rest }
     }
 
     fn call(&self, call: Call) {
@@ -64,7 +64,7 @@ impl Runner {
     /// The next that `is_it`; beats are answered meanwhile.
     async fn wait<T>(&mut self, is_it: impl Fn(&Told) -> Option<T>) -> T {
         loop {
-            let told = told(&self.port).await;
+            let told = told(&self.port, &mut self.rest).await;
             if let Told::Beat { clock } = told {
                 self.call(Call::Renew { clock, lease: LONG, term: Term(1) });
             }
@@ -86,12 +86,19 @@ impl Runner {
     }
 }
 
-async fn told(port: &Port) -> Told {
+/// What is told next, as one who is told one thing at a time: `rest` is what follows.
+async fn told(port: &Port, rest: &mut VecDeque<Told>) -> Told {
+    if let Some(told) = rest.pop_front() {
+        return told;
+    }
     loop {
         let heard = timeout(PATIENCE, port.recv()).await.expect("the link is silent");
         if let Heard::Message(message) = heard {
             match message.open::<RunnerMessage>().unwrap() {
-                RunnerMessage::Processor(told) => return told,
+                RunnerMessage::Processor(told) => {
+                    rest.extend(told);
+                    return rest.pop_front().expect("nobody tells nothing");
+                }
                 other => panic!("{other:?}"),
             }
         }

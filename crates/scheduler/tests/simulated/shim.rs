@@ -41,6 +41,8 @@ pub struct SimShim {
     timers: BTreeMap<u64, AttemptId>,
     next_timer: u64,
     is_unheard: bool,
+    untold: Vec<Told>,
+    is_gathering: bool,
 }
 
 struct Task {
@@ -73,13 +75,17 @@ enum Record {
 
 const BEAT: TimerKey = TimerKey(0);
 const FENCE: TimerKey = TimerKey(1);
-const FIRST_TASK: u64 = 2;
+const TELL: TimerKey = TimerKey(2);
+const FIRST_TASK: u64 = 3;
 
 /// Before it knows how long leases are.
 const FIRST_BEATS: Duration = Duration::from_millis(200);
 
 /// It begins so early to kill what must be gone at the end of the lease.
 const KILLS_BEFORE: u64 = 1_000_000;
+
+/// How long what can wait is gathered.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// What a process takes to die of a signal.
 const DIES: Duration = Duration::from_millis(3);
@@ -108,6 +114,8 @@ impl SimShim {
             timers: BTreeMap::new(),
             next_timer: FIRST_TASK,
             is_unheard: false,
+            untold: Vec::new(),
+            is_gathering: false,
         }
     }
 
@@ -116,8 +124,41 @@ impl SimShim {
         self.history.clone()
     }
 
-    fn tell(&self, told: Told, cx: &mut Context) {
-        cx.send(self.runner, RunnerMessage::Processor(told));
+    /// Tells it at the end of the step, or later.
+    fn tell(&mut self, told: Told) {
+        self.untold.push(told);
+    }
+
+    /// As a real one, which gathers what can wait.
+    fn tell_all(&mut self, cx: &mut Context) {
+        if self.untold.is_empty() {
+            return;
+        }
+        if !self.untold.iter().all(|told| self.can_wait(told)) {
+            self.tell_now(cx);
+        } else if !std::mem::replace(&mut self.is_gathering, true) {
+            cx.set_timer(TELL, GATHER);
+        }
+    }
+
+    fn tell_now(&mut self, cx: &mut Context) {
+        self.is_gathering = false;
+        cx.cancel(TELL);
+        let is_beat = |told: &Told| matches!(told, Told::Beat { .. });
+        let untold = std::mem::take(&mut self.untold);
+        for told in untold.chunk_by(|one, next| !is_beat(one) && !is_beat(next)) {
+            cx.send(self.runner, RunnerMessage::Processor(told.to_vec()));
+        }
+    }
+
+    fn can_wait(&self, told: &Told) -> bool {
+        match told {
+            Told::Started { attempt, .. } | Told::Ended { attempt, .. } => {
+                let waiting = self.followers.get(&attempt.task.job).map(|(_, waiting)| waiting);
+                waiting.is_some_and(|it| !it.is_empty())
+            }
+            _ => false,
+        }
     }
 
     fn keep(record: &Record, cx: &mut Context) {
@@ -162,7 +203,7 @@ impl SimShim {
         self.hellos += 1;
         for (_, waiting) in std::mem::take(&mut self.followers).into_values() {
             for run in waiting {
-                self.tell(Told::Unknown(run.attempt), cx);
+                self.tell(Told::Unknown(run.attempt));
             }
         }
         let running = self.running.iter().map(|(attempt, task)| Running {
@@ -180,16 +221,19 @@ impl SimShim {
             overran: self.overran(),
             machine: self.machine,
         };
-        self.tell(Told::Hello(hello), cx);
-        for (attempt, (finish, _)) in &self.ended {
-            self.tell(Told::Ended { attempt: *attempt, finish: finish.clone() }, cx);
-        }
+        self.tell(Told::Hello(hello));
+        let ended = self.ended.iter();
+        let told = |(attempt, (finish, _)): (&AttemptId, &(Finish, bool))| Told::Ended {
+            attempt: *attempt,
+            finish: finish.clone(),
+        };
+        self.untold.extend(ended.map(told));
         self.beat(cx);
     }
 
     fn beat(&mut self, cx: &mut Context) {
         let clock = cx.now().0;
-        self.tell(Told::Beat { clock }, cx);
+        self.tell(Told::Beat { clock });
         let every = self.lease.map_or(FIRST_BEATS, |(_, lease)| Duration::from_nanos(lease / 5));
         cx.set_timer(BEAT, every);
     }
@@ -230,7 +274,7 @@ impl SimShim {
 
     fn has_ended(&mut self, attempt: AttemptId, finish: &Finish, cx: &mut Context) {
         self.keep_end(attempt, finish, false, cx);
-        self.tell(Told::Ended { attempt, finish: finish.clone() }, cx);
+        self.tell(Told::Ended { attempt, finish: finish.clone() });
         self.go_on(attempt.task.job, cx);
     }
 
@@ -269,7 +313,7 @@ impl SimShim {
     fn run(&mut self, run: Run, cx: &mut Context) {
         let attempt = run.attempt;
         if run.shim != self.life || self.lease.is_none() {
-            return self.tell(Told::Unknown(attempt), cx);
+            return self.tell(Told::Unknown(attempt));
         }
         if self.running.contains_key(&attempt) || self.ended.contains_key(&attempt) {
             return;
@@ -302,9 +346,9 @@ impl SimShim {
             timer: self.next_timer,
         };
         self.running.insert(attempt, task);
-        self.tell(Told::Started { attempt, pid: process as u32 }, cx);
+        self.tell(Told::Started { attempt, pid: process as u32 });
         let progress = Progress { label: "begun".to_owned(), step: 1, total: None };
-        self.tell(Told::Progress { attempt, progress }, cx);
+        self.tell(Told::Progress { attempt, progress });
         self.arm(attempt, cx);
     }
 
@@ -337,7 +381,7 @@ impl SimShim {
         }
         let Some(task) = self.running.get_mut(&attempt) else {
             if !self.ended.contains_key(&attempt) {
-                self.tell(Told::Unknown(attempt), cx);
+                self.tell(Told::Unknown(attempt));
             }
             return;
         };
@@ -401,6 +445,7 @@ impl Agent for SimShim {
             self.keep_end(attempt, &finish(End::Lost, None, 0), false, cx);
         }
         self.begin_life(cx);
+        self.tell_all(cx);
     }
 
     fn message(&mut self, from: AgentId, call: Call, cx: &mut Context) {
@@ -413,7 +458,7 @@ impl Agent for SimShim {
             Call::Return(attempts) => {
                 for attempt in attempts {
                     if self.withdraw(attempt) {
-                        self.tell(Told::Unknown(attempt), cx);
+                        self.tell(Told::Unknown(attempt));
                     }
                 }
             }
@@ -433,7 +478,10 @@ impl Agent for SimShim {
                 }
             }
             Call::DropLogs(attempts) => self.history.lock().unwrap().dropped_logs.extend(attempts),
-            Call::Log(read) => self.tell(Told::Log(self.log(read)), cx),
+            Call::Log(read) => {
+                let part = self.log(read);
+                self.tell(Told::Log(part));
+            }
             Call::Renew { clock, lease, term } => {
                 let end = clock + lease;
                 if term >= self.term && self.lease.is_none_or(|(before, _)| end > before) {
@@ -453,6 +501,7 @@ impl Agent for SimShim {
                 panic!("{other:?}: no runner asks so")
             }
         }
+        self.tell_all(cx);
     }
 
     fn timer(&mut self, key: TimerKey, cx: &mut Context) {
@@ -461,15 +510,17 @@ impl Agent for SimShim {
             BEAT => {
                 self.end_what_is_done(cx);
                 self.beat(cx);
-                self.tell(Told::Usage(Usage::default()), cx);
+                self.tell(Told::Usage(Usage::default()));
             }
             FENCE => {}
+            TELL => self.tell_now(cx),
             TimerKey(timer) => {
                 if let Some(attempt) = self.timers.get(&timer).copied() {
                     self.task_due(attempt, cx);
                 }
             }
         }
+        self.tell_all(cx);
     }
 
     /// As the connection of a real one breaks, and is made again.
@@ -482,6 +533,7 @@ impl Agent for SimShim {
         if std::mem::take(&mut self.is_unheard) {
             self.say_hello(cx);
         }
+        self.tell_all(cx);
     }
 }
 

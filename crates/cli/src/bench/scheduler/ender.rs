@@ -15,6 +15,8 @@ pub struct Ender {
     node: NodeId,
     machine: Machine,
     ended: BTreeSet<AttemptId>,
+    /// What is told at the end of the step.
+    told: Vec<Told>,
 }
 
 /// Says its clock.
@@ -30,14 +32,17 @@ impl Ender {
     /// That of `node`, on a machine of so many processors.
     pub fn new(node: NodeId, processors: u32) -> Self {
         let machine = Machine { cpus: processors * 1000, ..Machine::default() };
-        Self { node, machine, ended: BTreeSet::new() }
+        Self { node, machine, ended: BTreeSet::new(), told: Vec::new() }
     }
 
-    fn tell(&self, told: Told, cx: &mut Context) {
-        cx.send(runner_of(self.node), RunnerMessage::Processor(told));
+    fn tell(&mut self, cx: &mut Context) {
+        let told = std::mem::take(&mut self.told);
+        if !told.is_empty() {
+            cx.send(runner_of(self.node), RunnerMessage::Processor(told));
+        }
     }
 
-    fn say_hello(&self, cx: &mut Context) {
+    fn say_hello(&mut self, cx: &mut Context) {
         let hello = Hello {
             shim: ShimId { node: self.node, incarnation: LIFE },
             number: 1,
@@ -48,25 +53,25 @@ impl Ender {
             overran: Vec::new(),
             machine: self.machine,
         };
-        self.tell(Told::Hello(hello), cx);
+        self.told.push(Told::Hello(hello));
         for attempt in &self.ended {
-            self.tell(Told::Ended { attempt: *attempt, finish: well() }, cx);
+            self.told.push(Told::Ended { attempt: *attempt, finish: well() });
         }
+        self.tell(cx);
         self.beat(cx);
     }
 
     fn beat(&self, cx: &mut Context) {
         let clock = cx.now().0;
-        self.tell(Told::Beat { clock }, cx);
+        cx.send(runner_of(self.node), RunnerMessage::Processor(vec![Told::Beat { clock }]));
         cx.set_timer(BEAT, BEAT_EVERY);
     }
 
-    fn run(&mut self, attempt: AttemptId, shim: u64, cx: &mut Context) {
+    fn run(&mut self, attempt: AttemptId, shim: u64) {
         if shim != LIFE {
-            return self.tell(Told::Unknown(attempt), cx);
-        }
-        if self.ended.insert(attempt) {
-            self.tell(Told::Ended { attempt, finish: well() }, cx);
+            self.told.push(Told::Unknown(attempt));
+        } else if self.ended.insert(attempt) {
+            self.told.push(Told::Ended { attempt, finish: well() });
         }
     }
 }
@@ -81,11 +86,11 @@ impl Agent for Ender {
     fn message(&mut self, _: AgentId, call: Call, cx: &mut Context) {
         match call {
             Call::Hello => self.say_hello(cx),
-            Call::Run(runs) => runs.iter().for_each(|run| self.run(run.attempt, run.shim, cx)),
+            Call::Run(runs) => runs.iter().for_each(|run| self.run(run.attempt, run.shim)),
             // Each has ended before the next follows.
             Call::Follow(Follow { shim, attempts, .. }) => {
                 for attempt in attempts {
-                    self.run(attempt, shim, cx);
+                    self.run(attempt, shim);
                 }
             }
             Call::Forget(attempts) => {
@@ -105,6 +110,7 @@ impl Agent for Ender {
             | Call::Abandon { .. }
             | Call::Stop => {}
         }
+        self.tell(cx);
     }
 
     fn timer(&mut self, _: TimerKey, cx: &mut Context) {
