@@ -1,10 +1,11 @@
 //! Threads that start processes, because that waits for disks.
 
+use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crate::end::{Fault, NotStarted};
@@ -15,6 +16,7 @@ use super::clock::boottime;
 use super::core::Start;
 use super::launch::{Launched, Surroundings};
 use super::poller::{Poller, Token};
+use super::sys;
 use super::wake::Wake;
 
 /// Threads that start processes. Four: a machine that starts as fast as it can is busy with what
@@ -48,7 +50,7 @@ pub struct Started {
 /// loop, as its parents, and so is told from what was orphaned.
 #[derive(Debug)]
 pub struct Spawner {
-    orders: Sender<Order>,
+    orders: Arc<Orders>,
     done: Receiver<Started>,
     /// Commands that are being started, or were and have not been taken.
     pending: usize,
@@ -56,9 +58,17 @@ pub struct Spawner {
     is_awaited: Arc<AtomicBool>,
 }
 
+/// What no thread has taken yet. Each order wakes one thread that has nothing to do: a queue of the
+/// standard library has one reader, and threads that share it wake each other to take turns.
+#[derive(Debug, Default)]
+struct Orders {
+    waiting: Mutex<VecDeque<Order>>,
+    has_come: Condvar,
+}
+
 /// What a thread has.
 struct Worker {
-    incoming: Arc<Mutex<Receiver<Order>>>,
+    orders: Arc<Orders>,
     finished: Sender<Started>,
     surroundings: Arc<Surroundings>,
     poller: Arc<Poller>,
@@ -77,13 +87,12 @@ impl Spawner {
         poller: &Arc<Poller>,
         wake: &Wake,
     ) -> io::Result<Self> {
-        let (orders, incoming) = channel();
+        let orders = Arc::new(Orders::default());
         let (finished, done) = channel();
-        let incoming = Arc::new(Mutex::new(incoming));
         let is_awaited = Arc::new(AtomicBool::new(false));
         for _ in 0..threads.clamp(1, MAX_THREADS) {
             let worker = Worker {
-                incoming: Arc::clone(&incoming),
+                orders: Arc::clone(&orders),
                 finished: finished.clone(),
                 surroundings: Arc::clone(surroundings),
                 poller: Arc::clone(poller),
@@ -100,7 +109,7 @@ impl Spawner {
     /// started, but when it has ended, and if it could not be started.
     pub fn start(&mut self, slot: u64, start: Start) {
         self.pending += 1;
-        self.orders.send(Order { slot, start }).expect("its threads live as long as it does");
+        self.orders.put(Order { slot, start });
     }
 
     /// What has been started since.
@@ -121,9 +130,26 @@ impl Spawner {
     }
 }
 
+impl Orders {
+    fn put(&self, order: Order) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_back(order);
+        self.has_come.notify_one();
+    }
+
+    fn take(&self) -> Order {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_empty = |waiting: &mut VecDeque<Order>| waiting.is_empty();
+        let mut waiting =
+            self.has_come.wait_while(waiting, is_empty).unwrap_or_else(PoisonError::into_inner);
+        waiting.pop_front().expect("it is not empty")
+    }
+}
+
 impl Worker {
     fn run(self) {
-        while let Some(Order { slot, start }) = take(&self.incoming) {
+        sys::turn::be_short();
+        loop {
+            let Order { slot, start } = self.orders.take();
             let launched = launch(&self.surroundings, &start);
             let at = boottime();
             let has_started = launched.is_ok();
@@ -140,10 +166,6 @@ impl Worker {
             }
         }
     }
-}
-
-fn take(incoming: &Mutex<Receiver<Order>>) -> Option<Order> {
-    incoming.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
 }
 
 /// A bug in here must not let an attempt hang forever.

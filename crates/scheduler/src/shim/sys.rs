@@ -4,6 +4,7 @@
 
 #[cfg(target_arch = "x86_64")]
 pub mod clone;
+pub mod turn;
 
 use std::io;
 use std::mem::MaybeUninit;
