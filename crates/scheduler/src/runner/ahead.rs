@@ -27,9 +27,9 @@ use super::Runner;
 use super::held::{Holdings, Stage};
 use super::room::Room;
 
-/// As many of a job are ahead as have ended in the last whole window of this length. A guess: some
-/// journeys to the controller, and no time for whoever waits for another node.
-const WINDOW: Duration = Duration::from_millis(20);
+/// As many of a job are ahead as have ended in the last whole window of this length. A guess: twice
+/// as long as the shim gathers ends, and no time for whoever waits for another node.
+const WINDOW: Duration = Duration::from_millis(40);
 
 /// The most of a job that are ahead.
 const MAX_AHEAD: usize = 256;

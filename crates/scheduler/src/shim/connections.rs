@@ -51,6 +51,8 @@ struct Connection {
     /// The ends that are still to be told again, from this one on.
     retell: Option<Retell>,
     flags: EventFlags,
+    /// Whether something in `out` is not to wait for more.
+    is_urgent: bool,
     is_greeted: bool,
     is_closed: bool,
 }
@@ -100,6 +102,7 @@ impl Connections {
                 reads: 0,
                 retell: None,
                 flags,
+                is_urgent: true,
                 is_greeted: false,
                 is_closed: false,
             };
@@ -139,6 +142,7 @@ impl Connections {
     pub fn answer(&mut self, caller: Caller, told: &Told) {
         if let Some(connection) = self.all.get_mut(&caller) {
             wire::put_told(told, &mut connection.out);
+            connection.is_urgent = true;
         }
     }
 
@@ -156,12 +160,13 @@ impl Connections {
         }
     }
 
-    /// Tells it to everybody.
-    pub fn tell(&mut self, told: &Told) {
+    /// Tells it to everybody, `can_wait` says whether later.
+    pub fn tell(&mut self, told: &Told, can_wait: bool) {
         let mut frame = Vec::new();
         wire::put_told(told, &mut frame);
         for connection in self.all.values_mut().filter(|it| it.is_greeted) {
             connection.out.extend_from_slice(&frame);
+            connection.is_urgent |= !can_wait;
         }
     }
 
@@ -182,7 +187,7 @@ impl Connections {
         self.all.is_empty()
     }
 
-    /// Whether somebody is to be told something, and nothing bad comes of telling it later.
+    /// Whether somebody is to be told something, and nobody loses by hearing it later.
     pub fn can_wait(&self) -> bool {
         let all = || self.all.values();
         all().any(|it| it.waiting() > 0) && all().all(Connection::can_wait)
@@ -237,9 +242,10 @@ impl Connection {
         self.waiting() > PAUSE || self.reads >= MAX_READS
     }
 
-    /// Whether it is there, not in the middle of being told something, and that is not much.
+    /// Whether it is there, not in the middle of being told something, and that is neither much nor
+    /// urgent.
     fn can_wait(&self) -> bool {
-        !self.is_closed && self.flags == EventFlags::IN && self.out.len() <= SOON
+        !self.is_closed && !self.is_urgent && self.flags == EventFlags::IN && self.out.len() <= SOON
     }
 
     fn wanted(&self) -> EventFlags {
@@ -285,6 +291,7 @@ impl Connection {
     }
 
     fn write(&mut self) {
+        self.is_urgent = false;
         while self.at < self.out.len() && !self.is_closed {
             match self.stream.write(&self.out[self.at..]) {
                 Ok(len) => self.at += len,

@@ -253,6 +253,29 @@ impl Core {
         self.lanes.has_any()
     }
 
+    /// Whether nobody loses by hearing of it later: more of its job waits here, so that no room
+    /// stands empty meanwhile.
+    pub fn can_wait(&self, told: &Told) -> bool {
+        match told {
+            Told::Started { attempt, .. } | Told::Ended { attempt, .. } => {
+                self.lanes.has(attempt.task.job)
+            }
+            Told::Beat { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether so many have begun in the rooms of others that their runner is to hear of it, before
+    /// none is left that could.
+    pub fn followers_run_low(&self) -> bool {
+        self.lanes.run_low()
+    }
+
+    /// All that happened is told.
+    pub fn has_told(&mut self) {
+        self.lanes.told();
+    }
+
     /// Whether it has not ended.
     pub fn is_running(&self, id: AttemptId) -> bool {
         self.active.contains_key(&id)

@@ -26,9 +26,10 @@ const TIDY: u64 = 16 << 20;
 /// The longest end, as it is stored: a reason is a line.
 const MAX_ENTRY: usize = 64 << 10;
 
-/// How long an end waits for others before they are written together. Nobody waits for it; a sync
-/// for each would cost more than a short task does.
-const GATHER: u64 = 10_000_000;
+/// How long an end waits for others before they are written together. Nobody waits for it, and a
+/// sync for each would cost more than a short task does. A guess: longer than the controller needs
+/// to hear of it and to have it on its own disk; then it is not written here at all.
+const GATHER: u64 = 40_000_000;
 
 /// Why earlier ends cannot be read.
 #[derive(Debug, thiserror::Error)]

@@ -28,6 +28,7 @@ use super::poller::{Poller, Token};
 use super::progress::Watch;
 use super::readers::Readers;
 use super::spawner::{Spawner, Started};
+use super::sys;
 use super::tasks::{Happened, Tasks};
 use super::understand::Understanding;
 use super::usage::Meter;
@@ -45,9 +46,10 @@ const SECOND: u64 = 1_000_000_000;
 /// nobody, and their output is read once. A guess.
 const LOOK: u64 = 3_000_000;
 
-/// How long what is to be told waits for more, while other tasks wait here for their turn. A guess:
-/// what a runner takes ahead lasts for some times as long.
-const GATHER: u64 = 3_000_000;
+/// How long what is to be told waits for more at most, while other tasks of the job wait here for
+/// their turn. A guess: each message is some steps and syncs of the controller, which cost as much
+/// as a short task does; and nobody sees progress that is a fiftieth of a second late.
+const GATHER: u64 = 20_000_000;
 
 /// How long a shim waits for a caller with nothing to do before it ends. A minute, a guess: longer
 /// than a node takes to start again.
@@ -105,6 +107,7 @@ impl Shim {
     /// # Errors
     /// If the kernel or the disk refuses what it cannot do without.
     pub fn run(mut self) -> Result<(), LoopError> {
+        sys::turn::be_short();
         self.poller.add(&self.listener, Token::Listener, EventFlags::IN)?;
         self.poller.add(&self.wake, Token::Wake, EventFlags::IN)?;
         self.poller.add(&self.timer, Token::Timer, EventFlags::IN)?;
@@ -161,7 +164,7 @@ impl Shim {
         if let Some(usage) = self.meter.read()
             && !self.connections.is_empty()
         {
-            self.connections.tell(&Told::Usage(usage));
+            self.connections.tell(&Told::Usage(usage), true);
         }
         if !self.connections.is_empty() || self.core.running().next().is_some() {
             self.heard_at = now;
@@ -205,13 +208,13 @@ impl Shim {
             let is_quiet = happened.is_empty();
             self.on_tasks(happened);
             self.apply()?;
-            if is_quiet {
+            if is_quiet && !self.tasks.has_more() {
                 break;
             }
         }
         for (id, progress) in self.watch.take(boottime()) {
             if self.core.is_running(id) {
-                self.connections.tell(&Told::Progress { attempt: id, progress });
+                self.connections.tell(&Told::Progress { attempt: id, progress }, true);
             }
         }
         while let Some((caller, from)) = self.connections.hungry() {
@@ -220,14 +223,17 @@ impl Shim {
         if !self.is_gathering() {
             let gone = self.connections.flush(&self.poller);
             self.readers.gone(&gone);
+            self.core.has_told();
         }
+        // What follows has begun by now.
+        self.tasks.give_back();
         Ok(())
     }
 
-    /// Whether what is to be told may wait for more. It may while tasks wait here for the ends of
-    /// others, as no room stands empty then.
+    /// Whether what is to be told waits for more.
     fn is_gathering(&mut self) -> bool {
-        if !self.core.has_followers() || !self.connections.can_wait() {
+        let is_enough = self.core.has_followers() && !self.core.followers_run_low();
+        if !is_enough || !self.connections.can_wait() {
             self.tell_at = None;
             return false;
         }
@@ -371,7 +377,7 @@ impl Shim {
                 let unwritten = self.ends.forget(boottime(), &ids);
                 self.leave_places(unwritten);
             }
-            Effect::Tell(told) => self.connections.tell(&told),
+            Effect::Tell(told) => self.connections.tell(&told, self.core.can_wait(&told)),
             Effect::Answer(caller, told) => self.connections.answer(caller, &told),
             Effect::Hello(Some(caller)) => self.hello(caller),
             Effect::Hello(None) => {

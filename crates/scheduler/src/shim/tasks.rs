@@ -37,6 +37,8 @@ pub struct Tasks {
     happened: Vec<Happened>,
     /// Those of which what remains is looked for again.
     clearing: BTreeSet<AttemptId>,
+    /// Of which nothing is left; what they used is given back when there is time.
+    gone: Vec<Running>,
 }
 
 /// What the core has to know.
@@ -93,6 +95,7 @@ impl Tasks {
             surroundings,
             happened: Vec::new(),
             clearing: BTreeSet::new(),
+            gone: Vec::new(),
         }
     }
 
@@ -245,28 +248,36 @@ impl Tasks {
         }
     }
 
-    /// Looks whether anything is left of what is to be cleared.
+    /// Looks whether anything is left of the first that is to be cleared. Only of that one: what
+    /// follows it is to begin before others are looked at.
     pub fn look(&mut self, poller: &Poller, logs: &Logs) {
-        let ids = std::mem::take(&mut self.clearing);
-        if ids.is_empty() {
+        let Some(id) = self.clearing.pop_first() else { return };
+        // As many may run as there are: they are counted only where it matters.
+        let alone = self.surroundings.cgroups.is_none()
+            && self.all.values().filter(|it| it.running.is_some()).count() == 1;
+        let Some(task) = self.all.get_mut(&id) else { return };
+        let slot = task.slot;
+        let Some(running) = task.running.as_mut().filter(|it| it.is_clearing) else { return };
+        if running.exit.is_none() || !running.is_gone(id, slot, &self.surroundings, alone, poller) {
             return;
         }
-        let mut running_now = self.all.values().filter(|it| it.running.is_some()).count();
-        for id in ids {
-            let alone = running_now == 1;
-            let Some(task) = self.all.get_mut(&id) else { continue };
-            let slot = task.slot;
-            let Some(running) = task.running.as_mut().filter(|it| it.is_clearing) else { continue };
-            if running.exit.is_none()
-                || !running.is_gone(id, slot, &self.surroundings, alone, poller)
-            {
-                continue;
+        let measured = running.measured;
+        self.gone.extend(task.running.take());
+        task.output.drain_rest(id, poller, logs);
+        self.happened.push(Happened::Cleared(id, measured));
+    }
+
+    /// Whether there is more to look at.
+    pub fn has_more(&self) -> bool {
+        !self.clearing.is_empty()
+    }
+
+    /// Gives back what those used of which nothing is left.
+    pub fn give_back(&mut self) {
+        for gone in self.gone.drain(..) {
+            if let (Some(all), Some(cgroup)) = (&self.surroundings.cgroups, gone.cgroup) {
+                all.give_back(cgroup);
             }
-            let measured = running.measured;
-            task.running = None;
-            running_now -= 1;
-            task.output.drain_rest(id, poller, logs);
-            self.happened.push(Happened::Cleared(id, measured));
         }
     }
 
@@ -320,19 +331,13 @@ impl Running {
             }
         }
         if self.cgroup.is_some() {
-            self.is_cgroup_gone(id, slot, from, poller)
+            self.is_cgroup_gone(id, slot, poller)
         } else {
             self.are_strays_gone(id, slot, from, alone, poller)
         }
     }
 
-    fn is_cgroup_gone(
-        &mut self,
-        id: AttemptId,
-        slot: u64,
-        from: &Surroundings,
-        poller: &Poller,
-    ) -> bool {
+    fn is_cgroup_gone(&mut self, id: AttemptId, slot: u64, poller: &Poller) -> bool {
         let Some(mut cgroup) = self.cgroup.take() else { return true };
         if !cgroup.is_empty() {
             self.was_killed = true;
@@ -350,10 +355,9 @@ impl Running {
         self.measured.cpu = cgroup.take_cpu();
         self.measured.is_oom = cgroup.was_oom();
         self.measured.max_rss = cgroup.peak().unwrap_or(self.measured.max_rss);
-        if !self.was_killed
-            && let Some(all) = &from.cgroups
-        {
-            all.give_back(cgroup);
+        if !self.was_killed {
+            // Others can use it.
+            self.cgroup = Some(cgroup);
             return true;
         }
         if self.is_watched {

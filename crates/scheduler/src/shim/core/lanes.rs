@@ -10,6 +10,8 @@ pub struct Lanes {
     all: BTreeMap<JobId, Lane>,
     /// Attempts that wait, in all.
     waiting: usize,
+    /// Those that have waited and have room since what happened was told last.
+    passed: usize,
 }
 
 #[derive(Debug, Default)]
@@ -46,6 +48,7 @@ impl Lanes {
         let id = lane.waiting.pop_front()?;
         lane.under_way += 1;
         self.waiting -= 1;
+        self.passed += 1;
         Some(id)
     }
 
@@ -79,6 +82,21 @@ impl Lanes {
     /// Whether anything waits.
     pub fn has_any(&self) -> bool {
         self.waiting > 0
+    }
+
+    /// Whether anything of a job waits.
+    pub fn has(&self, job: JobId) -> bool {
+        self.all.get(&job).is_some_and(|lane| !lane.waiting.is_empty())
+    }
+
+    /// Whether less waits than was given room since what happened was told last.
+    pub fn run_low(&self) -> bool {
+        self.waiting < self.passed
+    }
+
+    /// What happened is told.
+    pub fn told(&mut self) {
+        self.passed = 0;
     }
 
     fn tidy(&mut self, job: JobId) {

@@ -402,3 +402,27 @@ fn what_crosses_a_hello_does_not_follow() {
     assert_eq!(it.starts(), []);
     assert!(!it.core.knows(id(1)));
 }
+
+#[test]
+fn what_is_told_of_a_job_can_wait_while_more_of_it_waits_and_half_of_that_has_not_begun() {
+    let mut it = Driven::leased(10);
+    let started = |attempt| Told::Started { attempt, pid: 1 };
+    it.started(0, PLAIN);
+    assert!(!it.core.can_wait(&started(id(0))));
+    it.follow(1, 1..5);
+    assert!(it.core.can_wait(&started(id(0))));
+    assert!(!it.core.can_wait(&started(JobId(2).task(0).attempt(1))), "nothing of it waits");
+    assert!(!it.core.can_wait(&Told::Unknown(id(1))));
+    for (index, is_low) in [(0, false), (1, false), (2, true)] {
+        it.ends(index, OK);
+        it.core.closed(id(index), 0, 0);
+        assert_eq!(it.starts(), [(index + 1, 0)]);
+        assert_eq!(it.core.followers_run_low(), is_low, "{index}");
+        it.core.started(it.now, id(index + 1), Ok((it.now, 1)));
+    }
+    it.core.has_told();
+    assert!(!it.core.followers_run_low());
+    it.ends(3, OK);
+    it.core.closed(id(3), 0, 0);
+    assert!(!it.core.can_wait(&started(id(3))), "the last has begun");
+}
