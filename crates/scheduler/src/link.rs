@@ -34,6 +34,9 @@ pub use start::StartError;
 /// Bytes of calls that wait for the shim, after which no more are taken from the runner.
 const MAX_OUT: usize = 8 << 20;
 
+/// The most of what the shim told that is one message: what a runner has room for counts messages.
+const MAX_AT_ONCE: usize = 256;
+
 /// How long a runner without room is left alone, if it does not say earlier that it has some.
 const NO_ROOM: Duration = Duration::from_millis(20);
 
@@ -174,7 +177,13 @@ fn take(inbound: &mut Inbound, untold: &mut VecDeque<Vec<Told>>) -> Result<(), W
     let is_beat = |told: &Told| matches!(told, Told::Beat { .. });
     while let Some(told) = inbound.take_frame()? {
         match untold.back_mut() {
-            Some(last) if !is_beat(&told) && !last.iter().any(is_beat) => last.push(told),
+            Some(last)
+                if last.len() < MAX_AT_ONCE
+                    && !is_beat(&told)
+                    && !last.last().is_some_and(is_beat) =>
+            {
+                last.push(told);
+            }
             _ => untold.push_back(vec![told]),
         }
     }

@@ -229,7 +229,7 @@ pub enum ControllerMessage {
 pub enum RunnerMessage {
     /// From the controller.
     Controller(ToRunner),
-    /// From its processor: what it told at once, in this order. A beat is alone.
+    /// From its processor: some of what it told at once, in its order. A beat is alone.
     Processor(Vec<Told>),
     /// From a client, as a question that a [`LogPart`] answers.
     Read(ReadLog),

@@ -80,6 +80,8 @@ pub struct Runner {
     /// Of these, those that the shim did not get, as far as it is known: they are given again when
     /// it has a lease.
     ungiven: BTreeSet<AttemptId>,
+    /// What has ended in this step, and the controller does not want to hear of.
+    unneeded: Vec<AttemptId>,
     ahead: Ahead,
     jobs: Jobs,
     reports: Reports,
@@ -156,6 +158,7 @@ impl Runner {
             room: Room::default(),
             given: 0,
             ungiven: BTreeSet::new(),
+            unneeded: Vec::new(),
             ahead: Ahead::default(),
             jobs: Jobs::default(),
             reports: Reports::default(),
@@ -231,6 +234,7 @@ impl Runner {
 
     /// The end of each step: what fits now starts, and what is to be said is.
     fn settle(&mut self, cx: &mut Context) {
+        self.forget_unneeded(cx);
         self.resume_what_fits();
         self.recall_ahead(cx);
         self.start_what_fits(cx);
@@ -253,8 +257,8 @@ impl Agent for Runner {
                 self.controller_says(message, cx);
             }
             RunnerMessage::Processor(told) if from == self.config.processor => {
-                for told in told {
-                    self.processor_says(told, cx);
+                for one in told {
+                    self.processor_says(one, cx);
                 }
             }
             RunnerMessage::Read(read) => self.read(read, cx),

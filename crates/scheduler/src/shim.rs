@@ -83,8 +83,9 @@ const PER_TASK: u64 = 12;
 /// Descriptors that a shim takes at most: enough for more tasks than run on any machine.
 const MAX_DESCRIPTORS: u64 = 1 << 17;
 
-/// Descriptors that the shim has for itself: sockets, files, callers, `/proc`.
-const RESERVE: u64 = 64;
+/// Descriptors that the shim has for itself: sockets, files, callers, `/proc`; and what those had
+/// that have just ended.
+const RESERVE: u64 = 64 + tasks::MAX_GONE as u64 * PER_TASK;
 
 /// What a shim must know.
 #[derive(Clone, Debug)]

@@ -195,7 +195,15 @@ impl Runner {
         if !is_news {
             self.tally.needless += 1;
         } else if self.end(attempt, finish, cx.now()) {
-            self.tell_shim(Call::Forget(vec![attempt]), cx);
+            self.unneeded.push(attempt);
+        }
+    }
+
+    /// The shim need not keep the ends that nobody wants to hear of.
+    pub(super) fn forget_unneeded(&mut self, cx: &mut Context) {
+        if !self.unneeded.is_empty() {
+            let unneeded = std::mem::take(&mut self.unneeded);
+            self.tell_shim(Call::Forget(unneeded), cx);
         }
     }
 }

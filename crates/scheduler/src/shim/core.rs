@@ -253,26 +253,26 @@ impl Core {
         self.lanes.has_any()
     }
 
-    /// Whether nobody loses by hearing of it later: more of its job waits here, so that no room
-    /// stands empty meanwhile.
+    /// Whether it may be told later: more of its job waits here, so that no room stands empty
+    /// meanwhile.
     pub fn can_wait(&self, told: &Told) -> bool {
         match told {
             Told::Started { attempt, .. } | Told::Ended { attempt, .. } => {
                 self.lanes.has(attempt.task.job)
             }
-            Told::Beat { .. } => true,
+            Told::Progress { .. } | Told::Usage(_) => true,
             _ => false,
         }
     }
 
-    /// Whether so many have begun in the rooms of others that their runner is to hear of it, before
-    /// none is left that could.
+    /// Whether so many of a job have begun in the rooms of others that their runner is to hear of
+    /// it, before none is left that could.
     pub fn followers_run_low(&self) -> bool {
         self.lanes.run_low()
     }
 
     /// All that happened is told.
-    pub fn has_told(&mut self) {
+    pub fn told_all(&mut self) {
         self.lanes.told();
     }
 

@@ -28,7 +28,7 @@ const MAX_ENTRY: usize = 64 << 10;
 
 /// How long an end waits for others before they are written together. Nobody waits for it, and a
 /// sync for each would cost more than a short task does. A guess: longer than the controller needs
-/// to hear of it and to have it on its own disk; then it is not written here at all.
+/// to hear of most, and to have them on its own disk; those are not written here at all.
 const GATHER: u64 = 40_000_000;
 
 /// Why earlier ends cannot be read.

@@ -164,7 +164,7 @@ impl Shim {
         if let Some(usage) = self.meter.read()
             && !self.connections.is_empty()
         {
-            self.connections.tell(&Told::Usage(usage), true);
+            self.tell(&Told::Usage(usage));
         }
         if !self.connections.is_empty() || self.core.running().next().is_some() {
             self.heard_at = now;
@@ -203,7 +203,7 @@ impl Shim {
                 self.on_heard(caller, heard);
                 self.apply()?;
             }
-            self.tasks.look(&self.poller, &self.logs);
+            self.tasks.look(self.spawner.is_busy(), &self.poller, &self.logs);
             let happened = self.tasks.take();
             let is_quiet = happened.is_empty();
             self.on_tasks(happened);
@@ -214,7 +214,7 @@ impl Shim {
         }
         for (id, progress) in self.watch.take(boottime()) {
             if self.core.is_running(id) {
-                self.connections.tell(&Told::Progress { attempt: id, progress }, true);
+                self.tell(&Told::Progress { attempt: id, progress });
             }
         }
         while let Some((caller, from)) = self.connections.hungry() {
@@ -223,17 +223,21 @@ impl Shim {
         if !self.is_gathering() {
             let gone = self.connections.flush(&self.poller);
             self.readers.gone(&gone);
-            self.core.has_told();
+            self.core.told_all();
         }
         // What follows has begun by now.
         self.tasks.give_back();
         Ok(())
     }
 
+    fn tell(&mut self, told: &Told) {
+        self.connections.tell(told, self.core.can_wait(told));
+    }
+
     /// Whether what is to be told waits for more.
     fn is_gathering(&mut self) -> bool {
-        let is_enough = self.core.has_followers() && !self.core.followers_run_low();
-        if !is_enough || !self.connections.can_wait() {
+        let more_can_begin = self.core.has_followers() && !self.core.followers_run_low();
+        if !more_can_begin || !self.connections.can_wait() {
             self.tell_at = None;
             return false;
         }
@@ -377,7 +381,7 @@ impl Shim {
                 let unwritten = self.ends.forget(boottime(), &ids);
                 self.leave_places(unwritten);
             }
-            Effect::Tell(told) => self.connections.tell(&told, self.core.can_wait(&told)),
+            Effect::Tell(told) => self.tell(&told),
             Effect::Answer(caller, told) => self.connections.answer(caller, &told),
             Effect::Hello(Some(caller)) => self.hello(caller),
             Effect::Hello(None) => {

@@ -25,6 +25,9 @@ use super::{strays, sys};
 
 use output::Output;
 
+/// Of how many that have ended what they used is given back later.
+pub const MAX_GONE: usize = 8;
+
 /// All attempts that have not ended.
 #[derive(Debug)]
 pub struct Tasks {
@@ -249,12 +252,12 @@ impl Tasks {
     }
 
     /// Looks whether anything is left of the first that is to be cleared. Only of that one: what
-    /// follows it is to begin before others are looked at.
-    pub fn look(&mut self, poller: &Poller, logs: &Logs) {
+    /// follows it is to begin before others are looked at. `others_start` says whether processes may
+    /// be there that are not known here yet.
+    pub fn look(&mut self, others_start: bool, poller: &Poller, logs: &Logs) {
         let Some(id) = self.clearing.pop_first() else { return };
-        // As many may run as there are: they are counted only where it matters.
-        let alone = self.surroundings.cgroups.is_none()
-            && self.all.values().filter(|it| it.running.is_some()).count() == 1;
+        let running = self.all.values().filter(|it| it.running.is_some());
+        let alone = !others_start && running.take(2).count() == 1;
         let Some(task) = self.all.get_mut(&id) else { return };
         let slot = task.slot;
         let Some(running) = task.running.as_mut().filter(|it| it.is_clearing) else { return };
@@ -265,6 +268,9 @@ impl Tasks {
         self.gone.extend(task.running.take());
         task.output.drain_rest(id, poller, logs);
         self.happened.push(Happened::Cleared(id, measured));
+        if self.gone.len() >= MAX_GONE {
+            self.give_back();
+        }
     }
 
     /// Whether there is more to look at.

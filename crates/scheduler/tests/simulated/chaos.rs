@@ -275,6 +275,8 @@ fn cover(sim: &mut Sim, history: &super::history::History, client: &Client) {
     sim.sometimes("a shim sleeps past its lease", has(Over::Overslept));
     sim.sometimes("a sleeping shim lets attempts overlap", !history.overlaps.is_empty());
     sim.sometimes(SELDOM, history.abandoned > 0);
+    sim.sometimes("tasks wait in a shim for the room of others", history.followed > 0);
+    sim.sometimes("a shim tells what it can tell later", history.gathered > 0);
     sim.sometimes("a runner hears what is not for it any more", tally > 0);
     sim.sometimes(
         "a task runs more than once",

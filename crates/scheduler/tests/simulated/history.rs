@@ -71,6 +71,8 @@ pub struct History {
     /// Lives of shims that ended with their lease, that were given up, that overslept.
     pub expired: u64,
     pub abandoned: u64,
+    /// How often a shim has told something later.
+    pub gathered: u64,
     pub overslept: u64,
     /// Attempts that waited in a shim for the room of others.
     pub followed: usize,

@@ -134,9 +134,11 @@ impl SimShim {
         if self.untold.is_empty() {
             return;
         }
-        if !self.untold.iter().all(|told| self.can_wait(told)) {
+        let more_can_begin = self.followers.values().any(|(_, waiting)| !waiting.is_empty());
+        if !more_can_begin || !self.untold.iter().all(|told| self.can_wait(told)) {
             self.tell_now(cx);
         } else if !std::mem::replace(&mut self.is_gathering, true) {
+            self.history.lock().unwrap().gathered += 1;
             cx.set_timer(TELL, GATHER);
         }
     }
@@ -157,6 +159,7 @@ impl SimShim {
                 let waiting = self.followers.get(&attempt.task.job).map(|(_, waiting)| waiting);
                 waiting.is_some_and(|it| !it.is_empty())
             }
+            Told::Progress { .. } | Told::Usage(_) => true,
             _ => false,
         }
     }

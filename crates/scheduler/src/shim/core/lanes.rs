@@ -10,8 +10,8 @@ pub struct Lanes {
     all: BTreeMap<JobId, Lane>,
     /// Attempts that wait, in all.
     waiting: usize,
-    /// Those that have waited and have room since what happened was told last.
-    passed: usize,
+    /// How many of each job have waited and have room since what happened was told last.
+    passed: BTreeMap<JobId, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +48,7 @@ impl Lanes {
         let id = lane.waiting.pop_front()?;
         lane.under_way += 1;
         self.waiting -= 1;
-        self.passed += 1;
+        *self.passed.entry(job).or_default() += 1;
         Some(id)
     }
 
@@ -89,14 +89,15 @@ impl Lanes {
         self.all.get(&job).is_some_and(|lane| !lane.waiting.is_empty())
     }
 
-    /// Whether less waits than was given room since what happened was told last.
+    /// Whether less of a job waits than was given room since what happened was told last.
     pub fn run_low(&self) -> bool {
-        self.waiting < self.passed
+        let waiting = |job| self.all.get(job).map_or(0, |lane| lane.waiting.len());
+        self.passed.iter().any(|(job, passed)| waiting(job) < *passed)
     }
 
     /// What happened is told.
     pub fn told(&mut self) {
-        self.passed = 0;
+        self.passed.clear();
     }
 
     fn tidy(&mut self, job: JobId) {

@@ -420,7 +420,7 @@ fn what_is_told_of_a_job_can_wait_while_more_of_it_waits_and_half_of_that_has_no
         assert_eq!(it.core.followers_run_low(), is_low, "{index}");
         it.core.started(it.now, id(index + 1), Ok((it.now, 1)));
     }
-    it.core.has_told();
+    it.core.told_all();
     assert!(!it.core.followers_run_low());
     it.ends(3, OK);
     it.core.closed(id(3), 0, 0);

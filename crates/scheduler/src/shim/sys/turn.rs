@@ -9,8 +9,9 @@ const TURN: u64 = 100_000;
 
 /// Asks for turns that are short, and so come soon after this thread was woken: it has little to
 /// do, and others wait for that. It has no more of the processor by that, and needs no right. What
-/// it starts has turns as long as everybody's. Heeded from Linux 6.12 on (EEVDF's custom slices);
-/// before, where that is refused, and in another scheduling class nothing changes.
+/// it starts begins as is usual: with turns as long as everybody's, and with no clamps of a
+/// processor's speed. Heeded from Linux 6.12 on (EEVDF's custom slices); where that is refused, and in
+/// another scheduling class, nothing changes.
 pub fn be_short() {
     let size = u32::try_from(size_of::<sched_attr>()).expect("it has some fields");
     let mut attr = MaybeUninit::<sched_attr>::zeroed();
