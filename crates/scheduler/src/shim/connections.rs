@@ -138,11 +138,11 @@ impl Connections {
         }
     }
 
-    /// Tells it to one.
+    /// Tells it to one. A part of a log may come later: what is much does not wait.
     pub fn answer(&mut self, caller: Caller, told: &Told) {
         if let Some(connection) = self.all.get_mut(&caller) {
             wire::put_told(told, &mut connection.out);
-            connection.is_urgent = true;
+            connection.is_urgent |= !matches!(told, Told::Log(_));
         }
     }
 
