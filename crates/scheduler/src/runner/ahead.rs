@@ -65,6 +65,11 @@ impl Ahead {
         }
     }
 
+    /// Whether the shim was asked to give it back, and may have done so.
+    fn is_asked_for(&self, attempt: AttemptId) -> bool {
+        self.returning.contains(&attempt) || self.recalled.contains(&attempt)
+    }
+
     /// All that wait.
     pub fn into_waiting(self) -> impl Iterator<Item = AttemptId> {
         self.lanes.into_values().flat_map(|lane| lane.waiting)
@@ -153,7 +158,7 @@ impl Runner {
         for job in jobs.map(|(job, _)| *job).collect::<Vec<_>>() {
             let mut is_wider = false;
             while let Some(&next) = self.ahead.lanes[&job].waiting.front()
-                && !self.ahead.recalled.contains(&next)
+                && !self.ahead.is_asked_for(next)
                 && let Some(held) = self.held.get(next)
                 && self.room.take(&held.need).is_some()
             {

@@ -79,6 +79,21 @@ fn room_that_another_job_leaves_is_first_for_what_is_ahead() {
     assert_eq!(said.starting(), [attempt(2)]);
 }
 
+/// The shim may not have it any more. It would begin others in the room that it is thought to have.
+#[test]
+fn room_that_another_job_leaves_is_not_for_what_was_asked_back() {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign(ONE, 0..1);
+    assign(&mut desk, 2, ONE, 1);
+    desk.assign(ONE, 1..8);
+    assert_eq!(desk.ends(0).followed(), [(1, vec![attempt(2)])]);
+    desk.ctrl(retract(vec![attempt(2)]));
+    let other = JobId(2).task(0).attempt(1);
+    let said = desk.told(Told::Ended { attempt: other, finish: finish(End::Succeeded) });
+    assert_eq!(said.started(), [attempt(3)]);
+    assert_eq!(desk.told(Told::Unknown(attempt(2))).returned(), [attempt(2)]);
+}
+
 #[test]
 fn what_is_ahead_goes_back_if_the_shim_has_not_begun_it() {
     let (mut desk, _) = quick();
