@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use dx_scheduler::client::{JobView, TaskView};
+use dx_scheduler::end::AttemptRecord;
 use dx_scheduler::job::JobSpec;
 use serde_json::json;
 
@@ -119,9 +120,7 @@ fn table(tasks: &[TaskView], now: u64) -> Table {
     for task in tasks {
         let plain = |text: String| (text, Style::Plain);
         let last = task.attempts.last().map(|attempt| (&attempt.record, &attempt.node_name));
-        let time = last.and_then(|(record, _)| {
-            Some(record.ended.unwrap_or(now).saturating_sub(record.started?))
-        });
+        let time = last.and_then(|(record, _)| lasted(record, now));
         let finish = last.and_then(|(record, _)| record.finish.as_ref());
         let progress = task.progress.as_ref().map(|progress| {
             let of = progress.total.map(|total| format!("/{total}")).unwrap_or_default();
@@ -143,6 +142,14 @@ fn table(tasks: &[TaskView], now: u64) -> Table {
     table.without_empty(ITEM)
 }
 
+/// How long an attempt has run, in milliseconds. Its node knows best, but says so at its end only: that
+/// it has started and ended may be heard of at once.
+fn lasted(record: &AttemptRecord, now: u64) -> Option<u64> {
+    let by_node = record.finish.as_ref().filter(|finish| finish.ran > 0);
+    let by_news = || Some(record.ended.unwrap_or(now).saturating_sub(record.started?));
+    by_node.map(|finish| finish.ran / 1_000_000).or_else(by_news)
+}
+
 /// What a task finds in its environment that is its own: an item by itself, values of a matrix with
 /// their names.
 fn item(task: &TaskView) -> String {
@@ -154,5 +161,33 @@ fn item(task: &TaskView) -> String {
     match text.char_indices().nth(MAX_ITEM) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_took_what_its_node_measured_whenever_that_was_heard() {
+        let finish = |ran: u64| {
+            json!({
+                "end": "succeeded", "command": 0, "exit": { "code": 0 }, "not_started": null,
+                "yielded": false, "detached": false, "ran": ran, "cpu": 0, "max_rss": 0,
+                "printed": 0, "kept": 0,
+            })
+        };
+        let record = |started: Option<u64>, ended: Option<u64>, finish| {
+            let record = json!({
+                "number": 1, "node": 1, "shim": 1, "assigned": 5, "started": started,
+                "ended": ended, "finish": finish, "end": null, "note": null,
+            });
+            serde_json::from_value::<AttemptRecord>(record).unwrap()
+        };
+        let json = serde_json::Value::Null;
+        assert_eq!(lasted(&record(Some(40), Some(40), finish(15_281_729)), 90), Some(15));
+        assert_eq!(lasted(&record(Some(40), None, json.clone()), 90), Some(50));
+        assert_eq!(lasted(&record(None, Some(60), finish(0)), 90), None, "it never began");
+        assert_eq!(lasted(&record(Some(40), Some(60), json), 90), Some(20), "its shim is lost");
     }
 }
