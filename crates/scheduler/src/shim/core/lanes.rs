@@ -107,3 +107,23 @@ impl Lanes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_jobs_the_one_with_little_ahead_runs_low_by_itself() {
+        let mut lanes = Lanes::default();
+        for (job, waiting) in [(JobId(1), 100), (JobId(2), 3)] {
+            (0..waiting).for_each(|index| lanes.wait(job.task(index).attempt(1)));
+            lanes.widen(job, 10);
+        }
+        lanes.next(JobId(2));
+        assert!(!lanes.run_low());
+        lanes.next(JobId(2));
+        assert!(lanes.run_low(), "one waits, and two have begun");
+        lanes.told();
+        assert!(!lanes.run_low());
+    }
+}
