@@ -172,7 +172,8 @@ fn hear(heard: Heard, runner: AgentId, out: &mut Vec<u8>) {
 }
 
 /// What the shim told at once is one message, so that the runner says at once what comes of it. But
-/// for a beat, which is urgent.
+/// for a beat, which is urgent. As nothing is read while anything is untold, that is what one read
+/// has brought.
 fn take(inbound: &mut Inbound, untold: &mut VecDeque<Vec<Told>>) -> Result<(), WireError> {
     let is_beat = |told: &Told| matches!(told, Told::Beat { .. });
     while let Some(told) = inbound.take_frame()? {

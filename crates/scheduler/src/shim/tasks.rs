@@ -25,7 +25,7 @@ use super::{strays, sys};
 
 use output::Output;
 
-/// Of how many that have ended what they used is given back later.
+/// The most that have ended and have not given back what they used: it takes descriptors until then.
 pub const MAX_GONE: usize = 8;
 
 /// All attempts that have not ended.

@@ -17,6 +17,17 @@ fn quick() -> (Desk, Said) {
     (desk, said)
 }
 
+/// One of eight runs beside a task of another job, and one has just ended: the first is 1, and 2 is
+/// ahead.
+fn beside_another() -> (Desk, Said, AttemptId) {
+    let mut desk = Desk::working(cpus(2));
+    desk.assign(ONE, 0..1);
+    assign(&mut desk, 2, ONE, 1);
+    desk.assign(ONE, 1..8);
+    let said = desk.ends(0);
+    (desk, said, JobId(2).task(0).attempt(1))
+}
+
 fn assign(desk: &mut Desk, job: u64, resources: &str, count: u32) -> Said {
     let job = JobId(job);
     let jobs = vec![(job, format!(r#"{{ "resources": {resources} }}"#).into())];
@@ -67,13 +78,8 @@ fn only_the_first_that_waits_is_ahead_and_no_gpu_goes_over() {
 
 #[test]
 fn room_that_another_job_leaves_is_first_for_what_is_ahead() {
-    let mut desk = Desk::working(cpus(2));
-    desk.assign(ONE, 0..1);
-    assign(&mut desk, 2, ONE, 1);
-    desk.assign(ONE, 1..8);
-    let said = desk.ends(0);
+    let (mut desk, said, other) = beside_another();
     assert_eq!((said.started(), said.followed()), (vec![attempt(1)], vec![(1, vec![attempt(2)])]));
-    let other = JobId(2).task(0).attempt(1);
     let said = desk.told(Told::Ended { attempt: other, finish: finish(End::Succeeded) });
     assert_eq!(said.followed()[0], (2, vec![]));
     assert_eq!(said.starting(), [attempt(2)]);
@@ -82,13 +88,9 @@ fn room_that_another_job_leaves_is_first_for_what_is_ahead() {
 /// The shim may not have it any more. It would begin others in the room that it is thought to have.
 #[test]
 fn room_that_another_job_leaves_is_not_for_what_was_asked_back() {
-    let mut desk = Desk::working(cpus(2));
-    desk.assign(ONE, 0..1);
-    assign(&mut desk, 2, ONE, 1);
-    desk.assign(ONE, 1..8);
-    assert_eq!(desk.ends(0).followed(), [(1, vec![attempt(2)])]);
+    let (mut desk, said, other) = beside_another();
+    assert_eq!(said.followed(), [(1, vec![attempt(2)])]);
     desk.ctrl(retract(vec![attempt(2)]));
-    let other = JobId(2).task(0).attempt(1);
     let said = desk.told(Told::Ended { attempt: other, finish: finish(End::Succeeded) });
     assert_eq!(said.started(), [attempt(3)]);
     assert_eq!(desk.told(Told::Unknown(attempt(2))).returned(), [attempt(2)]);
