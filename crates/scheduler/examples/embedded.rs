@@ -62,7 +62,7 @@ async fn serve(folder: &Path, lines: &[String]) -> Outcome<()> {
     let processor = runtime.port_as(processor_of(NODE)).expect("nobody else has it");
     let (end, ending) = watch::channel(false);
     let shim = folder.join("shim");
-    let link = tokio::spawn(link::run_until(
+    let link = tokio::spawn(link::run(
         processor,
         LinkConfig {
             folder: shim.clone(),

@@ -9,10 +9,10 @@
 //! *Invariant:* whoever does not take what is meant for it holds up its own side only: a full runner
 //! the shim's stories, a full shim the runner's calls.
 
+mod process;
 mod start;
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -29,6 +29,7 @@ use crate::message::RunnerMessage;
 use crate::processor::{Call, Told};
 use crate::shim::wire::{self, Inbound, WireError};
 
+use process::Process;
 pub use start::StartError;
 
 /// Bytes of calls that wait for the shim, after which no more are taken from the runner.
@@ -75,23 +76,16 @@ pub enum LinkError {
     Start(#[from] StartError),
 }
 
-/// Connects `port` and the shim until it is dropped.
-pub async fn run(port: Port, config: LinkConfig) -> Infallible {
-    let (_never, ending) = watch::channel(false);
-    run_until(port, config, ending).await;
-    unreachable!("nothing ends it")
-}
-
 /// Connects `port` and the shim until `ending` is true. Then the shim ends all that it runs, tells
-/// of it, and ends itself.
-pub async fn run_until(port: Port, config: LinkConfig, mut ending: watch::Receiver<bool>) {
+/// of it, and ends itself; when this returns, its process is gone.
+pub async fn run(port: Port, config: LinkConfig, mut ending: watch::Receiver<bool>) {
     port.monitor(config.runner);
     let mut pause = PAUSES.0;
     loop {
         let ended = match start::connect(&config).await {
             Ok(stream) => {
                 pause = PAUSES.0;
-                relay(&port, config.runner, stream, &mut ending).await
+                serve(&port, &config, stream, &mut ending).await
             }
             Err(error) => {
                 pause = (pause * 2).min(PAUSES.1);
@@ -118,6 +112,24 @@ async fn asked_to_end(ending: &mut watch::Receiver<bool>) {
         // Nobody can ask any more.
         std::future::pending::<()>().await;
     }
+}
+
+/// Is of use until the way is broken. The shim that was asked to end is waited for.
+async fn serve(
+    port: &Port,
+    config: &LinkConfig,
+    stream: UnixStream,
+    ending: &mut watch::Receiver<bool>,
+) -> LinkError {
+    let shim = Process::behind(&stream);
+    let ended = relay(port, config.runner, stream, ending).await;
+    let is_last = *ending.borrow() && matches!(ended, LinkError::HungUp);
+    if let Some(shim) = shim.filter(|_| is_last)
+        && let Err(error) = shim.ended().await
+    {
+        tracing::warn!("the shim in {} may go on: {error}", config.folder.display());
+    }
+    ended
 }
 
 /// Carries everything, both ways, until it cannot.

@@ -3,24 +3,18 @@
 use std::io;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::Command;
-use tokio::task::spawn_blocking;
 
 use super::LinkConfig;
+use super::process::Process;
 use crate::shim::wire::{self, GREETING, WireError};
 use crate::shim::{READY, SOCKET};
 
 /// Bytes of what a shim says that does not begin.
 const MAX_SAID: u64 = 4096;
-
-/// How long a shim of another version may take to die.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no connection to a shim.
 #[derive(Debug, thiserror::Error)]
@@ -92,21 +86,14 @@ async fn greet(mut stream: UnixStream) -> io::Result<Result<UnixStream, StartErr
         Ok(()) => Ok(Ok(stream)),
         Err(error) => {
             let is_other = matches!(error, WireError::Version { .. });
-            if is_other && let Some(pid) = stream.peer_cred()?.pid().and_then(Pid::from_raw) {
-                spawn_blocking(move || end(pid)).await.map_err(io::Error::other)??;
+            if is_other && let Some(shim) = Process::behind(&stream) {
+                // What it ran is killed by the next one.
+                shim.kill()?;
+                shim.ended().await?;
             }
             Ok(Err(StartError::Other(error)))
         }
     }
-}
-
-/// Ends a shim that cannot be talked to. What it ran is killed by the next one.
-fn end(pid: Pid) -> io::Result<()> {
-    let process = pidfd_open(pid, PidfdFlags::empty())?;
-    pidfd_send_signal(&process, Signal::KILL)?;
-    let patience = Timespec::try_from(PATIENCE).expect("it is short");
-    poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&patience))?;
-    Ok(())
 }
 
 /// Starts a shim, and waits until it listens.

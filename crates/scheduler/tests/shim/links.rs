@@ -14,6 +14,10 @@ use dx_scheduler::link::{LinkConfig, run};
 use dx_scheduler::message::RunnerMessage;
 use dx_scheduler::processor::{Call, Hello, Run, Told};
 use dx_scheduler::{processor_of, runner_of};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::rig::{LONG, attempt, exec, processes_with, sh, unique};
@@ -25,6 +29,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 struct Runner {
     port: Port,
     link: AgentId,
+    /// Ends the link, when it is true.
+    ending: watch::Sender<bool>,
+    linked: JoinHandle<()>,
     hello: Hello,
     /// What was told and not looked at.
     rest: VecDeque<Told>,
@@ -41,7 +48,8 @@ impl Runner {
             arguments: vec![folder.into(), "7".into()],
             runner: port.id(),
         };
-        tokio::spawn(run(processor, config));
+        let (ending, is_ending) = watch::channel(false);
+        let linked = tokio::spawn(run(processor, config, is_ending));
         let link = processor_of(NODE);
         let mut rest = VecDeque::new();
         let hello = loop {
@@ -49,7 +57,7 @@ impl Runner {
                 break hello;
             }
         };
-        Self { port, link, hello, rest }
+        Self { port, link, ending, linked, hello, rest }
     }
 
     fn call(&self, call: Call) {
@@ -86,6 +94,12 @@ impl Runner {
     }
 }
 
+/// The process that holds the folder of a shim.
+fn shim_in(folder: &Path) -> Pid {
+    let lock = std::fs::read_to_string(folder.join("lock")).unwrap();
+    Pid::from_raw(lock.split_whitespace().nth(1).unwrap().parse().unwrap()).unwrap()
+}
+
 /// What is told next, as one who is told one thing at a time: `rest` is what follows.
 async fn told(port: &Port, rest: &mut VecDeque<Told>) -> Told {
     if let Some(told) = rest.pop_front() {
@@ -119,10 +133,7 @@ async fn a_link_starts_the_shim_and_another_when_it_dies() {
         tokio::task::yield_now().await;
     }
     let before = runner.hello.shim.incarnation;
-    let lock = std::fs::read_to_string(path.join("lock")).unwrap();
-    let pid: i32 = lock.split_whitespace().nth(1).unwrap().parse().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    kill_process(shim_in(&path), Signal::KILL).unwrap();
     assert_eq!(runner.ended(attempt(1, 1)).await, End::Lost);
     assert!(runner.hello.shim.incarnation > before);
     assert_eq!(processes_with(&mark), [] as [i32; 0]);
@@ -137,6 +148,21 @@ async fn a_link_starts_the_shim_and_another_when_it_dies() {
     };
     assert_eq!(runner.wait(again).await, 3);
     runner.call(Call::Stop);
+}
+
+#[tokio::test]
+async fn a_link_that_has_ended_leaves_no_shim() {
+    let folder = tempfile::tempdir().unwrap();
+    // How long a shim needs from hanging up to its end is the system's business.
+    for _ in 0..10 {
+        let runtime = Runtime::start(RuntimeConfig::default()).unwrap();
+        let runner = Runner::new(&runtime, folder.path()).await;
+        let shim = pidfd_open(shim_in(folder.path()), PidfdFlags::empty()).unwrap();
+        runner.ending.send_replace(true);
+        timeout(PATIENCE, runner.linked).await.expect("the link goes on").unwrap();
+        let has_ended = poll(&mut [PollFd::new(&shim, PollFlags::IN)], Some(&Timespec::default()));
+        assert_eq!(has_ended, Ok(1), "the shim goes on");
+    }
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ impl Jobs {
         let (end, ending) = watch::channel(false);
         let link = processor.map(|port| {
             let config = link_config(self.node, running);
-            tokio::spawn(link::run_until(port, config, ending))
+            tokio::spawn(link::run(port, config, ending))
         });
         let jobs = Arc::clone(self);
         let joining = self.is_runner.then(|| tokio::spawn(async move { jobs.join().await }));

@@ -1,0 +1,45 @@
+//! The process at the other end of a connection.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::net::UnixStream;
+use tokio::task::spawn_blocking;
+
+/// How long a shim may take to be gone after it was killed, or hung up: the system may have to wait
+/// for a disk.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A shim's process. It is known by its end that its folder is free: it hangs up before.
+#[derive(Debug)]
+pub struct Process(OwnedFd);
+
+impl Process {
+    /// Who listened where `stream` is connected to; nobody, if it has ended meanwhile.
+    pub fn behind(stream: &UnixStream) -> Option<Self> {
+        let pid = Pid::from_raw(stream.peer_cred().ok()?.pid()?)?;
+        pidfd_open(pid, PidfdFlags::empty()).ok().map(Self)
+    }
+
+    /// Kills it.
+    ///
+    /// # Errors
+    /// If that is not allowed.
+    pub fn kill(&self) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.0, Signal::KILL)?)
+    }
+
+    /// Ready when it has ended, or [`PATIENCE`] is over.
+    ///
+    /// # Errors
+    /// If the system refuses to wait for it.
+    pub async fn ended(self) -> io::Result<()> {
+        let patience = Timespec::try_from(PATIENCE).expect("it is short");
+        let wait = move || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience));
+        spawn_blocking(wait).await.map_err(io::Error::other)??;
+        Ok(())
+    }
+}
