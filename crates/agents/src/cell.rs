@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use self::held::Held;
 use self::timers::Timers;
 use crate::context::Context;
@@ -43,7 +45,7 @@ pub struct Cell {
 #[derive(Default)]
 struct Pending {
     timers: Timers,
-    asks: BTreeSet<AskId>,
+    asks: FxHashSet<AskId>,
     jobs: BTreeSet<u64>,
 }
 
@@ -149,9 +151,8 @@ impl Cell {
         for (key, generation) in pending.timers.clear() {
             effects.push(Effect::ClearTimer { key, generation });
         }
-        for ask in pending.asks {
-            effects.push(Effect::ClearDeadline { ask });
-        }
+        let asks: BTreeSet<AskId> = pending.asks.into_iter().collect();
+        effects.extend(asks.into_iter().map(|ask| Effect::ClearDeadline { ask }));
         // Generations go on, so that what was set before is not taken for what is set now.
         let timers = pending.timers;
         self.pending = Some(Box::new(Pending { timers, ..Pending::default() }));

@@ -4,6 +4,7 @@
 //! agent, up to a budget, and carries out each step's effects before the next step.
 
 mod carry_out;
+mod events;
 #[cfg(feature = "mesh")]
 mod inbound;
 mod lifecycle;
@@ -321,7 +322,7 @@ impl Worker {
                 let asked = self.cx.asked();
                 self.failed(resident, &text);
                 if let (Some(to), Some(why)) = (asked, resident.condition.down()) {
-                    self.shared.answer(resident.id(), to, Err(AskError::Down(why)));
+                    self.answer(resident.id(), to, Err(AskError::Down(why)));
                 }
             }
         }

@@ -26,11 +26,11 @@ impl Worker {
     /// Carries out what the last step asked for, in order.
     #[inline]
     pub(super) fn carry_out(&mut self, resident: &mut Resident) {
-        // One send is what most steps ask for.
-        if let [Effect::Send { .. }] = self.cx.effects()[..]
-            && let Some(Effect::Send { to, ask, body }) = self.cx.effects().pop()
+        // One effect is what most steps ask for.
+        if let [_] = self.cx.effects()[..]
+            && let Some(effect) = self.cx.effects().pop()
         {
-            self.send(resident, to, ask, body);
+            self.carry_out_one(resident, effect);
             return;
         }
         let mut effects = std::mem::take(self.cx.effects());
@@ -40,8 +40,7 @@ impl Worker {
                 Effect::Send { to, ask: None, body } if goes_to(&rest, to) => {
                     self.send_run(resident, to, body, &mut rest);
                 }
-                Effect::Send { to, ask, body } => self.send(resident, to, ask, body),
-                effect => self.carry_out_special(resident, effect),
+                effect => self.carry_out_one(resident, effect),
             }
         }
         drop(rest);
@@ -114,11 +113,12 @@ impl Worker {
         }
     }
 
-    fn carry_out_special(&mut self, resident: &mut Resident, effect: Effect) {
+    #[inline]
+    fn carry_out_one(&mut self, resident: &mut Resident, effect: Effect) {
         let slot = resident.slot;
         match effect {
             Effect::Send { to, ask, body } => self.send(resident, to, ask, body),
-            Effect::Reply { to, body } => self.shared.answer(resident.id(), to, Ok(body)),
+            Effect::Reply { to, body } => self.answer(resident.id(), to, Ok(body)),
             Effect::SetDeadline { ask, at } => {
                 self.alarms.set(at, slot, resident.id(), Alarm::Deadline(ask));
             }

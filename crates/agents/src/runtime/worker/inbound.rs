@@ -1,10 +1,8 @@
-//! What comes to a worker's thread from other nodes: local agents get it without a hand-over.
+//! Letters that come to a worker's thread from other nodes: local agents get them without a
+//! hand-over.
 
-use crate::event::{Event, RefusedBecause};
-use crate::id::AgentId;
+use crate::event::RefusedBecause;
 use crate::runtime::dead_letters::Reason;
-use crate::runtime::mailbox::Pushed;
-use crate::runtime::routes::Route;
 use crate::runtime::shared::{Delivered, Letter};
 use crate::runtime::worker::Worker;
 
@@ -31,29 +29,6 @@ impl Worker {
                 }
                 Err(why)
             }
-        }
-    }
-
-    /// Gives an agent of this node an event. False if there is no such agent.
-    pub fn tell(&mut self, to: AgentId, event: Event) -> bool {
-        match self.routes.find(to, &self.shared.routes) {
-            Some(Route::Agent(mailbox)) => {
-                match mailbox.push_system(event, Some(&self.handle)) {
-                    Pushed::WakeHere(slot) => self.ready.push_back(slot),
-                    Pushed::Wake(home) => home.worker.schedule(home.slot),
-                    Pushed::Closed(_) => {
-                        self.routes.forget(to);
-                        return false;
-                    }
-                    Pushed::In | Pushed::Staged | Pushed::Full(_) | Pushed::Dropped => {}
-                }
-                true
-            }
-            Some(Route::Port(inlet)) => {
-                inlet.push_system(event);
-                true
-            }
-            None => false,
         }
     }
 }
