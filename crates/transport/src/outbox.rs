@@ -65,6 +65,19 @@ pub struct Accepted {
     pub end_session: bool,
 }
 
+impl Accepted {
+    /// What this and `next` come to together.
+    #[must_use]
+    pub fn and(self, next: Self) -> Self {
+        Self {
+            wake: self.wake || next.wake,
+            dropped: self.dropped + next.dropped,
+            slow: self.slow || next.slow,
+            end_session: self.end_session || next.end_session,
+        }
+    }
+}
+
 /// A message was not accepted; nothing was queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {

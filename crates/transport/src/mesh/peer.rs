@@ -91,6 +91,34 @@ impl Peer {
         self.shared.settle(lane, result)
     }
 
+    /// Queues copies of the first of `messages`, as many as there is room for, at the cost of one
+    /// lock; returns how many those are. Why the next one was not taken, [`try_send`](Self::try_send)
+    /// says of it.
+    pub fn try_send_run<'a>(
+        &self,
+        lane: Lane,
+        messages: impl IntoIterator<Item = &'a [u8]>,
+    ) -> usize {
+        let (mut count, mut all, mut is_slow) = (0, Accepted::default(), false);
+        {
+            let mut sending = lock(&self.shared.sending);
+            for message in messages {
+                match sending.outbox.push(lane, message) {
+                    Ok(accepted) => all = all.and(accepted),
+                    Err(refusal) => {
+                        is_slow = matches!(refusal, Refusal::Full { slow: true });
+                        break;
+                    }
+                }
+                count += 1;
+            }
+        }
+        self.shared.raise_slow(lane, is_slow);
+        let accepted = self.shared.settle(lane, Ok(all));
+        debug_assert!(accepted.is_ok(), "what was accepted is no error");
+        count
+    }
+
     /// Queues `message` without waiting, by reference unless it is small.
     ///
     /// # Errors
