@@ -147,7 +147,7 @@ impl Runtime {
             ids: Arc::new(DynamicIds::new(config.node, config.incarnation)),
             seed,
             started: Clock::now(),
-            routes: routes::Routes::default(),
+            routes: routes::Routes::of(config.node),
             dead_letters: dead_letters::DeadLetters::default(),
             workers: Mutex::default(),
             pool: OnceLock::new(),

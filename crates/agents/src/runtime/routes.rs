@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use dx_transport::id::NodeId;
 use rustc_hash::FxHashMap;
 
 use crate::id::AgentId;
@@ -17,20 +18,30 @@ pub enum Route {
     Port(Arc<Inlet>),
 }
 
-/// All local agents.
-#[derive(Default)]
-pub struct Routes(RwLock<FxHashMap<AgentId, Route>>);
+/// All agents of a node.
+pub struct Routes {
+    node: NodeId,
+    agents: RwLock<FxHashMap<AgentId, Route>>,
+}
 
 impl Routes {
+    /// Those of `node`: none yet.
+    pub fn of(node: NodeId) -> Self {
+        Self { node, agents: RwLock::default() }
+    }
+
     /// The route to `id`.
     pub fn find(&self, id: AgentId) -> Option<Route> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+        if id.spawned_by().is_some_and(|node| node != self.node) {
+            return None;
+        }
+        self.agents.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
     /// The bounds of an agent's mailbox, if it is there.
     #[cfg(feature = "mesh")]
     pub fn bounds(&self, id: AgentId) -> Option<crate::spec::MailboxBounds> {
-        match self.0.read().unwrap_or_else(PoisonError::into_inner).get(&id)? {
+        match self.agents.read().unwrap_or_else(PoisonError::into_inner).get(&id)? {
             Route::Agent(mailbox) => Some(*mailbox.bounds()),
             Route::Port(inlet) => Some(inlet.bounds()),
         }
@@ -38,7 +49,7 @@ impl Routes {
 
     /// Adds one. False, and nothing changes, if the id is taken.
     pub fn add(&self, id: AgentId, route: Route) -> bool {
-        let mut routes = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.agents.write().unwrap_or_else(PoisonError::into_inner);
         let is_free = !routes.contains_key(&id);
         if is_free {
             routes.insert(id, route);
@@ -48,12 +59,12 @@ impl Routes {
 
     /// Removes one.
     pub fn remove(&self, id: AgentId) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.agents.write().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// Ends the questions of all ports: nobody is left to answer them.
     pub fn end_questions(&self) {
-        let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let routes = self.agents.read().unwrap_or_else(PoisonError::into_inner);
         for route in routes.values() {
             if let Route::Port(inlet) = route {
                 inlet.end();
@@ -63,7 +74,7 @@ impl Routes {
 
     /// All mailboxes, in the order of their agents' ids.
     pub fn mailboxes(&self) -> Vec<Arc<Mailbox>> {
-        let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let routes = self.agents.read().unwrap_or_else(PoisonError::into_inner);
         let mailbox = |route: &Route| match route {
             Route::Agent(mailbox) => Some(Arc::clone(mailbox)),
             Route::Port(_) => None,
@@ -74,39 +85,47 @@ impl Routes {
     }
 }
 
-/// A worker's own view of the routes that it used: found without a lock.
+/// A worker's own view of the routes that it used last: found without a lock.
 ///
 /// Ids are never used twice, so a route never becomes wrong; that of an agent which ended leads to
-/// a closed mailbox.
-#[derive(Default)]
+/// a closed mailbox. Each id has one place: agents that were spawned one after the other have
+/// places one after the other.
 pub struct RouteCache {
-    places: FxHashMap<AgentId, usize>,
-    routes: Vec<Route>,
+    places: Box<[Option<(AgentId, Route)>]>,
 }
 
-/// Routes that a worker remembers; beyond that it begins anew.
-const MAX_CACHED: usize = 4096;
+/// Routes that a worker remembers: 96 KiB, of which it touches what it uses.
+const CACHED: usize = 4096;
+
+impl Default for RouteCache {
+    fn default() -> Self {
+        Self { places: (0..CACHED).map(|_| None).collect() }
+    }
+}
 
 impl RouteCache {
     /// The route to `id`.
     #[inline]
     pub fn find(&mut self, id: AgentId, routes: &Routes) -> Option<&Route> {
-        if let Some(&place) = self.places.get(&id) {
-            return self.routes.get(place);
+        let place = &mut self.places[place(id)];
+        if place.as_ref().is_none_or(|(cached, _)| *cached != id) {
+            Self::fill(place, id, routes)?;
         }
-        let route = routes.find(id)?;
-        if self.routes.len() >= MAX_CACHED {
-            self.places.clear();
-            self.routes.clear();
-        }
-        self.places.insert(id, self.routes.len());
-        self.routes.push(route);
-        self.routes.last()
+        place.as_ref().map(|(_, route)| route)
+    }
+
+    #[cold]
+    fn fill(place: &mut Option<(AgentId, Route)>, id: AgentId, routes: &Routes) -> Option<()> {
+        *place = Some((id, routes.find(id)?));
+        Some(())
     }
 
     /// Forgets one that led to a closed mailbox.
     pub fn forget(&mut self, id: AgentId) {
-        // Its route stays until the cache begins anew: places never move.
-        self.places.remove(&id);
+        self.places[place(id)].take_if(|(cached, _)| *cached == id);
     }
+}
+
+fn place(id: AgentId) -> usize {
+    id.0 as usize % CACHED
 }
