@@ -6,6 +6,7 @@
 //!                                                 sends held while the journal is behind
 //! ```
 
+mod asks;
 mod held;
 mod timers;
 
@@ -13,8 +14,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use rustc_hash::FxHashSet;
-
+use self::asks::Asks;
 use self::held::Held;
 use self::timers::Timers;
 use crate::context::Context;
@@ -45,7 +45,7 @@ pub struct Cell {
 #[derive(Default)]
 struct Pending {
     timers: Timers,
-    asks: FxHashSet<AskId>,
+    asks: Asks,
     jobs: BTreeSet<u64>,
 }
 
@@ -139,7 +139,7 @@ impl Cell {
     /// Whether this question is open.
     #[must_use]
     pub fn has_asked(&self, ask: AskId) -> bool {
-        self.pending.as_ref().is_some_and(|pending| pending.asks.contains(&ask))
+        self.pending.as_ref().is_some_and(|pending| pending.asks.is_open(ask))
     }
 
     /// Puts a new agent in the place of one that failed. What was under way is forgotten; what
@@ -151,8 +151,7 @@ impl Cell {
         for (key, generation) in pending.timers.clear() {
             effects.push(Effect::ClearTimer { key, generation });
         }
-        let asks: BTreeSet<AskId> = pending.asks.into_iter().collect();
-        effects.extend(asks.into_iter().map(|ask| Effect::ClearDeadline { ask }));
+        effects.extend(pending.asks.into_iter().map(|ask| Effect::ClearDeadline { ask }));
         // Generations go on, so that what was set before is not taken for what is set now.
         let timers = pending.timers;
         self.pending = Some(Box::new(Pending { timers, ..Pending::default() }));
@@ -162,12 +161,11 @@ impl Cell {
     /// their order and taken out before the next step.
     #[inline]
     pub fn step(&mut self, event: Event, cx: &mut Context) -> Step {
+        let event = match event {
+            Event::Message(envelope) => return self.hear(envelope, cx),
+            event => event,
+        };
         cx.begin(self.id, self.restarts, self.steps, self.next);
-        if let Event::Message(envelope) = event {
-            cx.hear(&envelope);
-            let Envelope { from, body, .. } = envelope;
-            return self.guarded(cx, |agent, cx| agent.hear(from, body, cx));
-        }
         match self.admit(event, cx) {
             None => Step::Stale,
             Some(event) => self.guarded(cx, |agent, cx| {
@@ -175,6 +173,15 @@ impl Cell {
                 Ok(())
             }),
         }
+    }
+
+    /// Carries out a message, as [`step`](Self::step) does.
+    #[inline]
+    pub(crate) fn hear(&mut self, envelope: Envelope, cx: &mut Context) -> Step {
+        cx.begin(self.id, self.restarts, self.steps, self.next);
+        cx.hear(&envelope);
+        let Envelope { from, body, .. } = envelope;
+        self.guarded(cx, |agent, cx| agent.hear(from, body, cx))
     }
 
     /// Runs a handler as one atomic step.
@@ -212,11 +219,9 @@ impl Cell {
                 .timers
                 .take(key, generation)
                 .then_some(Event::Timer { key, generation }),
-            Event::Deadline(ask) => {
-                self.pending()?.asks.remove(&ask).then_some(Event::Deadline(ask))
-            }
+            Event::Deadline(ask) => self.pending()?.asks.close(ask).then_some(Event::Deadline(ask)),
             Event::Reply(ask, answer) => {
-                if !self.pending()?.asks.remove(&ask) {
+                if !self.pending()?.asks.close(ask) {
                     return None;
                 }
                 cx.effects.push(Effect::ClearDeadline { ask });
@@ -258,7 +263,7 @@ impl Cell {
                 Effect::ClearTimer { key, generation } => {
                     *generation = pending.timers.cancel(*key).unwrap_or(0);
                 }
-                Effect::SetDeadline { ask, .. } => drop(pending.asks.insert(*ask)),
+                Effect::SetDeadline { ask, .. } => pending.asks.open(*ask),
                 Effect::Offload { job, .. } => drop(pending.jobs.insert(job.0)),
                 Effect::Persist(entry) => entries.push(entry.payload().len()),
                 _ => {}

@@ -256,9 +256,7 @@ impl Context {
     /// this id, at the latest after `within`.
     pub fn ask<M: Message>(&mut self, to: AgentId, question: M, within: Duration) -> AskId {
         let ask = AskId(self.number());
-        let at = self.now() + within;
-        self.is_special = true;
-        self.effects.push(Effect::SetDeadline { ask, at });
+        self.special(Effect::SetDeadline { ask, within });
         let body = Body::Typed(Box::new(question));
         self.effects.push(Effect::Send { to, ask: Some(ask), body });
         ask

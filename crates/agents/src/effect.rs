@@ -1,6 +1,7 @@
 //! What a step asks for. Collected while it runs, carried out after it has returned.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use dx_transport::time::Instant;
@@ -34,8 +35,8 @@ pub enum Effect {
     SetDeadline {
         /// Which.
         ask: AskId,
-        /// When.
-        at: Instant,
+        /// How long it is at least until then.
+        within: Duration,
     },
     /// The question is settled: its deadline need not come.
     ClearDeadline {

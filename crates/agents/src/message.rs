@@ -202,6 +202,7 @@ impl Body {
     ///
     /// # Errors
     /// If it is of another type, or malformed.
+    #[inline]
     pub fn open<M: Message>(self) -> Result<M, BadMessage> {
         match self {
             Self::Wire(wire) => wire.encoded.into_message(),

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::time::Duration;
 
 use dx_transport::time::Instant;
 
@@ -12,6 +13,8 @@ use crate::id::{AgentId, AskId, TimerKey};
 #[derive(Default)]
 pub struct Alarms {
     heap: BinaryHeap<Reverse<Entry>>,
+    /// Deadlines set since the last look at the clock. Most questions are answered before the next.
+    young: Vec<Young>,
     cleared: usize,
     sequence: u64,
 }
@@ -40,11 +43,39 @@ pub struct Entry {
     pub alarm: Alarm,
 }
 
+/// A deadline that counts from the next look at the clock.
+struct Young {
+    within: Duration,
+    slot: u32,
+    agent: AgentId,
+    ask: AskId,
+}
+
 impl Alarms {
     /// Sets an alarm.
     pub fn set(&mut self, at: Instant, slot: u32, agent: AgentId, alarm: Alarm) {
         self.sequence += 1;
         self.heap.push(Reverse(Entry { at, sequence: self.sequence, slot, agent, alarm }));
+    }
+
+    /// Sets the deadline of a question, to count from the next [`age`](Self::age).
+    pub fn set_deadline(&mut self, within: Duration, slot: u32, agent: AgentId, ask: AskId) {
+        self.young.push(Young { within, slot, agent, ask });
+    }
+
+    /// It is `now`: deadlines count from here. `is_open` says of each question of the agent at a
+    /// place whether it still waits.
+    pub fn age(&mut self, now: Instant, is_open: impl Fn(u32, AgentId, AskId) -> bool) {
+        let mut young = std::mem::take(&mut self.young);
+        for Young { within, slot, agent, ask } in young.drain(..) {
+            if is_open(slot, agent, ask) {
+                self.set(now + within, slot, agent, Alarm::Deadline(ask));
+            } else {
+                // It was noted as cleared, and never became an alarm.
+                self.cleared = self.cleared.saturating_sub(1);
+            }
+        }
+        self.young = young;
     }
 
     /// Notes that one alarm need not come. `is_set` says of each whether it still counts; it is
@@ -73,9 +104,11 @@ impl Alarms {
         self.heap.peek().map(|Reverse(entry)| entry.at)
     }
 
-    /// Takes out the alarms of one agent, with their times.
-    pub fn extract(&mut self, agent: AgentId) -> Vec<(Instant, Alarm)> {
-        let mut extracted = Vec::new();
+    /// Takes out the alarms of one agent, with their times: it is `now`.
+    pub fn extract(&mut self, agent: AgentId, now: Instant) -> Vec<(Instant, Alarm)> {
+        let young = self.young.extract_if(.., |young| young.agent == agent);
+        let mut extracted: Vec<_> =
+            young.map(|young| (now + young.within, Alarm::Deadline(young.ask))).collect();
         self.heap.retain(|Reverse(entry)| {
             if entry.agent == agent {
                 extracted.push((entry.at, entry.alarm));
@@ -87,9 +120,63 @@ impl Alarms {
 
     /// How many there are, cleared ones included.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + self.young.len()
     }
 }
 
 /// Below this many it is not worth cleaning up.
 const MIN_CLEARED: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+
+    const ASKER: AgentId = AgentId(7);
+    const WITHIN: Duration = Duration::from_nanos(100);
+
+    fn ask(number: u64) -> AskId {
+        AskId(NonZeroU64::new(number).unwrap())
+    }
+
+    /// Two questions.
+    fn asked() -> Alarms {
+        let mut alarms = Alarms::default();
+        alarms.set_deadline(WITHIN, 0, ASKER, ask(1));
+        alarms.set_deadline(WITHIN, 0, ASKER, ask(2));
+        alarms
+    }
+
+    fn due(alarms: &mut Alarms, at: u64) -> Vec<Alarm> {
+        std::iter::from_fn(|| alarms.due(Instant(at))).map(|entry| entry.alarm).collect()
+    }
+
+    #[test]
+    fn a_deadline_counts_from_the_look_at_the_clock_that_follows() {
+        let mut alarms = asked();
+        assert_eq!(due(&mut alarms, 1_000), []);
+        alarms.age(Instant(50), |_, _, _| true);
+        assert_eq!((alarms.next(), alarms.len()), (Some(Instant(150)), 2));
+        assert_eq!(due(&mut alarms, 149), []);
+        assert_eq!(due(&mut alarms, 150), [1, 2].map(|number| Alarm::Deadline(ask(number))));
+    }
+
+    #[test]
+    fn what_is_answered_before_the_next_look_never_becomes_an_alarm() {
+        let mut alarms = asked();
+        assert!(!alarms.clear_one());
+        alarms.age(Instant(50), |slot, agent, open| (slot, agent, open) == (0, ASKER, ask(2)));
+        assert_eq!((alarms.len(), alarms.cleared), (1, 0));
+        assert_eq!(due(&mut alarms, 150), [Alarm::Deadline(ask(2))]);
+    }
+
+    #[test]
+    fn an_agent_that_moves_takes_its_young_deadlines_along() {
+        let mut alarms = asked();
+        alarms.set_deadline(WITHIN, 1, AgentId(8), ask(1));
+        let moved = [1, 2].map(|number| (Instant(150), Alarm::Deadline(ask(number))));
+        assert_eq!(alarms.extract(ASKER, Instant(50)), moved);
+        assert_eq!(alarms.len(), 1);
+    }
+}

@@ -87,6 +87,12 @@ impl Weighed {
         let weight = body.weight();
         Self { envelope: Envelope { from, ask: None, body }, weight }
     }
+
+    /// What it says.
+    #[cfg(feature = "mesh")]
+    pub fn body(&self) -> &Body {
+        &self.envelope.body
+    }
 }
 
 /// Where an agent runs.
@@ -155,10 +161,12 @@ pub struct Taken {
     pub start: Option<Box<Recovered>>,
     /// What comes first.
     pub system: VecDeque<Event>,
-    /// Messages, at most a turn's budget.
-    pub messages: VecDeque<Envelope>,
     /// Who hears that there is room again.
     pub writable: BTreeSet<AgentId>,
+    /// Whether there may be any of these.
+    pub has_news: bool,
+    /// Messages, at most a turn's budget.
+    pub messages: VecDeque<Envelope>,
     /// Whether more waits, and the agent is due for another turn.
     pub more: bool,
 }
@@ -202,6 +210,24 @@ impl Mailbox {
     ) -> Pushed {
         let weight = envelope.body.weight();
         let mut queue = self.lock();
+        let has_room = queue.has_room(weight, self.bounds());
+        if queue.is_closed || !has_room || self.stage.is_some() {
+            return self.push_otherwise(queue, Weighed { envelope, weight }, here, lost);
+        }
+        queue.bytes += weight;
+        queue.messages.push_back(envelope);
+        queue.schedule(here)
+    }
+
+    /// What is rarer than room in the mailbox of an agent that takes its messages as they are.
+    #[cold]
+    fn push_otherwise(
+        &self,
+        mut queue: MutexGuard<'_, Queue>,
+        Weighed { envelope, weight }: Weighed,
+        here: Option<&Arc<WorkerHandle>>,
+        lost: &mut Vec<Envelope>,
+    ) -> Pushed {
         if queue.is_closed {
             return Pushed::Closed(envelope.body.lane());
         }
@@ -254,7 +280,9 @@ impl Mailbox {
         let mut queue = self.lock();
         let before = queue.messages.len();
         while !queue.is_closed
-            && let Some(first) = run.pop_front_if(|next| queue.has_room(next.weight, bounds))
+            && let Some(first) = run.pop_front_if(|next| {
+                queue.has_room(next.weight, bounds) || next.envelope.body.has_credit()
+            })
         {
             queue.bytes += first.weight;
             queue.messages.push_back(first.envelope);
@@ -324,10 +352,23 @@ impl Mailbox {
 
     /// Takes what one turn handles. `messages` is the budget; 0 for an agent that may only hear of
     /// the journal.
+    #[inline]
     pub fn take(&self, messages: usize, taken: &mut Taken) {
         let mut queue = self.lock();
+        if queue.messages.len() > messages || messages == 0 || !queue.has_only_messages() {
+            self.take_otherwise(queue, messages, taken);
+            return;
+        }
+        queue.hand_over(taken);
+        (taken.has_news, taken.more) = (false, false);
+        queue.is_scheduled = false;
+    }
+
+    /// The same where there is more than fits into the turn, or something else than messages.
+    #[inline(never)]
+    fn take_otherwise(&self, mut queue: MutexGuard<'_, Queue>, messages: usize, taken: &mut Taken) {
         taken.durable = queue.rare.as_mut().and_then(|rare| rare.durable.take());
-        taken.more = false;
+        (taken.has_news, taken.more) = (true, false);
         if messages == 0 {
             // Whatever ends its waiting wakes it.
             queue.is_scheduled = false;
@@ -344,15 +385,10 @@ impl Mailbox {
                 taken.system.push_front(Event::Refused(refusal));
             }
         }
-        let count = messages.min(queue.messages.len());
-        if count == queue.messages.len() && queue.staged == 0 {
-            queue.bytes = 0;
-            if count > FEW {
-                std::mem::swap(&mut queue.messages, &mut taken.messages);
-            } else {
-                taken.messages.append(&mut queue.messages);
-            }
+        if queue.messages.len() <= messages && queue.staged == 0 {
+            queue.hand_over(taken);
         } else {
+            let count = messages.min(queue.messages.len());
             taken.messages.extend(queue.messages.drain(..count));
             let weight: usize = taken.messages.iter().map(|message| message.body.weight()).sum();
             queue.bytes -= weight;
@@ -473,6 +509,21 @@ pub struct Discarded {
 }
 
 impl Queue {
+    fn has_only_messages(&self) -> bool {
+        self.rare.is_none() && self.start.is_none() && self.system.is_empty() && self.staged == 0
+    }
+
+    /// Hands over all messages, of which none is with the shared state. An idle agent keeps a small
+    /// buffer, and a large one goes round: so a few messages are moved into it.
+    fn hand_over(&mut self, taken: &mut Taken) {
+        self.bytes = 0;
+        if self.messages.len() > FEW || taken.messages.capacity() <= FEW {
+            std::mem::swap(&mut self.messages, &mut taken.messages);
+        } else {
+            taken.messages.append(&mut self.messages);
+        }
+    }
+
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
     }
@@ -510,5 +561,5 @@ impl Queue {
     }
 }
 
-/// So few messages are moved, not handed over with their buffer: an idle agent keeps a small one.
+/// Room for so many messages is a small buffer.
 const FEW: usize = 8;

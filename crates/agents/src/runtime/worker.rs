@@ -189,9 +189,18 @@ impl Worker {
         self.had_turns.clear();
         self.steps_since = 0;
         self.now = now;
+        self.age_deadlines(now);
         while let Some(entry) = self.alarms.due(now) {
             self.ring(entry.slot, entry.agent, entry.alarm);
         }
+    }
+
+    fn age_deadlines(&mut self, now: Instant) {
+        let residents = &self.residents;
+        self.alarms.age(now, |slot, agent, ask| match residents.get(slot as usize) {
+            Some(Some(resident)) => resident.id() == agent && resident.cell.has_asked(ask),
+            _ => false,
+        });
     }
 
     /// Something since the last look took long: everybody who had a turn is timed from now on.
@@ -251,15 +260,45 @@ impl Worker {
         self.steps_since += (steps as usize).max(1);
         // Nobody else counts them: no need to add atomically.
         resident.mailbox.counts.steps.store(resident.cell.steps(), Ordering::Relaxed);
-        if let Some(began) = timed {
-            self.judge(&mut resident, began);
-        }
+        let judged = timed.map(|began| self.judge(&mut resident, began));
         self.end_turn(slot, resident, more);
+        if let Some(now) = judged {
+            // It may be long until the next look.
+            self.age_deadlines(now);
+        }
     }
 
     /// Handles what was taken for one turn. True if the turn was cut short, since it takes long and
     /// this worker does I/O: the agent is timed from now on.
     fn hear(&mut self, resident: &mut Resident, taken: &mut Taken) -> bool {
+        if taken.has_news {
+            self.hear_news(resident, taken);
+        }
+        let mut heard = 0;
+        while let Some(envelope) = taken.messages.pop_front() {
+            if !may_go_on(resident) {
+                taken.messages.push_front(envelope);
+                break;
+            }
+            self.recorder.record(self.now.0, resident.id(), (What::Message, envelope.from.0));
+            let step = resident.cell.hear(envelope, &mut self.cx);
+            self.finish(resident, step);
+            heard += 1;
+            if self.exile.is_some() && heard % LOOK_EVERY == 0 && self.is_late() {
+                resident.is_suspect = true;
+                break;
+            }
+        }
+        let was_cut = resident.is_suspect && !taken.messages.is_empty();
+        if !taken.system.is_empty() || !taken.messages.is_empty() {
+            self.leave_unheard(resident, taken);
+        }
+        was_cut
+    }
+
+    /// What a turn begins with, if there is anything but messages.
+    #[inline(never)]
+    fn hear_news(&mut self, resident: &mut Resident, taken: &mut Taken) {
         if let Some(entries) = taken.durable.take() {
             self.step(resident, Event::Durable { entries });
         }
@@ -278,25 +317,6 @@ impl Worker {
             self.recorder.record(self.now.0, resident.id(), What::of(&event));
             self.step(resident, event);
         }
-        let mut heard = 0;
-        while let Some(envelope) = taken.messages.pop_front() {
-            if !may_go_on(resident) {
-                taken.messages.push_front(envelope);
-                break;
-            }
-            self.recorder.record(self.now.0, resident.id(), (What::Message, envelope.from.0));
-            self.step(resident, Event::Message(envelope));
-            heard += 1;
-            if self.exile.is_some() && heard % LOOK_EVERY == 0 && self.is_late() {
-                resident.is_suspect = true;
-                break;
-            }
-        }
-        let was_cut = resident.is_suspect && !taken.messages.is_empty();
-        if !taken.system.is_empty() || !taken.messages.is_empty() {
-            self.leave_unheard(resident, taken);
-        }
-        was_cut
     }
 
     /// Whether somebody's step since the last look at the clock was slow.
@@ -305,7 +325,6 @@ impl Worker {
     }
 
     /// One step, and its effects.
-    #[inline]
     fn step(&mut self, resident: &mut Resident, event: Event) {
         let is_reply = matches!(event, Event::Reply(..));
         if let Event::Down(who, why) = &event
@@ -313,41 +332,44 @@ impl Worker {
         {
             resident.forget(*who);
         }
-        match resident.cell.step(event, &mut self.cx) {
+        let step = resident.cell.step(event, &mut self.cx);
+        if is_reply && matches!(step, Step::Stale) {
             // Of what comes too late only answers are somebody's message.
-            Step::Stale if is_reply => self.shared.dead_letters.add(Reason::LateAnswer, 1),
+            self.shared.dead_letters.add(Reason::LateAnswer, 1);
+        }
+        self.finish(resident, step);
+    }
+
+    /// Carries out what came of a step.
+    #[inline]
+    fn finish(&mut self, resident: &mut Resident, step: Step) {
+        match step {
             Step::Ran | Step::Stale => {}
             Step::Rejected(bad) => self.shared.reject(&bad),
-            Step::Panicked(text) => {
-                let asked = self.cx.asked();
-                self.failed(resident, &text);
-                if let (Some(to), Some(why)) = (asked, resident.condition.down()) {
-                    self.answer(resident.id(), to, Err(AskError::Down(why)));
-                }
-            }
+            Step::Panicked(text) => self.panicked(resident, &text),
         }
         if !self.cx.effects().is_empty() {
             self.carry_out(resident);
         }
     }
 
+    fn panicked(&mut self, resident: &mut Resident, text: &str) {
+        let asked = self.cx.asked();
+        self.failed(resident, text);
+        if let (Some(to), Some(why)) = (asked, resident.condition.down()) {
+            self.answer(resident.id(), to, Err(AskError::Down(why)));
+        }
+    }
+
     /// Ends a turn: the agent is put back, moved, or removed.
     fn end_turn(&mut self, slot: u32, mut resident: Box<Resident>, more: bool) {
-        if resident.condition == Condition::Restarting && self.shared.is_stopping() {
-            self.end(&mut resident, Down::Stopped);
-        }
-        if matches!(resident.condition, Condition::Lingering(_)) && !resident.cell.is_behind() {
-            if let Some(journal) = &self.shared.journal
-                && resident.cell.has_persisted()
-            {
-                journal.leave(&resident.mailbox);
-            }
+        if resident.condition != Condition::Working && self.is_gone(&mut resident) {
             self.free.push(slot);
             return;
         }
         let is_slow = resident.mailbox.counts.slow_steps.load(Ordering::Relaxed) >= EXILED_AFTER;
-        if let Some(exile) = self.exile.clone().filter(|_| is_slow) {
-            let alarms = self.alarms.extract(resident.id());
+        if is_slow && let Some(exile) = &self.exile {
+            let alarms = self.alarms.extract(resident.id(), self.shared.now());
             self.free.push(slot);
             exile.order(|incoming| incoming.arriving.push(Arrival { resident, alarms }));
             return;
@@ -358,9 +380,27 @@ impl Worker {
         self.residents[slot as usize] = Some(resident);
     }
 
-    /// A timed turn has ended: whether its one step was slow.
-    fn judge(&mut self, resident: &mut Resident, began: Instant) {
-        let took = self.shared.now().since(began);
+    /// Whether nothing is left of an agent that does not work.
+    #[cold]
+    fn is_gone(&mut self, resident: &mut Resident) -> bool {
+        if resident.condition == Condition::Restarting && self.shared.is_stopping() {
+            self.end(resident, Down::Stopped);
+        }
+        let is_gone =
+            matches!(resident.condition, Condition::Lingering(_)) && !resident.cell.is_behind();
+        if is_gone
+            && let Some(journal) = &self.shared.journal
+            && resident.cell.has_persisted()
+        {
+            journal.leave(&resident.mailbox);
+        }
+        is_gone
+    }
+
+    /// A timed turn has ended, now: whether its one step was slow.
+    fn judge(&mut self, resident: &mut Resident, began: Instant) -> Instant {
+        let now = self.shared.now();
+        let took = now.since(began);
         let counts = &resident.mailbox.counts;
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         counts.longest_step.fetch_max(nanos, Ordering::Relaxed);
@@ -369,6 +409,7 @@ impl Worker {
         } else {
             resident.is_suspect = false;
         }
+        now
     }
 
     /// Takes an agent in: a new one, or one from another worker.

@@ -6,7 +6,7 @@ use dx_agents::effect::Effect;
 use dx_agents::event::{Event, Outcome};
 use dx_agents::message::Body;
 use dx_agents::shared::Job;
-use dx_agents::{AgentId, AskError, AskId, JobId, Refusal, RefusedBecause};
+use dx_agents::{AgentId, AskError, AskId, Instant, JobId, Refusal, RefusedBecause};
 
 use super::Sim;
 use super::deliver::{Delivered, Post};
@@ -76,8 +76,10 @@ impl Sim {
                 self.note_answer(me);
                 self.answer(place, me, to, Ok(body));
             }
-            Effect::SetDeadline { ask, at } => {
-                let when = self.nodes[place as usize].clock.when(at, self.now);
+            Effect::SetDeadline { ask, within } => {
+                let clock = &self.nodes[place as usize].clock;
+                let at = Instant(clock.at(self.now)) + within;
+                let when = clock.when(at, self.now);
                 let due = Due::Deadline { slot, ask, at: at.0 };
                 self.schedule.add(when, due, &mut self.choices);
             }

@@ -1,11 +1,13 @@
 //! Carries out the effects of a step.
 
+use std::collections::VecDeque;
 use std::vec::Drain;
 
 use crate::cell::Cell;
 use crate::effect::Effect;
 use crate::event::{AskError, Event, Outcome, RefusedBecause};
 use crate::id::{AgentId, AskId, JobId};
+use crate::lane::Lane;
 use crate::message::Body;
 use crate::runtime::alarms::{Alarm, Entry};
 use crate::runtime::mailbox::{Pushed, Weighed};
@@ -26,13 +28,17 @@ impl Worker {
     /// Carries out what the last step asked for, in order.
     #[inline]
     pub(super) fn carry_out(&mut self, resident: &mut Resident) {
-        // One effect is what most steps ask for.
-        if let [_] = self.cx.effects()[..]
-            && let Some(effect) = self.cx.effects().pop()
+        // One send is what most steps ask for.
+        if let [Effect::Send { .. }] = self.cx.effects()[..]
+            && let Some(Effect::Send { to, ask, body }) = self.cx.effects().pop()
         {
-            self.carry_out_one(resident, effect);
+            self.send(resident, to, ask, body);
             return;
         }
+        self.carry_out_all(resident);
+    }
+
+    fn carry_out_all(&mut self, resident: &mut Resident) {
         let mut effects = std::mem::take(self.cx.effects());
         let mut rest = effects.drain(..);
         while let Some(effect) = rest.next() {
@@ -63,19 +69,28 @@ impl Worker {
             run.push_back(Weighed::new(resident.id(), body));
         }
         let has_egress = resident.stage.as_ref().is_some_and(|stage| stage.takes_egress());
-        if !has_egress
-            && !self.shared.round_trip
-            && let Some(Route::Agent(mailbox)) = self.routes.find(to, &self.shared.routes)
-        {
-            let pushed = mailbox.push_run(&mut run, Some(&self.handle));
-            if let Delivered::WakeHere(slot) = self.shared.pushed(pushed) {
-                self.ready.push_back(slot);
-            }
+        if !has_egress {
+            self.send_at_once(to, &mut run);
         }
         for Weighed { envelope, .. } in run.drain(..) {
             self.send(resident, to, None, envelope.body);
         }
         self.run = run;
+    }
+
+    /// Sends of `run`, from its front, what finds room without further ado.
+    fn send_at_once(&mut self, to: AgentId, run: &mut VecDeque<Weighed>) {
+        match self.routes.find(to, &self.shared.routes) {
+            Some(Route::Agent(_)) if self.shared.round_trip => {}
+            Some(Route::Agent(mailbox)) => {
+                let pushed = mailbox.push_run(run, Some(&self.handle));
+                if let Delivered::WakeHere(slot) = self.shared.pushed(pushed) {
+                    self.ready.push_back(slot);
+                }
+            }
+            Some(Route::Port(_)) => {}
+            None => {}
+        }
     }
 
     #[inline]
@@ -96,21 +111,31 @@ impl Worker {
         match delivered {
             Delivered::Yes => {}
             Delivered::WakeHere(slot) => self.ready.push_back(slot),
-            Delivered::No(lane, why) => {
-                if why == RefusedBecause::Unknown {
-                    self.routes.forget(to);
-                }
-                let here = Some(&self.handle);
-                let pushed = match ask {
-                    None => resident.mailbox.push_refusal(to, lane, why, here),
-                    Some(ask) => {
-                        let answer = Err(AskError::Refused(why));
-                        resident.mailbox.push_system(Event::Reply(ask, answer), here)
-                    }
-                };
-                self.told(&pushed);
-            }
+            Delivered::No(lane, why) => self.came_back(resident, to, ask, (lane, why)),
         }
+    }
+
+    /// Tells the sender of what did not leave, or did not arrive.
+    #[cold]
+    fn came_back(
+        &mut self,
+        resident: &Resident,
+        to: AgentId,
+        ask: Option<AskId>,
+        (lane, why): (Lane, RefusedBecause),
+    ) {
+        if why == RefusedBecause::Unknown {
+            self.routes.forget(to);
+        }
+        let here = Some(&self.handle);
+        let pushed = match ask {
+            None => resident.mailbox.push_refusal(to, lane, why, here),
+            Some(ask) => {
+                let answer = Err(AskError::Refused(why));
+                resident.mailbox.push_system(Event::Reply(ask, answer), here)
+            }
+        };
+        self.told(&pushed);
     }
 
     #[inline]
@@ -119,8 +144,8 @@ impl Worker {
         match effect {
             Effect::Send { to, ask, body } => self.send(resident, to, ask, body),
             Effect::Reply { to, body } => self.answer(resident.id(), to, Ok(body)),
-            Effect::SetDeadline { ask, at } => {
-                self.alarms.set(at, slot, resident.id(), Alarm::Deadline(ask));
+            Effect::SetDeadline { ask, within } => {
+                self.alarms.set_deadline(within, slot, resident.id(), ask);
             }
             Effect::SetTimer { key, generation, at } => {
                 self.alarms.set(at, slot, resident.id(), Alarm::Timer(key, generation));
