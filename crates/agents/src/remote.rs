@@ -5,5 +5,6 @@ pub mod course;
 pub mod credit;
 pub mod outbox;
 pub mod parcel;
+pub mod run;
 pub mod watches;
 pub mod wire;

@@ -22,6 +22,7 @@ use crate::mesh::wire::{Amount, Frame};
 use crate::remote::course::Course;
 use crate::remote::credit::Allowance;
 use crate::remote::outbox::{Offered, Outbox, Waiting};
+use crate::remote::run::Run;
 use crate::runtime::shared::Shared;
 use crate::spec::{MailboxBounds, WhenFull};
 
@@ -187,6 +188,29 @@ impl Link {
                 Sent::Yes(dropped)
             }
         }
+    }
+
+    /// Sends the first of `frames`, as many as there is credit and room for: how many those are.
+    pub fn send_run(&self, to: AgentId, bounds: &dyn Fn() -> MailboxBounds, frames: &Run) -> usize {
+        let mut state = self.lock();
+        state.clean();
+        let account = state.account(to, bounds);
+        if !account.is_free(frames.lane) {
+            return 0;
+        }
+        let mut allowance = account.allowance;
+        let affordable = frames.costs().take_while(|cost| {
+            let may_leave = allowance.may_take(*cost);
+            if may_leave {
+                allowance.take(*cost);
+            }
+            may_leave
+        });
+        let affordable = affordable.count();
+        let lane = transport_lane(frames.lane);
+        let sent = self.peer.try_send_run(lane, frames.iter().take(affordable));
+        frames.costs().take(sent).for_each(|cost| account.allowance.take(cost));
+        sent
     }
 
     /// Sends a frame that needs no credit. False if it was dropped, since far too much waits.

@@ -1,7 +1,7 @@
 //! The ways to all other nodes, as the agents' runtime sees them.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use dx_transport::codec::EncodeError;
@@ -20,8 +20,10 @@ use crate::message::Body;
 use crate::remote::asks::Asks;
 use crate::remote::outbox::Waiting;
 use crate::remote::parcel;
+use crate::remote::run::Run;
 use crate::remote::watches::Watches;
 use crate::runtime::Reason;
+use crate::runtime::mailbox::Weighed;
 use crate::runtime::shared::{Letter, Remote, Shared};
 use crate::spec::{MailboxBounds, WhenFull};
 
@@ -39,6 +41,9 @@ pub struct Links {
 thread_local! {
     /// Where frames are put together, so that a small message costs no allocation.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+
+    /// Likewise for several.
+    static FRAMES: RefCell<Run> = const { RefCell::new(Run::new()) };
 }
 
 /// Scratch memory that a thread keeps.
@@ -104,6 +109,13 @@ impl Links {
 
     pub fn watches(&self) -> MutexGuard<'_, BTreeMap<NodeId, Watches>> {
         self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bounds of the mailbox of another node's agent, as far as they are known here.
+    fn bounds(&self, of: AgentId) -> MailboxBounds {
+        let agents = self.agents.upgrade();
+        let spec = agents.as_ref().and_then(|agents| agents.directory.agent(of));
+        spec.map_or(MailboxBounds::DEFAULT, |spec| spec.options.mailbox)
     }
 
     fn count(&self, reason: Reason, count: u64) {
@@ -209,17 +221,27 @@ impl Remote for Links {
             None => Head::Tell { to, from },
             Some(ask) => Head::Ask { to, from, ask },
         };
-        let bounds = || {
-            let agents = self.agents.upgrade();
-            let spec = agents.as_ref().and_then(|agents| agents.directory.agent(to));
-            spec.map_or(MailboxBounds::DEFAULT, |spec| spec.options.mailbox)
-        };
+        let bounds = || self.bounds(to);
         with_frame(head, &body, |frame| {
             let (frame, cost) = frame.map_err(|error| self.refuse(&error))?;
             let lane = body.lane();
             let parcel = Parcel { from, to, ask, lane, frame, bounds: &bounds, cost };
             self.dispatch(&link, &parcel, policy)
         })
+    }
+
+    fn send_run(&self, node: NodeId, from: AgentId, to: AgentId, run: &mut VecDeque<Weighed>) {
+        let Some(link) = self.find(node) else { return };
+        FRAMES.with_borrow_mut(|frames| {
+            loop {
+                let count = frames.fill(Head::Tell { to, from }, run.iter().map(Weighed::body));
+                let sent = link.send_run(to, &|| self.bounds(to), frames);
+                drop(run.drain(..sent));
+                if sent < count || count == 0 {
+                    return;
+                }
+            }
+        });
     }
 
     fn answer(&self, node: NodeId, from: AgentId, to: ReplyTo, answer: Result<Body, AskError>) {

@@ -1,6 +1,6 @@
 //! What all parts of a node's runtime share, and how a letter finds its way between them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -19,7 +19,7 @@ use crate::runtime::crew::Crew;
 use crate::runtime::dead_letters::{DeadLetters, Reason};
 use crate::runtime::failure::Failure;
 use crate::runtime::journaling::Journaling;
-use crate::runtime::mailbox::{Discarded, Pushed};
+use crate::runtime::mailbox::{Discarded, Pushed, Weighed};
 use crate::runtime::recorder::Recorder;
 use crate::runtime::routes::{Route, Routes};
 use crate::runtime::worker_handle::WorkerHandle;
@@ -73,6 +73,10 @@ pub trait Remote: Send + Sync {
     /// # Errors
     /// If it cannot leave, and the policy is to say so.
     fn send(&self, node: NodeId, letter: Letter, policy: WhenFull) -> Result<(), RefusedBecause>;
+
+    /// Sends the first of `run` to an agent of `node`, as many as there is credit and room for;
+    /// what is left is to be sent one by one.
+    fn send_run(&self, node: NodeId, from: AgentId, to: AgentId, run: &mut VecDeque<Weighed>);
 
     /// Answers a question of another node's agent.
     fn answer(&self, node: NodeId, from: AgentId, to: ReplyTo, answer: Result<Body, AskError>);

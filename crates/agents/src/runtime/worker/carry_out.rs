@@ -70,7 +70,7 @@ impl Worker {
         }
         let has_egress = resident.stage.as_ref().is_some_and(|stage| stage.takes_egress());
         if !has_egress {
-            self.send_at_once(to, &mut run);
+            self.send_at_once(resident.id(), to, &mut run);
         }
         for Weighed { envelope, .. } in run.drain(..) {
             self.send(resident, to, None, envelope.body);
@@ -79,7 +79,7 @@ impl Worker {
     }
 
     /// Sends of `run`, from its front, what finds room without further ado.
-    fn send_at_once(&mut self, to: AgentId, run: &mut VecDeque<Weighed>) {
+    fn send_at_once(&mut self, from: AgentId, to: AgentId, run: &mut VecDeque<Weighed>) {
         match self.routes.find(to, &self.shared.routes) {
             Some(Route::Agent(_)) if self.shared.round_trip => {}
             Some(Route::Agent(mailbox)) => {
@@ -89,7 +89,11 @@ impl Worker {
                 }
             }
             Some(Route::Port(_)) => {}
-            None => {}
+            None => {
+                if let Some((node, remote)) = self.shared.elsewhere(to) {
+                    remote.send_run(node, from, to, run);
+                }
+            }
         }
     }
 
