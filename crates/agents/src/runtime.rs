@@ -18,7 +18,7 @@ mod crew;
 mod dead_letters;
 mod failure;
 mod journaling;
-mod mailbox;
+pub(crate) mod mailbox;
 mod port;
 mod recorder;
 mod resident;

@@ -1,5 +1,6 @@
 //! What comes from other nodes, on its way to agents. Runs on the I/O thread and waits for nobody.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,6 +19,7 @@ use crate::message::{Body, Wire};
 use crate::remote::credit::{self, OPENING};
 use crate::remote::parcel;
 use crate::runtime::Reason;
+use crate::runtime::mailbox::Weighed;
 use crate::runtime::shared::{Letter, Shared};
 use crate::runtime::worker::Worker;
 
@@ -31,6 +33,8 @@ pub struct Intake {
     agents: Arc<Shared>,
     links: Arc<Links>,
     sources: FxHashMap<NodeId, Source>,
+    /// Kept between batches for its buffer.
+    run: VecDeque<Weighed>,
 }
 
 /// A node that sends.
@@ -51,7 +55,7 @@ struct Place {
 
 impl Intake {
     pub fn new(agents: Arc<Shared>, links: Arc<Links>) -> Self {
-        Self { agents, links, sources: FxHashMap::default() }
+        Self { agents, links, sources: FxHashMap::default(), run: VecDeque::new() }
     }
 
     /// Passes a batch on.
@@ -66,7 +70,15 @@ impl Intake {
         }
         // Lanes are those that this crate configured.
         let lane = Lane::ALL[batch.lane().index()];
-        let mut desk = Desk { agents: &self.agents, links: &self.links, source, lane, worker };
+        let mut desk = Desk {
+            agents: &self.agents,
+            links: &self.links,
+            source,
+            lane,
+            worker,
+            run: &mut self.run,
+            run_to: AgentId::default(),
+        };
         for message in batch {
             if let Err(bad) = desk.take(message) {
                 let violations = desk.source.link.violations.fetch_add(1, Ordering::Relaxed);
@@ -75,6 +87,7 @@ impl Intake {
                 }
             }
         }
+        desk.hand_over();
     }
 }
 
@@ -111,10 +124,13 @@ impl Source {
         agent: AgentId,
         bytes: u64,
     ) -> Option<Arc<Seat>> {
-        if !self.places.contains_key(&agent) {
-            self.open(agents, links, agent);
-        }
-        let place = self.places.get_mut(&agent)?;
+        let place = match self.places.get_mut(&agent) {
+            Some(place) => place,
+            None => {
+                self.open(agents, links, agent);
+                self.places.get_mut(&agent)?
+            }
+        };
         if !place.former.is_empty() {
             place.former.retain(|seat| seat.held().messages > 0);
             let former: u64 = place.former.iter().map(|seat| seat.held().messages).sum();
@@ -155,11 +171,18 @@ struct Desk<'a> {
     source: &'a mut Source,
     lane: Lane,
     worker: &'a mut Worker,
+    /// Messages to one agent, next to each other, which it gets together.
+    run: &'a mut VecDeque<Weighed>,
+    run_to: AgentId,
 }
 
 impl Desk<'_> {
     fn take(&mut self, message: Received<'_>) -> Result<(), BadFrame> {
-        match Frame::read(message.as_slice())? {
+        let frame = Frame::read(message.as_slice())?;
+        if !matches!(frame, Frame::Content(..)) {
+            self.hand_over();
+        }
+        match frame {
             Frame::Content(head, content) => self.content(head, content, message),
             Frame::Failed { to, from, error } => {
                 if self.vouch(from) {
@@ -207,6 +230,7 @@ impl Desk<'_> {
             Head::Ask { to, from, ask } => (to, from, Some(ask)),
             Head::Reply { to, from } => {
                 if self.vouch(from) {
+                    self.hand_over();
                     let body = parcel::read(content, message, self.lane).into();
                     self.answer(to, Ok(Answer { from, body }));
                 }
@@ -240,7 +264,23 @@ impl Desk<'_> {
             credit: Some(Credit::new(seat, bytes)),
         };
         let body = Body::Wire(Box::new(wire));
-        self.worker.deliver(Letter { from, to, ask, body })
+        if ask.is_some() {
+            self.hand_over();
+            return self.worker.deliver(Letter { from, to, ask, body });
+        }
+        if self.run_to != to {
+            self.hand_over();
+            self.run_to = to;
+        }
+        self.run.push_back(Weighed::new(from, body));
+        Ok(())
+    }
+
+    /// Gives the agent its messages, before anything that came after them is dealt with.
+    fn hand_over(&mut self) {
+        if !self.run.is_empty() {
+            self.worker.deliver_run(self.run_to, self.run);
+        }
     }
 
     /// A message has no place: the agent does not exist, or the node sent more than it may.

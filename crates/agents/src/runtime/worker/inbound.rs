@@ -1,8 +1,13 @@
 //! Letters that come to a worker's thread from other nodes: local agents get them without a
 //! hand-over.
 
-use crate::event::RefusedBecause;
+use std::collections::VecDeque;
+
+use crate::event::{Envelope, RefusedBecause};
+use crate::id::AgentId;
 use crate::runtime::dead_letters::Reason;
+use crate::runtime::mailbox::Weighed;
+use crate::runtime::routes::Route;
 use crate::runtime::shared::{Delivered, Letter};
 use crate::runtime::worker::Worker;
 
@@ -29,6 +34,21 @@ impl Worker {
                 }
                 Err(why)
             }
+        }
+    }
+
+    /// Delivers messages of another node to one agent of this one, in their order. Those that it
+    /// does not get are counted.
+    pub fn deliver_run(&mut self, to: AgentId, run: &mut VecDeque<Weighed>) {
+        if let Some(Route::Agent(mailbox)) = self.routes.find(to, &self.shared.routes) {
+            let pushed = mailbox.push_run(run, Some(&self.handle));
+            if let Delivered::WakeHere(slot) = self.shared.pushed(pushed) {
+                self.ready.push_back(slot);
+            }
+        }
+        for Weighed { envelope: Envelope { from, ask, body }, .. } in run.drain(..) {
+            // Whoever tells is not told.
+            let _ = self.deliver(Letter { from, to, ask, body });
         }
     }
 }
