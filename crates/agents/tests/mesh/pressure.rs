@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use dx_agents::runtime::{Heard, Port};
-use dx_agents::{AgentId, MailboxBounds, Placement, RefusedBecause, WhenFull};
+use dx_agents::{
+    Agent, AgentId, Context, MailboxBounds, Placement, Refusal, RefusedBecause, Spawn, WhenFull,
+};
 
 use crate::kinds::{Flood, Gate, Say, number, registry_with};
 use crate::nodes::{ALL, HANG, heard, pair, pair_with, said, spec};
@@ -53,6 +55,66 @@ fn messages_of_one_sender_arrive_in_their_order_over_every_transport() {
         });
         assert!(one.status().agents.dead_letters.keys().all(|reason| reason == "refused"));
         assert!(two.status().agents.dead_letters.is_empty());
+    }
+}
+
+/// What one step says: numbers in all lanes by turns, with a message in between that is too long.
+struct Speaker {
+    to: AgentId,
+    port: AgentId,
+}
+
+/// As many as may leave or wait before the receiver's node has said how much it takes.
+const WORDS: u64 = 300;
+
+impl Agent for Speaker {
+    type Message = Say;
+
+    fn message(&mut self, _: AgentId, _: Say, cx: &mut Context) {
+        for n in 0..WORDS {
+            cx.send(
+                self.to,
+                match n / 7 % 3 {
+                    0 => number(n),
+                    1 => Say::Bulk(n, Bytes::from(vec![1; 2_000])),
+                    _ => Say::Urgent(n),
+                },
+            );
+            if n % 100 == 50 {
+                cx.send(self.to, Say::Number(n, Bytes::from(vec![0; 16 << 20])));
+            }
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal, cx: &mut Context) {
+        assert!(matches!(refusal.why, RefusedBecause::TooLarge { .. }), "{refusal:?}");
+        cx.send(self.port, number(refusal.count));
+    }
+}
+
+#[test]
+fn what_one_step_says_arrives_in_its_order_in_each_lane_over_every_transport() {
+    for transport in ALL {
+        let (one, two) = pair(transport, &[]);
+        let (refusals, to) = (one.runtime().port(), two.runtime().port());
+        let (to_id, port) = (to.id(), refusals.id());
+        let make = move || Speaker { to: to_id, port };
+        let speaker = one.runtime().spawn(&Spawn::new("speaker", make));
+        refusals.send(speaker, number(0)).unwrap();
+        assert_eq!(said(&refusals).1, number(3));
+        let mut heard = [const { Vec::new() }; 3];
+        for _ in 0..WORDS {
+            match said(&to).1 {
+                Say::Urgent(n) => heard[0].push(n),
+                Say::Number(n, _) => heard[1].push(n),
+                Say::Bulk(n, _) => heard[2].push(n),
+                other => panic!("{other:?}"),
+            }
+        }
+        for (lane, turn) in [(0, 2), (1, 0), (2, 1)] {
+            let said = (0..WORDS).filter(|n| n / 7 % 3 == turn);
+            assert!(said.eq(heard[lane].iter().copied()), "{transport}: lane {lane}");
+        }
     }
 }
 

@@ -77,6 +77,32 @@ async fn a_full_lane_delays_no_other_lane() {
 }
 
 #[tokio::test]
+async fn of_a_run_the_first_leave_and_none_that_finds_no_room() {
+    let (one, two) = small_pair().await;
+    let peer = one.peer(NodeId(2)).unwrap();
+    let messages: Vec<[u8; 1000]> = (0..1000_u32)
+        .map(|number| {
+            let mut message = [0; 1000];
+            message[..4].copy_from_slice(&number.to_le_bytes());
+            message
+        })
+        .collect();
+    let slices = || messages.iter().map(|message| &message[..]);
+    let sent = peer.try_send_run(Lane::DATA, slices());
+    assert!((1..messages.len()).contains(&sent), "{sent} were taken");
+    assert_eq!(peer.try_send_run(Lane::DATA, slices()), 0);
+    assert_eq!(peer.try_send(Lane::DATA, &messages[0]), Err(SendError::Full(Lane::DATA)));
+    let is_slow = |event: &PeerEvent| matches!(event, PeerEvent::SlowPeer { lane: Lane::DATA, .. });
+    assert_eq!(events(&one).iter().filter(|event| is_slow(event)).count(), 1);
+    let mut received = Vec::new();
+    while received.len() < sent {
+        received.extend(soon(two.recv(Lane::DATA)).await.iter().map(|it| it.as_slice().to_vec()));
+    }
+    assert!(received.iter().eq(&messages[..sent]));
+    assert_eq!(peer.try_send_run(Lane(9), slices()), 0);
+}
+
+#[tokio::test]
 async fn a_broadcast_passes_over_the_slow_peer_and_says_so() {
     let (one, two) = small_pair().await;
     let three = start(config(3).lanes(small_lanes()).listen(address("tcp"))).await;
