@@ -43,7 +43,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 
     /// Likewise for several.
-    static FRAMES: RefCell<Run> = const { RefCell::new(Run::new()) };
+    static FRAMES: RefCell<Run> = RefCell::default();
 }
 
 /// Scratch memory that a thread keeps.

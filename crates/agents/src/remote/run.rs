@@ -12,6 +12,7 @@ const MAX_MESSAGES: usize = 64;
 const MAX_BYTES: usize = 64 * 1024;
 
 /// Frames of one lane, in memory that is used again.
+#[derive(Debug, Default)]
 pub struct Run {
     /// Their lane.
     pub lane: Lane,
@@ -21,11 +22,6 @@ pub struct Run {
 }
 
 impl Run {
-    /// Without frames.
-    pub const fn new() -> Self {
-        Self { lane: Lane::Normal, bytes: Vec::new(), ends: Vec::new() }
-    }
-
     /// Takes in the first of `messages`, as far as they are of one lane and can be encoded. How many
     /// those are.
     pub fn fill<'a>(&mut self, head: Head, messages: impl Iterator<Item = &'a Body>) -> usize {
@@ -98,7 +94,7 @@ mod tests {
     }
 
     fn filled<'a>(messages: impl IntoIterator<Item = &'a Body>) -> Run {
-        let mut run = Run::new();
+        let mut run = Run::default();
         run.fill(HEAD, messages.into_iter());
         run
     }
@@ -132,7 +128,7 @@ mod tests {
 
     #[test]
     fn nothing_of_one_run_is_in_the_next() {
-        let mut run = Run::new();
+        let mut run = Run::default();
         let large = load(1, Lane::Bulk, 1 << 20);
         assert_eq!(run.fill(HEAD, once(&large)), 1);
         let small = load(2, Lane::Urgent, 0);
