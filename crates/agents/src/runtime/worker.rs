@@ -281,8 +281,10 @@ impl Worker {
                 break;
             }
             self.recorder.record(self.now.0, resident.id(), (What::Message, envelope.from.0));
-            let step = resident.cell.hear(envelope, &mut self.cx);
-            self.finish(resident, step);
+            match resident.cell.hear(envelope, &mut self.cx) {
+                Step::Ran => self.carry_out(resident),
+                step => self.finish(resident, step),
+            }
             heard += 1;
             if self.exile.is_some() && heard % LOOK_EVERY == 0 && self.is_late() {
                 resident.is_suspect = true;
@@ -341,16 +343,14 @@ impl Worker {
     }
 
     /// Carries out what came of a step.
-    #[inline]
+    #[inline(never)]
     fn finish(&mut self, resident: &mut Resident, step: Step) {
         match step {
             Step::Ran | Step::Stale => {}
             Step::Rejected(bad) => self.shared.reject(&bad),
             Step::Panicked(text) => self.panicked(resident, &text),
         }
-        if !self.cx.effects().is_empty() {
-            self.carry_out(resident);
-        }
+        self.carry_out(resident);
     }
 
     fn panicked(&mut self, resident: &mut Resident, text: &str) {

@@ -28,16 +28,21 @@ impl Worker {
     /// Carries out what the last step asked for, in order.
     #[inline]
     pub(super) fn carry_out(&mut self, resident: &mut Resident) {
-        // One send is what most steps ask for.
-        if let [Effect::Send { .. }] = self.cx.effects()[..]
-            && let Some(Effect::Send { to, ask, body }) = self.cx.effects().pop()
-        {
-            self.send(resident, to, ask, body);
-            return;
+        match self.cx.effects()[..] {
+            [] => {}
+            [Effect::Send { .. }] => self.carry_out_send(resident),
+            _ => self.carry_out_all(resident),
         }
-        self.carry_out_all(resident);
     }
 
+    /// One send is what most steps ask for that ask for anything.
+    fn carry_out_send(&mut self, resident: &Resident) {
+        if let Some(Effect::Send { to, ask, body }) = self.cx.effects().pop() {
+            self.send(resident, to, ask, body);
+        }
+    }
+
+    #[inline(never)]
     fn carry_out_all(&mut self, resident: &mut Resident) {
         let mut effects = std::mem::take(self.cx.effects());
         let mut rest = effects.drain(..);
