@@ -253,7 +253,8 @@ impl Context {
     }
 
     /// Asks `to` a question, whose answer or failure comes as [`reply`](crate::Agent::reply) with
-    /// this id, at the latest after `within`.
+    /// this id: without an answer [`AskError::Timeout`](crate::AskError::Timeout), at the first look
+    /// at the clock after `within`.
     pub fn ask<M: Message>(&mut self, to: AgentId, question: M, within: Duration) -> AskId {
         let ask = AskId(self.number());
         self.special(Effect::SetDeadline { ask, within });
