@@ -77,7 +77,7 @@ pub enum LinkError {
 }
 
 /// Connects `port` and the shim until `ending` is true. Then the shim ends all that it runs, tells
-/// of it, and ends itself; when this returns, its process is gone.
+/// of it, and ends itself; this returns when its process is gone, if that does not take too long.
 pub async fn run(port: Port, config: LinkConfig, mut ending: watch::Receiver<bool>) {
     port.monitor(config.runner);
     let mut pause = PAUSES.0;
@@ -123,7 +123,8 @@ async fn serve(
 ) -> LinkError {
     let shim = Process::behind(&stream);
     let ended = relay(port, config.runner, stream, ending).await;
-    let is_last = *ending.borrow() && matches!(ended, LinkError::HungUp);
+    // What it did not come to read makes its end look like a broken way.
+    let is_last = *ending.borrow() && matches!(ended, LinkError::HungUp | LinkError::Io(_));
     if let Some(shim) = shim.filter(|_| is_last)
         && let Err(error) = shim.ended().await
     {

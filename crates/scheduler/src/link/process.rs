@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::net::UnixStream;
 use tokio::task::spawn_blocking;
@@ -32,14 +33,23 @@ impl Process {
         Ok(pidfd_send_signal(&self.0, Signal::KILL)?)
     }
 
-    /// Ready when it has ended, or [`PATIENCE`] is over.
+    /// Ready when it has ended.
     ///
     /// # Errors
-    /// If the system refuses to wait for it.
+    /// If it has not within [`PATIENCE`], or the system refuses to wait for it.
     pub async fn ended(self) -> io::Result<()> {
+        spawn_blocking(move || self.wait()).await.map_err(io::Error::other)?
+    }
+
+    fn wait(&self) -> io::Result<()> {
         let patience = Timespec::try_from(PATIENCE).expect("it is short");
-        let wait = move || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience));
-        spawn_blocking(wait).await.map_err(io::Error::other)??;
-        Ok(())
+        loop {
+            match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&patience)) {
+                Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+                // A signal is not what is waited for.
+                Err(Errno::INTR) => {}
+                other => return Ok(other.map(drop)?),
+            }
+        }
     }
 }
