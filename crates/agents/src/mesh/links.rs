@@ -235,12 +235,16 @@ impl Remote for Links {
         FRAMES.with_borrow_mut(|frames| {
             loop {
                 let count = frames.fill(Head::Tell { to, from }, run.iter().map(Weighed::body));
+                if count == 0 {
+                    break;
+                }
                 let sent = link.send_run(to, &|| self.bounds(to), frames);
                 drop(run.drain(..sent));
-                if sent < count || count == 0 {
-                    return;
+                if sent < count {
+                    break;
                 }
             }
+            frames.clear();
         });
     }
 

@@ -53,7 +53,8 @@ impl Run {
         self.ends.iter().map(|(_, cost)| *cost)
     }
 
-    fn clear(&mut self) {
+    /// Without frames, and without more memory than most need.
+    pub fn clear(&mut self) {
         self.ends.clear();
         self.bytes.clear();
         self.bytes.shrink_to(MAX_BYTES);

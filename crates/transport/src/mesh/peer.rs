@@ -93,7 +93,7 @@ impl Peer {
 
     /// Queues copies of the first of `messages`, as many as there is room for, at the cost of one
     /// lock; returns how many those are. Why the next one was not taken, [`try_send`](Self::try_send)
-    /// says of it.
+    /// says of it. The lock is held while `messages` says what is next: that must not use the peer.
     pub fn try_send_run<'a>(
         &self,
         lane: Lane,
