@@ -64,15 +64,15 @@ impl Alarms {
     }
 
     /// It is `now`: deadlines count from here. `is_open` says of each question of the agent at a
-    /// place whether it still waits.
-    pub fn age(&mut self, now: Instant, is_open: impl Fn(u32, AgentId, AskId) -> bool) {
+    /// place whether it still waits; `None` if there is no such agent any more.
+    pub fn age(&mut self, now: Instant, is_open: impl Fn(u32, AgentId, AskId) -> Option<bool>) {
         let mut young = std::mem::take(&mut self.young);
         for Young { within, slot, agent, ask } in young.drain(..) {
-            if is_open(slot, agent, ask) {
-                self.set(now + within, slot, agent, Alarm::Deadline(ask));
-            } else {
+            match is_open(slot, agent, ask) {
+                Some(true) => self.set(now + within, slot, agent, Alarm::Deadline(ask)),
                 // It was noted as cleared, and never became an alarm.
-                self.cleared = self.cleared.saturating_sub(1);
+                Some(false) => self.cleared = self.cleared.saturating_sub(1),
+                None => {}
             }
         }
         self.young = young;
@@ -104,11 +104,22 @@ impl Alarms {
         self.heap.peek().map(|Reverse(entry)| entry.at)
     }
 
-    /// Takes out the alarms of one agent, with their times: it is `now`.
-    pub fn extract(&mut self, agent: AgentId, now: Instant) -> Vec<(Instant, Alarm)> {
-        let young = self.young.extract_if(.., |young| young.agent == agent);
-        let mut extracted: Vec<_> =
-            young.map(|young| (now + young.within, Alarm::Deadline(young.ask))).collect();
+    /// Takes out the alarms of one agent, with their times: it is `now`, and `is_open` says which of
+    /// its questions still wait.
+    pub fn extract(
+        &mut self,
+        agent: AgentId,
+        now: Instant,
+        is_open: impl Fn(AskId) -> bool,
+    ) -> Vec<(Instant, Alarm)> {
+        let mut extracted = Vec::new();
+        for Young { within, ask, .. } in self.young.extract_if(.., |young| young.agent == agent) {
+            if is_open(ask) {
+                extracted.push((now + within, Alarm::Deadline(ask)));
+            } else {
+                self.cleared = self.cleared.saturating_sub(1);
+            }
+        }
         self.heap.retain(|Reverse(entry)| {
             if entry.agent == agent {
                 extracted.push((entry.at, entry.alarm));
@@ -156,7 +167,7 @@ mod tests {
     fn a_deadline_counts_from_the_look_at_the_clock_that_follows() {
         let mut alarms = asked();
         assert_eq!(due(&mut alarms, 1_000), []);
-        alarms.age(Instant(50), |_, _, _| true);
+        alarms.age(Instant(50), |_, _, _| Some(true));
         assert_eq!((alarms.next(), alarms.len()), (Some(Instant(150)), 2));
         assert_eq!(due(&mut alarms, 149), []);
         assert_eq!(due(&mut alarms, 150), [1, 2].map(|number| Alarm::Deadline(ask(number))));
@@ -166,7 +177,10 @@ mod tests {
     fn what_is_answered_before_the_next_look_never_becomes_an_alarm() {
         let mut alarms = asked();
         assert!(!alarms.clear_one());
-        alarms.age(Instant(50), |slot, agent, open| (slot, agent, open) == (0, ASKER, ask(2)));
+        alarms.set_deadline(WITHIN, 1, AgentId(8), ask(1));
+        let is_open = |slot, agent, open| (agent == ASKER).then_some((slot, open) == (0, ask(2)));
+        alarms.age(Instant(50), is_open);
+        // Of who is gone nothing was noted as cleared.
         assert_eq!((alarms.len(), alarms.cleared), (1, 0));
         assert_eq!(due(&mut alarms, 150), [Alarm::Deadline(ask(2))]);
     }
@@ -175,8 +189,9 @@ mod tests {
     fn an_agent_that_moves_takes_its_young_deadlines_along() {
         let mut alarms = asked();
         alarms.set_deadline(WITHIN, 1, AgentId(8), ask(1));
-        let moved = [1, 2].map(|number| (Instant(150), Alarm::Deadline(ask(number))));
-        assert_eq!(alarms.extract(ASKER, Instant(50)), moved);
-        assert_eq!(alarms.len(), 1);
+        assert!(!alarms.clear_one());
+        let moved = [(Instant(150), Alarm::Deadline(ask(2)))];
+        assert_eq!(alarms.extract(ASKER, Instant(50), |open| open == ask(2)), moved);
+        assert_eq!((alarms.len(), alarms.cleared), (1, 0));
     }
 }

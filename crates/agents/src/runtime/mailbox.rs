@@ -223,11 +223,13 @@ impl Mailbox {
     #[cold]
     fn push_otherwise(
         &self,
-        mut queue: MutexGuard<'_, Queue>,
+        queue: MutexGuard<'_, Queue>,
         Weighed { envelope, weight }: Weighed,
         here: Option<&Arc<WorkerHandle>>,
         lost: &mut Vec<Envelope>,
     ) -> Pushed {
+        // Let go of before the message, whose end is code of others.
+        let mut queue = queue;
         if queue.is_closed {
             return Pushed::Closed(envelope.body.lane());
         }
@@ -435,9 +437,11 @@ impl Mailbox {
 
     /// Discards all that waits, as at a restart: what it was.
     pub fn discard(&self) -> Discarded {
+        // Dropped after the lock: the end of an answer is code of others.
+        let mut system = VecDeque::new();
         let mut queue = self.lock();
         queue.life += 1;
-        queue.system.clear();
+        std::mem::swap(&mut queue.system, &mut system);
         let (waiting, watchers) = match &mut queue.rare {
             Some(rare) => {
                 rare.refusals.clear();

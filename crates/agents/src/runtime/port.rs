@@ -245,7 +245,7 @@ struct Awaited {
 }
 
 impl Inlet {
-    fn new(bounds: MailboxBounds) -> Self {
+    pub fn new(bounds: MailboxBounds) -> Self {
         Self { bounds, state: Mutex::default() }
     }
 

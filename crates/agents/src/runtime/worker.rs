@@ -189,17 +189,18 @@ impl Worker {
         self.had_turns.clear();
         self.steps_since = 0;
         self.now = now;
-        self.age_deadlines(now);
         while let Some(entry) = self.alarms.due(now) {
             self.ring(entry.slot, entry.agent, entry.alarm);
         }
+        // Last: an agent that starts anew may have asked.
+        self.age_deadlines(now);
     }
 
     fn age_deadlines(&mut self, now: Instant) {
         let residents = &self.residents;
         self.alarms.age(now, |slot, agent, ask| match residents.get(slot as usize) {
-            Some(Some(resident)) => resident.id() == agent && resident.cell.has_asked(ask),
-            _ => false,
+            Some(Some(resident)) if resident.id() == agent => Some(resident.cell.has_asked(ask)),
+            _ => None,
         });
     }
 
@@ -369,7 +370,8 @@ impl Worker {
         }
         let is_slow = resident.mailbox.counts.slow_steps.load(Ordering::Relaxed) >= EXILED_AFTER;
         if is_slow && let Some(exile) = &self.exile {
-            let alarms = self.alarms.extract(resident.id(), self.shared.now());
+            let is_open = |ask| resident.cell.has_asked(ask);
+            let alarms = self.alarms.extract(resident.id(), self.shared.now(), is_open);
             self.free.push(slot);
             exile.order(|incoming| incoming.arriving.push(Arrival { resident, alarms }));
             return;

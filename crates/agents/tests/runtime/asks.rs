@@ -4,8 +4,8 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use dx_agents::{
-    AgentId, Answer, AskError, AskId, Context, Down, MailboxBounds, RefusedBecause, ReplyTo,
-    Restart, Spawn,
+    AgentId, Answer, AskError, AskId, Context, Down, MailboxBounds, Placement, RefusedBecause,
+    ReplyTo, Restart, Spawn,
 };
 
 use crate::actors::{
@@ -194,4 +194,39 @@ fn an_answer_of_another_type_is_no_answer_to_read() {
     }));
     let answer = port.ask_blocking(id, Number(0), LONG).unwrap();
     assert!(answer.open::<Number>().is_err());
+}
+
+#[test]
+fn a_question_of_a_new_lifes_first_step_has_an_end() {
+    let runtime = runtime(1);
+    let (port, silent) = (runtime.port(), runtime.port());
+    let (to, silent) = (port.id(), silent.id());
+    let asks = move |hears: Hears, cx: &mut Context| match hears {
+        Hears::Start if cx.restarts() > 0 => {
+            cx.ask(silent, Number(0), Duration::from_millis(1));
+        }
+        Hears::Message(..) => panic!("as it is told"),
+        Hears::Reply(_, answer) => cx.send(to, Number(code(answer))),
+        _ => {}
+    };
+    // Nobody else's doings on its thread remind it of the time.
+    let own = Placement::Thread { pin: None };
+    let policy = Restart::Always { backoff: Duration::ZERO };
+    for _ in 0..20 {
+        let id = runtime.spawn(&agent(asks).placement(own).restart(policy));
+        port.send(id, Number(PANICS)).unwrap();
+        assert_eq!(number(&port), 100);
+    }
+}
+
+#[test]
+fn a_port_that_takes_an_id_over_hears_the_answers_to_its_own_questions() {
+    let runtime = runtime(1);
+    let answerer = runtime.spawn(&agent(answers));
+    for _ in 0..3 {
+        let port = runtime.port_as(AgentId(5)).expect("5 is free");
+        let answer = port.ask_blocking(answerer, Number(ANSWERS), LONG);
+        assert_eq!(code(answer), 1);
+    }
+    assert_eq!(dead(&runtime, "late-answer"), 0);
 }

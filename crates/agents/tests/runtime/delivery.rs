@@ -373,3 +373,45 @@ fn a_port_refuses_over_its_bound_and_tells_of_room() {
     assert!(!matches!(port.recv_within(std::time::Duration::ZERO), Some(Heard::Message(_))));
     let _ = LONG;
 }
+
+/// Says a last word when it is dropped.
+#[derive(Serialize, Deserialize)]
+struct Dying {
+    #[serde(skip)]
+    heir: Option<(Arc<Port>, AgentId)>,
+}
+
+impl Message for Dying {
+    const NAME: &'static str = "dying";
+}
+
+impl Drop for Dying {
+    fn drop(&mut self) {
+        if let Some((port, to)) = self.heir.take() {
+            // Refused or not: it has ended, and so may whoever made it.
+            let _ = port.send(to, Number(9));
+        }
+    }
+}
+
+#[test]
+fn what_is_dropped_for_want_of_room_may_send_to_where_there_was_none() {
+    for full in [WhenFull::Refuse, WhenFull::DropNewest, WhenFull::DropOldest] {
+        let (runtime, gate) = (runtime(1), Gate::default());
+        let port = Arc::new(runtime.port());
+        let at = gate.clone();
+        let stalls = move |hears, _: &mut Context| {
+            if let Hears::Message(..) = hears {
+                at.pass();
+            }
+        };
+        let room = MailboxBounds { messages: 1, full, ..MailboxBounds::default() };
+        let id = runtime.spawn(&agent(stalls).mailbox(room));
+        port.send(id, Number(1)).unwrap();
+        gate.await_waiting(1);
+        for _ in 0..3 {
+            let _ = port.send(id, Dying { heir: Some((Arc::clone(&port), id)) });
+        }
+        gate.open();
+    }
+}

@@ -26,15 +26,16 @@ impl Worker {
                 }
                 true
             }
-            Some(Route::Port(inlet)) => inlet.push_system(event),
+            // The id of a port can be used again: whose it is now is looked up each time.
+            Some(Route::Port(_)) => self.shared.tell(to, event),
             None => false,
         }
     }
 
     /// Answers a question, wherever it came from.
     pub(super) fn answer(&mut self, from: AgentId, to: ReplyTo, answer: Result<Body, AskError>) {
-        if self.routes.find(to.agent, &self.shared.routes).is_none() {
-            // Who asked is on another node, or gone.
+        if !matches!(self.routes.find(to.agent, &self.shared.routes), Some(Route::Agent(_))) {
+            // Who asked is a port, on another node, or gone.
             self.shared.answer(from, to, answer);
             return;
         }
