@@ -179,7 +179,7 @@ struct Desk<'a> {
 impl Desk<'_> {
     fn take(&mut self, message: Received<'_>) -> Result<(), BadFrame> {
         let frame = Frame::read(message.as_slice())?;
-        if !matches!(frame, Frame::Content(..)) {
+        if !matches!(frame, Frame::Content(Head::Tell { to, .. }, _) if to == self.run_to) {
             self.hand_over();
         }
         match frame {
@@ -230,7 +230,6 @@ impl Desk<'_> {
             Head::Ask { to, from, ask } => (to, from, Some(ask)),
             Head::Reply { to, from } => {
                 if self.vouch(from) {
-                    self.hand_over();
                     let body = parcel::read(content, message, self.lane).into();
                     self.answer(to, Ok(Answer { from, body }));
                 }
@@ -265,13 +264,9 @@ impl Desk<'_> {
         };
         let body = Body::Wire(Box::new(wire));
         if ask.is_some() {
-            self.hand_over();
             return self.worker.deliver(Letter { from, to, ask, body });
         }
-        if self.run_to != to {
-            self.hand_over();
-            self.run_to = to;
-        }
+        self.run_to = to;
         self.run.push_back(Weighed::new(from, body));
         Ok(())
     }

@@ -1,5 +1,4 @@
-//! Events that a worker's thread has for agents of its node: its own get them without a hand-over,
-//! and nobody is looked up behind a lock twice.
+//! Events that a worker's thread has for agents of its node: its own get them without a hand-over.
 
 use crate::event::{Answer, AskError, Event};
 use crate::id::{AgentId, ReplyTo};
