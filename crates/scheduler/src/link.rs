@@ -125,12 +125,18 @@ async fn serve(
     let ended = relay(port, config.runner, stream, ending).await;
     // What it did not come to read makes its end look like a broken way.
     let is_last = *ending.borrow() && matches!(ended, LinkError::HungUp | LinkError::Io(_));
-    if let Some(shim) = shim.filter(|_| is_last)
-        && let Err(error) = shim.ended().await
-    {
+    if is_last && let Err(error) = gone(shim).await {
         tracing::warn!("the shim in {} may go on: {error}", config.folder.display());
     }
     ended
+}
+
+/// Ready when a process has ended, if there was one.
+async fn gone(process: io::Result<Option<Process>>) -> io::Result<()> {
+    match process? {
+        Some(process) => process.ended().await,
+        None => Ok(()),
+    }
 }
 
 /// Carries everything, both ways, until it cannot.

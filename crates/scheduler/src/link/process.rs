@@ -20,9 +20,16 @@ pub struct Process(OwnedFd);
 
 impl Process {
     /// Who listened where `stream` is connected to; nobody, if it has ended meanwhile.
-    pub fn behind(stream: &UnixStream) -> Option<Self> {
-        let pid = Pid::from_raw(stream.peer_cred().ok()?.pid()?)?;
-        pidfd_open(pid, PidfdFlags::empty()).ok().map(Self)
+    ///
+    /// # Errors
+    /// If the system does not say.
+    pub fn behind(stream: &UnixStream) -> io::Result<Option<Self>> {
+        let Some(pid) = stream.peer_cred()?.pid().and_then(Pid::from_raw) else { return Ok(None) };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(process) => Ok(Some(Self(process))),
+            Err(Errno::SRCH) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Kills it.

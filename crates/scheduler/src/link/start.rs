@@ -86,7 +86,7 @@ async fn greet(mut stream: UnixStream) -> io::Result<Result<UnixStream, StartErr
         Ok(()) => Ok(Ok(stream)),
         Err(error) => {
             let is_other = matches!(error, WireError::Version { .. });
-            if is_other && let Some(shim) = Process::behind(&stream) {
+            if is_other && let Some(shim) = Process::behind(&stream)? {
                 // What it ran is killed by the next one.
                 shim.kill()?;
                 shim.ended().await?;

@@ -58,8 +58,9 @@ pub struct Spawner {
     is_awaited: Arc<AtomicBool>,
 }
 
-/// What no thread has taken yet: at most as many as the core has rooms for. Each order wakes one thread that has nothing to do: a queue of the
-/// standard library has one reader, and threads that share it wake each other to take turns.
+/// What no thread has taken yet: at most as many as the core has rooms for. Each order wakes one
+/// thread that has nothing to do: a queue of the standard library has one reader, and threads that
+/// share it wake each other to take turns.
 #[derive(Debug, Default)]
 struct Orders {
     waiting: Mutex<VecDeque<Order>>,
