@@ -227,6 +227,12 @@ impl Node {
         self.news.all_up(&self.expected).await;
     }
 
+    /// Waits until a node cannot be reached; at once if it never was up. A link that broke a moment
+    /// ago, whose conversation may go on over the next one, counts as up.
+    pub async fn down(&self, node: NodeId) {
+        self.news.is_down(node).await;
+    }
+
     /// What happens between this node and the others, from now on.
     #[must_use]
     pub fn events(&self) -> NodeEvents {

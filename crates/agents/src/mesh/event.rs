@@ -138,6 +138,13 @@ impl News {
         let _ = up.wait_for(|up| nodes.is_subset(up)).await;
     }
 
+    /// Waits until `node` is not up.
+    pub async fn is_down(&self, node: NodeId) {
+        let mut up = self.up.subscribe();
+        // The sender lives as long as `self`.
+        let _ = up.wait_for(|up| !up.contains(&node)).await;
+    }
+
     /// Who of `nodes` is not up.
     pub fn missing(&self, nodes: &BTreeSet<NodeId>) -> Vec<NodeId> {
         nodes.difference(&self.up.borrow()).copied().collect()

@@ -1,12 +1,15 @@
 //! Nodes that stop.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use dx_agents::AgentId;
 use dx_agents::mesh::{MAX_WAITING, Node, NodeStatus};
+use dx_agents::{AgentId, NodeId};
 
 use crate::kinds::{FAREWELLS, Gate, Say, number, registry_with};
-use crate::nodes::{ALL, HANG, pair, pair_with, said, spec};
+use crate::nodes::{ALL, HANG, pair, pair_with, said, soon, spec};
 
 #[test]
 fn what_agents_said_before_they_stopped_is_delivered() {
@@ -44,9 +47,22 @@ fn what_could_not_be_done_in_time_is_reported() {
     }
     drop(port);
     let report = one.stop(Duration::from_millis(200));
-    assert_eq!(report.unsent, [(dx_agents::NodeId(2), MAX_WAITING)]);
+    assert_eq!(report.unsent, [(NodeId(2), MAX_WAITING)]);
     assert!(!report.is_complete());
     gate.open();
+}
+
+#[test]
+fn a_node_that_left_is_down_for_the_others() {
+    for transport in ALL {
+        let (one, two) = pair(transport, &[]);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut left = pin!(one.down(NodeId(2)));
+        assert!(left.as_mut().poll(&mut cx).is_pending(), "{transport}");
+        assert!(two.stop(HANG).is_complete(), "{transport}");
+        soon(left);
+        assert!(pin!(one.down(NodeId(3))).poll(&mut cx).is_ready(), "{transport}: unknown");
+    }
 }
 
 #[test]
