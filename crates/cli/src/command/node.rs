@@ -166,12 +166,10 @@ fn left_undone(report: &StopReport, cluster: &Cluster) -> Vec<String> {
         )
     });
     let unfinished = report.drain.unfinished.iter().map(|left| {
-        format!(
-            "{} did not take everything in time: messages not sent: {}, bytes not acknowledged: {}",
-            name(left.peer),
-            left.queued_messages,
-            left.unacked_bytes
-        )
+        let why =
+            if left.is_down { "cannot be reached" } else { "did not take everything in time" };
+        let (peer, unsent, unacked) = (name(left.peer), left.queued_messages, left.unacked_bytes);
+        format!("{peer} {why}: messages not sent: {unsent}, bytes not acknowledged: {unacked}")
     });
     late.chain(unsent).chain(unfinished).collect()
 }
@@ -195,16 +193,19 @@ mod tests {
         let file = "[node.far]\nid = 2\naddress = \"127.0.0.1:7001\"\n";
         let source = Source::new(Layer::File, "c.toml", file);
         let loaded = config::load(vec![source], &kinds::kinds()).expect("nothing is wrong with it");
-        let left = Unfinished { peer: NodeId(2), queued_messages: 3, unacked_bytes: 40 };
+        let slow =
+            Unfinished { peer: NodeId(2), is_down: false, queued_messages: 3, unacked_bytes: 40 };
+        let gone = Unfinished { is_down: true, unacked_bytes: 0, ..slow };
         let report = StopReport {
             late: vec![AgentId(7)],
             unsent: vec![(NodeId(2), 5)],
-            drain: DrainReport { drained: Vec::new(), unfinished: vec![left] },
+            drain: DrainReport { drained: Vec::new(), unfinished: vec![slow, gone] },
         };
         let told = [
             "agent 7 did not stop in time",
             "messages that were not sent to far, which had no room for them: 5",
             "far did not take everything in time: messages not sent: 3, bytes not acknowledged: 40",
+            "far cannot be reached: messages not sent: 3, bytes not acknowledged: 0",
         ];
         assert_eq!(left_undone(&report, &loaded.cluster), told);
     }

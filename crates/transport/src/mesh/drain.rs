@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::id::NodeId;
 use crate::lane::Lane;
 use crate::mesh::peer::PeerShared;
+use crate::mesh::status::PeerState;
 use crate::mesh::waiters::lock;
 
 /// How a drain went.
@@ -26,6 +27,8 @@ pub struct DrainReport {
 pub struct Unfinished {
     /// The peer.
     pub peer: NodeId,
+    /// It cannot be reached, as where it has left itself.
+    pub is_down: bool,
     /// Messages that were never sent.
     pub queued_messages: u64,
     /// Bytes that were sent and not acknowledged.
@@ -76,11 +79,13 @@ pub(crate) async fn drain(peers: Vec<Arc<PeerShared>>, within: Duration) -> Drai
 }
 
 fn unfinished(peer: &PeerShared) -> Unfinished {
+    let is_down = lock(&peer.view).state != PeerState::Up;
     let stats = lock(&peer.session).stats();
     let sending = lock(&peer.sending);
     let queued = (0..).map(Lane).take(peer.lanes.len());
     Unfinished {
         peer: peer.node,
+        is_down,
         queued_messages: queued.map(|lane| sending.outbox.backlog(lane).messages).sum(),
         unacked_bytes: stats.lanes.iter().map(|lane| lane.unacked_bytes as u64).sum(),
     }

@@ -88,6 +88,7 @@ async fn a_drained_node_does_not_wait_for_a_peer_that_it_takes_nothing_from() {
         let (report, unsaid, reason) = both.await;
         assert!(report.is_complete(), "{report:?}");
         assert_eq!(unsaid.unfinished.len(), 1, "there was more to send");
+        assert!(unsaid.unfinished[0].is_down, "it left first: {unsaid:?}");
         let drained = DownReason::Closed { code: CloseCode::Drained, reason: String::new() };
         assert_eq!(reason, drained);
     };
@@ -115,6 +116,7 @@ async fn a_drain_does_not_wait_for_a_peer_whose_process_is_gone() {
     one.peers()[0].try_send(Lane::DATA, b"nobody will ever read this").unwrap();
     let report = soon(one.drain(FOREVER)).await;
     assert_eq!((report.drained.len(), report.unfinished.len()), (0, 1));
+    assert!(report.unfinished[0].is_down, "{report:?}");
 }
 
 #[tokio::test]
