@@ -230,7 +230,7 @@ async fn serve(
             // So does this.
             let _ = others.await;
         }
-        inside.jobs.leave(working).await;
+        inside.jobs.leave(working, &inside).await;
         for task in [words, answering] {
             task.abort();
             // What it was doing is not needed any more.

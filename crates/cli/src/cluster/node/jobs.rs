@@ -1,6 +1,8 @@
 //! What a node does for jobs: the API at every node, the link to the shim where it runs them.
 
+use std::future::{Future, pending};
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,7 +33,7 @@ const PROGRAM: &str = "/proc/self/exe";
 pub const LEAVING: Duration = Duration::from_secs(12);
 
 /// How long a controller may take to hear that the node leaves, and then that all there has ended.
-/// One that stops at the same time hears nothing.
+/// One that stops at the same time hears nothing, and is not waited for once it is gone.
 const TELLING: Duration = Duration::from_secs(2);
 
 /// What a node is drained for that stops in good order: it undrains itself when it is back.
@@ -125,21 +127,23 @@ impl Jobs {
         self.joined.send_replace(true);
     }
 
-    /// Ends what this node runs, and waits until the controller knows, within [`LEAVING`].
-    pub async fn leave(&self, working: Working) {
+    /// Ends what this node runs, and waits until the controller knows, within [`LEAVING`], or until
+    /// that is gone itself.
+    pub async fn leave(&self, working: Working, inside: &Inside) {
         let Working { link, joining, end } = working;
         let (Some(api), Some(mut link)) = (&self.api, link) else { return };
         if let Some(joining) = joining {
             joining.abort();
         }
         let leaving = async {
-            let is_told = timeout(TELLING, self.tell_of_leaving(api)).await.unwrap_or(false);
+            let mut gone = pin!(controller_gone(inside));
+            let is_told = told(gone.as_mut(), self.tell_of_leaving(api)).await;
             end.send_replace(true);
             // It ends by returning.
             let _ = (&mut link).await;
-            if is_told {
+            if is_told == Some(true) {
                 // All has ended: what is left is on its way to the controller, or that stops, too.
-                let _ = timeout(TELLING, api.idle(self.node)).await;
+                told(gone.as_mut(), api.idle(self.node)).await;
             }
         };
         if timeout(LEAVING, leaving).await.is_err() {
@@ -159,6 +163,29 @@ impl Jobs {
             Ok(_) => api.drain(self.node, Some(STOPPED.to_owned())).await.is_ok(),
             Err(_) => false,
         }
+    }
+}
+
+/// Waits for what the controller is told, for [`TELLING`] at most, and not once it is `gone`.
+async fn told<T>(
+    gone: Pin<&mut impl Future<Output = ()>>,
+    telling: impl Future<Output = T>,
+) -> Option<T> {
+    tokio::select! {
+        // What came of it before the controller went counts.
+        biased;
+        told = timeout(TELLING, telling) => told.ok(),
+        () = gone => None,
+    }
+}
+
+/// Ready once the controller's node cannot be reached; never on that node itself.
+async fn controller_gone(inside: &Inside) {
+    match inside.cluster.controller() {
+        Some(controller) if controller.id != inside.about.id => {
+            inside.mesh.down(controller.id).await;
+        }
+        _ => pending().await,
     }
 }
 
@@ -258,4 +285,23 @@ pub async fn serve_others(inside: Arc<Inside>, gateway: Gateway, output: Output)
         let _ = stop.wait_for(|stop| *stop).await;
     };
     gateway.serve(router, Limits::default(), stopping).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_controller_that_is_gone_is_not_waited_for() {
+        let began = Instant::now();
+        assert_eq!(told(pin!(ready(())), pending::<()>()).await, None);
+        assert_eq!(told(pin!(ready(())), ready("before it went")).await, Some("before it went"));
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        assert_eq!(told(pin!(pending()), pending::<()>()).await, None);
+        assert_eq!(began.elapsed(), TELLING);
+    }
 }
