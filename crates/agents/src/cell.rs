@@ -21,7 +21,11 @@ use crate::context::Context;
 use crate::effect::Effect;
 use crate::erased::ErasedAgent;
 use crate::event::{Envelope, Event};
+#[cfg(feature = "mesh")]
+use crate::id::ReplyTo;
 use crate::id::{AgentId, AskId, TimerKey};
+#[cfg(feature = "mesh")]
+use crate::message::Raw;
 use crate::message::{BadMessage, Encoded};
 use crate::shared::SharedState;
 
@@ -179,9 +183,24 @@ impl Cell {
     #[inline]
     pub(crate) fn hear(&mut self, envelope: Envelope, cx: &mut Context) -> Step {
         cx.begin(self.id, self.restarts, self.steps, self.next);
-        cx.hear(&envelope);
+        cx.hear(envelope.reply_to());
         let Envelope { from, body, .. } = envelope;
         self.guarded(cx, |agent, cx| agent.hear(from, body, cx))
+    }
+
+    /// Carries out a message that has just arrived, as [`step`](Self::step) does. `asked` is the
+    /// question that it is, if it is one.
+    #[cfg(feature = "mesh")]
+    #[inline]
+    pub(crate) fn hear_raw(
+        &mut self,
+        (from, asked): (AgentId, Option<ReplyTo>),
+        raw: Raw<'_>,
+        cx: &mut Context,
+    ) -> Step {
+        cx.begin(self.id, self.restarts, self.steps, self.next);
+        cx.hear(asked);
+        self.guarded(cx, |agent, cx| agent.hear_raw(from, raw, cx))
     }
 
     /// Runs a handler as one atomic step.

@@ -11,7 +11,7 @@ use dx_transport::time::Instant;
 
 use crate::directory::Directory;
 use crate::effect::Effect;
-use crate::event::{Envelope, Recovered};
+use crate::event::Recovered;
 use crate::id::{AgentId, AskId, JobId, ReplyTo, TimerKey, WELL_KNOWN};
 use crate::journal::Entry;
 use crate::message::{Body, Message};
@@ -148,10 +148,10 @@ impl Context {
         }
     }
 
-    /// Notes what the step is about to hear.
+    /// Notes the question that the step is about to hear, if it is one.
     #[inline]
-    pub(crate) fn hear(&mut self, envelope: &Envelope) {
-        self.asked = envelope.reply_to();
+    pub(crate) fn hear(&mut self, asked: Option<ReplyTo>) {
+        self.asked = asked;
     }
 
     /// The agent itself.

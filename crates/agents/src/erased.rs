@@ -7,7 +7,7 @@ use crate::agent::{Agent, Stopping};
 use crate::context::Context;
 use crate::event::Event;
 use crate::id::AgentId;
-use crate::message::{BadMessage, Body, Encoded};
+use crate::message::{BadMessage, Body, Encoded, Raw};
 use crate::shared::SharedState;
 
 /// What the kernel sees of an agent. Implemented for every [`Agent`].
@@ -17,6 +17,13 @@ pub trait ErasedAgent: Any + Send {
     /// # Errors
     /// If it is not one of the agent's; the agent was not called.
     fn hear(&mut self, from: AgentId, body: Body, cx: &mut Context) -> Result<(), BadMessage>;
+
+    /// Carries out a message that has just arrived, as [`hear`](Self::hear) does.
+    ///
+    /// # Errors
+    /// If it is not one of the agent's; the agent was not called.
+    fn hear_raw(&mut self, from: AgentId, raw: Raw<'_>, cx: &mut Context)
+    -> Result<(), BadMessage>;
 
     /// Whether an encoding is one of a message that the agent takes.
     fn takes(&self, encoded: &Encoded) -> bool;
@@ -36,6 +43,17 @@ impl<A: Agent> ErasedAgent for A {
     #[inline]
     fn hear(&mut self, from: AgentId, body: Body, cx: &mut Context) -> Result<(), BadMessage> {
         self.message(from, body.open()?, cx);
+        Ok(())
+    }
+
+    #[inline]
+    fn hear_raw(
+        &mut self,
+        from: AgentId,
+        raw: Raw<'_>,
+        cx: &mut Context,
+    ) -> Result<(), BadMessage> {
+        self.message(from, raw.open()?, cx);
         Ok(())
     }
 

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! One thread does the I/O of all links and runs the light agents, so that a message between them
-//! and a link changes no thread. An agent whose steps are slow leaves that thread by itself.
+//! and a link changes no thread; and where nothing else waits for an agent there, it hears what
+//! arrives at once, past its mailbox. An agent whose steps are slow leaves that thread by itself.
 //!
 //! - Where an agent lives is plain from its id; to send to it is the same everywhere.
 //! - `from` is vouched for: a node can speak for its own agents only.

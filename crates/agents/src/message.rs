@@ -99,27 +99,12 @@ impl Encoded {
     /// # Errors
     /// If it is of another type, or malformed.
     pub fn decode<M: Message>(&self) -> Result<M, BadMessage> {
-        let mut message: M = self.decode_value()?;
-        if !self.body.is_empty() {
-            message.set_body(self.body.clone());
-        }
-        Ok(message)
+        Raw { tag: self.tag, value: &self.value, body: self.body.clone() }.open()
     }
 
     /// The same where the encoding is needed no more: its body is handed over, which costs nothing.
     fn into_message<M: Message>(self) -> Result<M, BadMessage> {
-        let mut message: M = self.decode_value()?;
-        if !self.body.is_empty() {
-            message.set_body(self.body);
-        }
-        Ok(message)
-    }
-
-    fn decode_value<M: Message>(&self) -> Result<M, BadMessage> {
-        if self.tag != const { tag(M::NAME) } {
-            return Err(BadMessage::WrongType { expected: M::NAME });
-        }
-        Ok(codec::decode(&self.value)?)
+        Raw { tag: self.tag, value: &self.value, body: self.body }.open()
     }
 
     /// Bytes it takes.
@@ -132,6 +117,35 @@ impl Encoded {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+/// A message in its encoded form, where it lies in what arrived.
+#[derive(Clone, Debug)]
+pub struct Raw<'a> {
+    /// [`tag`] of the type's name.
+    pub tag: u32,
+    /// The value.
+    pub value: &'a [u8],
+    /// What travels beside it.
+    pub body: Bytes,
+}
+
+impl Raw<'_> {
+    /// The message.
+    ///
+    /// # Errors
+    /// If it is of another type, or malformed.
+    #[inline]
+    pub fn open<M: Message>(self) -> Result<M, BadMessage> {
+        if self.tag != const { tag(M::NAME) } {
+            return Err(BadMessage::WrongType { expected: M::NAME });
+        }
+        let mut message: M = codec::decode(self.value)?;
+        if !self.body.is_empty() {
+            message.set_body(self.body);
+        }
+        Ok(message)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Agents of different nodes, over real meshes in one process.
 #![allow(clippy::unwrap_used, reason = "a test panics where it fails")]
 
+#[path = "mesh/at_once.rs"]
+mod at_once;
 #[path = "../../transport/tests/mesh/fragile.rs"]
 mod fragile;
 #[path = "mesh/hostile.rs"]

@@ -21,7 +21,7 @@ use crate::remote::parcel;
 use crate::runtime::Reason;
 use crate::runtime::mailbox::Weighed;
 use crate::runtime::shared::{Letter, Shared};
-use crate::runtime::worker::Worker;
+use crate::runtime::worker::{AtOnce, Worker};
 
 /// Agents of which a node may have messages waiting, or be owed credit.
 pub const MAX_SEATS: usize = 65_536;
@@ -68,6 +68,7 @@ impl Intake {
             self.agents.dead_letters.add(Reason::FormerLife, messages(batch));
             return;
         }
+        worker.arrived();
         // Lanes are those that this crate configured.
         let lane = Lane::ALL[batch.lane().index()];
         let mut desk = Desk {
@@ -76,8 +77,10 @@ impl Intake {
             source,
             lane,
             worker,
+            vouched: None,
+            to: None,
+            turn: None,
             run: &mut self.run,
-            run_to: AgentId::default(),
         };
         for message in batch {
             if let Err(bad) = desk.take(message) {
@@ -87,7 +90,7 @@ impl Intake {
                 }
             }
         }
-        desk.hand_over();
+        desk.attend(None);
     }
 }
 
@@ -115,6 +118,12 @@ impl Source {
         true
     }
 
+    /// What the node has with `agent`, if there is no more to it than that seat.
+    fn seat(&mut self, agents: &Shared, links: &Links, agent: AgentId) -> Option<Arc<Seat>> {
+        let place = self.place(agents, links, agent)?;
+        place.former.is_empty().then(|| Arc::clone(&place.seat))
+    }
+
     /// The seat for one more message to `agent`; `None` if the node has no place for it.
     #[inline]
     fn admit(
@@ -124,15 +133,8 @@ impl Source {
         agent: AgentId,
         bytes: u64,
     ) -> Option<Arc<Seat>> {
-        let place = match self.places.get_mut(&agent) {
-            Some(place) => place,
-            None => {
-                self.open(agents, links, agent);
-                self.places.get_mut(&agent)?
-            }
-        };
+        let place = self.place(agents, links, agent)?;
         if !place.former.is_empty() {
-            place.former.retain(|seat| seat.held().messages > 0);
             let former: u64 = place.former.iter().map(|seat| seat.held().messages).sum();
             // A life that begins knows nothing of what the one before left: together they may have
             // two shares. A node cannot fill memory by restarting.
@@ -141,6 +143,17 @@ impl Source {
             }
         }
         place.seat.admit(bytes).then(|| Arc::clone(&place.seat))
+    }
+
+    fn place(&mut self, agents: &Shared, links: &Links, agent: AgentId) -> Option<&mut Place> {
+        if !self.places.contains_key(&agent) {
+            self.open(agents, links, agent);
+        }
+        let place = self.places.get_mut(&agent)?;
+        if !place.former.is_empty() {
+            place.former.retain(|seat| seat.held().messages > 0);
+        }
+        Some(place)
     }
 
     /// Makes a seat with an agent, if it exists, there is none, and the node has not too many.
@@ -171,16 +184,22 @@ struct Desk<'a> {
     source: &'a mut Source,
     lane: Lane,
     worker: &'a mut Worker,
-    /// Messages to one agent, next to each other, which it gets together.
+    /// An agent for which the node may speak.
+    vouched: Option<AgentId>,
+    /// Whom the messages at hand are for.
+    to: Option<AgentId>,
+    /// That agent's turn and the node's seat with it, if it hears them at once.
+    turn: Option<(AtOnce, Arc<Seat>)>,
+    /// Those that it gets together later.
     run: &'a mut VecDeque<Weighed>,
-    run_to: AgentId,
 }
 
 impl Desk<'_> {
     fn take(&mut self, message: Received<'_>) -> Result<(), BadFrame> {
         let frame = Frame::read(message.as_slice())?;
-        if !matches!(frame, Frame::Content(Head::Tell { to, .. }, _) if to == self.run_to) {
-            self.hand_over();
+        if !matches!(frame, Frame::Content(Head::Tell { .. } | Head::Ask { .. }, _)) {
+            // It comes after the messages at hand.
+            self.attend(None);
         }
         match frame {
             Frame::Content(head, content) => self.content(head, content, message),
@@ -215,9 +234,14 @@ impl Desk<'_> {
     }
 
     /// Whether the node may speak for an agent: only for its own.
-    fn vouch(&self, from: AgentId) -> bool {
+    fn vouch(&mut self, from: AgentId) -> bool {
+        if self.vouched == Some(from) {
+            return true;
+        }
         let is_own = self.agents.directory.node_of(from) == Some(self.source.link.node);
-        if !is_own {
+        if is_own {
+            self.vouched = Some(from);
+        } else {
             self.agents.dead_letters.add(Reason::Forged, 1);
             self.source.link.violations.fetch_add(1, Ordering::Relaxed);
         }
@@ -239,18 +263,59 @@ impl Desk<'_> {
         if !self.vouch(from) {
             return;
         }
-        let delivered = self.deliver(from, to, ask, content, message);
+        self.attend(Some(to));
+        let bytes = content.value.len() + content.body.len();
+        let delivered = match &mut self.turn {
+            Some((_, seat)) if !seat.pass(bytes as u64) => Err(self.turn_away(to, bytes)),
+            Some((turn, _)) => {
+                let raw = parcel::raw(content, message);
+                if !self.worker.hear_at_once(turn, (from, ask), raw) {
+                    self.take_turns(to);
+                }
+                Ok(())
+            }
+            None => self.deliver((from, ask), to, content, message),
+        };
         if let (Err(why), Some(ask)) = (delivered, ask) {
             let (question, error) = (ReplyTo { agent: from, ask }, AskError::Refused(why));
             self.source.link.say(&Frame::Failed { to: question, from: to, error });
         }
     }
 
+    /// From now on messages are for `to`. Whom they were for before has them first.
+    #[inline]
+    fn attend(&mut self, to: Option<AgentId>) {
+        if self.to != to {
+            self.attend_another(to);
+        }
+    }
+
+    fn attend_another(&mut self, to: Option<AgentId>) {
+        if let Some((turn, _)) = self.turn.take() {
+            self.worker.end_at_once(turn);
+        }
+        self.hand_over();
+        self.to = to;
+        if let Some(to) = to
+            && let Some(seat) = self.source.seat(self.agents, self.links, to)
+        {
+            self.turn = self.worker.begin_at_once(to, false).map(|turn| (turn, seat));
+        }
+    }
+
+    /// A turn is over. The next is that of the same agent, unless others wait for theirs.
+    fn take_turns(&mut self, to: AgentId) {
+        if let Some((turn, seat)) = self.turn.take() {
+            self.worker.end_at_once(turn);
+            self.turn = self.worker.begin_at_once(to, true).map(|turn| (turn, seat));
+        }
+    }
+
+    /// A message goes to its agent's mailbox.
     fn deliver(
         &mut self,
-        from: AgentId,
+        (from, ask): (AgentId, Option<AskId>),
         to: AgentId,
-        ask: Option<AskId>,
         content: Content<'_>,
         message: Received<'_>,
     ) -> Result<(), RefusedBecause> {
@@ -264,17 +329,17 @@ impl Desk<'_> {
         };
         let body = Body::Wire(Box::new(wire));
         if ask.is_some() {
+            self.hand_over();
             return self.worker.deliver(Letter { from, to, ask, body });
         }
-        self.run_to = to;
         self.run.push_back(Weighed::new(from, body));
         Ok(())
     }
 
     /// Gives the agent its messages, before anything that came after them is dealt with.
     fn hand_over(&mut self) {
-        if !self.run.is_empty() {
-            self.worker.deliver_run(self.run_to, self.run);
+        if let Some(to) = self.to.filter(|_| !self.run.is_empty()) {
+            self.worker.deliver_run(to, self.run);
         }
     }
 

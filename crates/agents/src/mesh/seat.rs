@@ -36,6 +36,17 @@ impl Seat {
         self.quota().admit(bytes)
     }
 
+    /// Lets a message in that is handled at once; false if the node has no place for it.
+    #[inline]
+    pub fn pass(&self, bytes: u64) -> bool {
+        let mut quota = self.quota();
+        let may = quota.admit(bytes);
+        if may && let Some(freed) = quota.free(bytes) {
+            self.flush(freed, quota);
+        }
+        may
+    }
+
     /// A probe came; see [`Quota::probe`].
     pub fn probe(&self, round: u64, lane: usize) -> Option<Amount> {
         self.quota().probe(round, lane)
@@ -73,6 +84,16 @@ impl Seat {
         is_idle
     }
 
+    /// Gives back what was freed.
+    #[cold]
+    fn flush(&self, freed: Amount, quota: MutexGuard<'_, Quota>) {
+        let share = quota.share();
+        drop(quota);
+        if !self.is_over.load(Ordering::Acquire) {
+            self.grant(freed, share);
+        }
+    }
+
     fn grant(&self, freed: Amount, share: Amount) {
         if self.link.is_leaving(self.life) {
             return;
@@ -88,12 +109,9 @@ impl Seat {
 
 impl Account for Seat {
     fn give_back(&self, bytes: usize) {
-        let (freed, share) = {
-            let mut quota = self.quota();
-            (quota.free(bytes as u64), quota.share())
-        };
-        if let Some(freed) = freed.filter(|_| !self.is_over.load(Ordering::Acquire)) {
-            self.grant(freed, share);
+        let mut quota = self.quota();
+        if let Some(freed) = quota.free(bytes as u64) {
+            self.flush(freed, quota);
         }
     }
 }

@@ -127,6 +127,7 @@ impl Quota {
 
     /// Lets a message in; false if the sender has no place for it.
     #[must_use]
+    #[inline]
     pub fn admit(&mut self, bytes: u64) -> bool {
         let out = Amount {
             messages: self.held.messages + self.freed.messages,
@@ -144,6 +145,7 @@ impl Quota {
 
     /// A message was handled. Returns what is to be given back, if it is enough to be told.
     #[must_use]
+    #[inline]
     pub fn free(&mut self, bytes: u64) -> Option<Amount> {
         self.held.messages -= 1;
         self.held.bytes -= bytes;

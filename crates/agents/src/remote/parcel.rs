@@ -7,7 +7,7 @@ use dx_transport::lane::LaneConfig;
 use dx_transport::limits::COPY_THRESHOLD;
 
 use crate::lane::Lane;
-use crate::message::{Body, Encoded, MAX_MESSAGE};
+use crate::message::{Body, Encoded, MAX_MESSAGE, Raw};
 use crate::remote::wire::{Content, Head};
 
 /// The longest frame that a lane takes: a message, and room for its head.
@@ -53,14 +53,25 @@ pub fn write(head: Head, body: &Body, out: &mut Vec<u8>) -> Result<u64, EncodeEr
     Ok((out.len() - start) as u64)
 }
 
-/// The message as its receiver opens it. Small parts are copied, so that none keeps a whole receive
-/// buffer; large ones share it.
+/// The message as its receiver opens it later. Small parts are copied, so that none keeps a whole
+/// receive buffer; large ones share it.
 #[must_use]
 pub fn read(content: Content<'_>, message: Received<'_>, lane: Lane) -> Encoded {
-    let shared = (message.len() > COPY_THRESHOLD).then(|| message.to_bytes());
-    let part = |bytes: &[u8]| match &shared {
-        Some(shared) => shared.slice_ref(bytes),
-        None => Bytes::copy_from_slice(bytes),
-    };
+    let part = |bytes| part(bytes, message);
     Encoded { tag: content.tag, lane, value: part(content.value), body: part(content.body) }
+}
+
+/// The message as its receiver opens it now.
+#[must_use]
+#[inline]
+pub fn raw<'a>(content: Content<'a>, message: Received<'_>) -> Raw<'a> {
+    Raw { tag: content.tag, value: content.value, body: part(content.body, message) }
+}
+
+fn part(bytes: &[u8], message: Received<'_>) -> Bytes {
+    if message.len() > COPY_THRESHOLD {
+        message.to_bytes().slice_ref(bytes)
+    } else {
+        Bytes::copy_from_slice(bytes)
+    }
 }

@@ -74,6 +74,13 @@ struct Rare {
     notes: BTreeMap<Arc<str>, u64>,
 }
 
+impl Rare {
+    /// Whether a turn has to do with any of it.
+    fn is_news(&self) -> bool {
+        !self.refusals.is_empty() || self.durable.is_some() || !self.waiting.is_empty()
+    }
+}
+
 /// A message with its weight: that is asked for before the lock, since it is code of others.
 pub struct Weighed {
     /// The message.
@@ -404,6 +411,16 @@ impl Mailbox {
         queue.is_scheduled = taken.more;
     }
 
+    /// The place of an agent of `here` for which nothing waits, if it takes its messages as they are.
+    #[cfg(feature = "mesh")]
+    pub fn idle_at(&self, here: &Arc<WorkerHandle>) -> Option<u32> {
+        let queue = self.lock();
+        let is_idle = queue.messages.is_empty() && queue.has_only_messages();
+        let takes_all = self.stage.is_none() && !queue.is_closed;
+        let is_here = Arc::ptr_eq(here, &queue.home.worker);
+        (is_idle && takes_all && is_here).then_some(queue.home.slot)
+    }
+
     /// Puts back, in front, what was taken and not come to.
     pub fn put_back(&self, taken: &mut Taken) {
         let mut queue = self.lock();
@@ -514,7 +531,8 @@ pub struct Discarded {
 
 impl Queue {
     fn has_only_messages(&self) -> bool {
-        self.rare.is_none() && self.start.is_none() && self.system.is_empty() && self.staged == 0
+        let has_news = self.rare.as_ref().is_some_and(|rare| rare.is_news());
+        !has_news && self.start.is_none() && self.system.is_empty() && self.staged == 0
     }
 
     /// Hands over all messages, of which none is with the shared state. An idle agent keeps a small

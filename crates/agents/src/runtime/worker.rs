@@ -3,6 +3,8 @@
 //! It owns its agents outright: no lock is held while one works. A turn handles what waits for an
 //! agent, up to a budget, and carries out each step's effects before the next step.
 
+#[cfg(feature = "mesh")]
+mod at_once;
 mod carry_out;
 mod events;
 #[cfg(feature = "mesh")]
@@ -29,6 +31,9 @@ use crate::runtime::routes::RouteCache;
 use crate::runtime::shared::Shared;
 use crate::runtime::supervise::Condition;
 use crate::runtime::worker_handle::{Arrival, Ending, Incoming, WorkerHandle};
+
+#[cfg(feature = "mesh")]
+pub use self::at_once::AtOnce;
 
 /// Messages that an agent handles in one turn, at most, before it is the next one's.
 pub const TURN: usize = 64;
@@ -61,6 +66,9 @@ pub struct Worker {
     steps_since: usize,
     /// Who had a turn since then.
     had_turns: Vec<u32>,
+    /// Until when what arrives may be heard past mailboxes.
+    #[cfg(feature = "mesh")]
+    at_once_until: Instant,
     /// Where agents go that are too slow for this worker, if it does I/O.
     exile: Option<Arc<WorkerHandle>>,
     /// Whether it is one agent's own: others that this one spawns belong elsewhere.
@@ -101,6 +109,8 @@ impl Worker {
             now,
             steps_since: 0,
             had_turns: Vec::new(),
+            #[cfg(feature = "mesh")]
+            at_once_until: now,
             exile,
             is_own: false,
             ends: false,
@@ -244,10 +254,8 @@ impl Worker {
         else {
             return;
         };
-        self.had_turns.push(slot);
         let timed = resident.is_suspect.then(|| self.shared.now());
-        self.handle.turn_of.store(resident.id().0, Ordering::Relaxed);
-        self.handle.turn_since.store(self.now.0.max(1), Ordering::Relaxed);
+        self.begin_turn(&resident);
         let mut taken = self.taken.take().unwrap_or_default();
         resident.mailbox.take(resident.budget(TURN), &mut taken);
         let steps = resident.cell.steps();
@@ -256,17 +264,30 @@ impl Worker {
         let may_go_on = was_cut || (was_blocked && !resident.cell.is_blocked());
         let more = taken.more || (may_go_on && resident.mailbox.wake());
         self.taken = Some(taken);
-        self.handle.turn_since.store(0, Ordering::Relaxed);
-        let steps = resident.cell.steps() - steps;
-        self.steps_since += (steps as usize).max(1);
-        // Nobody else counts them: no need to add atomically.
-        resident.mailbox.counts.steps.store(resident.cell.steps(), Ordering::Relaxed);
+        self.count_turn(&resident, steps);
         let judged = timed.map(|began| self.judge(&mut resident, began));
         self.end_turn(slot, resident, more);
         if let Some(now) = judged {
             // It may be long until the next look.
             self.age_deadlines(now);
         }
+    }
+
+    #[inline]
+    fn begin_turn(&mut self, resident: &Resident) {
+        self.had_turns.push(resident.slot);
+        self.handle.turn_of.store(resident.id().0, Ordering::Relaxed);
+        self.handle.turn_since.store(self.now.0.max(1), Ordering::Relaxed);
+    }
+
+    /// Counts the steps of a turn, before which there were so many.
+    #[inline]
+    fn count_turn(&mut self, resident: &Resident, before: u64) {
+        self.handle.turn_since.store(0, Ordering::Relaxed);
+        let steps = resident.cell.steps();
+        self.steps_since += ((steps - before) as usize).max(1);
+        // Nobody else counts them: no need to add atomically.
+        resident.mailbox.counts.steps.store(steps, Ordering::Relaxed);
     }
 
     /// Handles what was taken for one turn. True if the turn was cut short, since it takes long and
