@@ -15,6 +15,8 @@ mod floods;
 mod lives;
 #[path = "runtime/monitors.rs"]
 mod monitors;
+#[path = "runtime/next.rs"]
+mod next;
 #[path = "runtime/places.rs"]
 mod places;
 #[path = "runtime/ports.rs"]

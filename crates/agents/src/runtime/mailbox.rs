@@ -412,13 +412,26 @@ impl Mailbox {
     }
 
     /// The place of an agent of `here` for which nothing waits, if it takes its messages as they are.
-    #[cfg(feature = "mesh")]
+    #[inline]
     pub fn idle_at(&self, here: &Arc<WorkerHandle>) -> Option<u32> {
         let queue = self.lock();
         let is_idle = queue.messages.is_empty() && queue.has_only_messages();
         let takes_all = self.stage.is_none() && !queue.is_closed;
         let is_here = Arc::ptr_eq(here, &queue.home.worker);
         (is_idle && takes_all && is_here).then_some(queue.home.slot)
+    }
+
+    /// Puts in what came when nothing waited, before all that came since.
+    pub fn put_first(&self, event: Event, here: &Arc<WorkerHandle>) -> Pushed {
+        let mut queue = self.lock();
+        match event {
+            Event::Message(envelope) => {
+                queue.bytes += envelope.body.weight();
+                queue.messages.push_front(envelope);
+            }
+            event => queue.system.push_front(event),
+        }
+        queue.schedule(Some(here))
     }
 
     /// Puts back, in front, what was taken and not come to.

@@ -1,15 +1,17 @@
 //! A worker: one thread's agents, taking turns.
 //!
 //! It owns its agents outright: no lock is held while one works. A turn handles what waits for an
-//! agent, up to a budget, and carries out each step's effects before the next step.
+//! agent, up to a budget, and carries out each step's effects before the next step. Where nothing
+//! waits for anybody, what is said is heard next, past the mailbox.
 
 #[cfg(feature = "mesh")]
-mod at_once;
+mod arrivals;
 mod carry_out;
 mod events;
 #[cfg(feature = "mesh")]
 mod inbound;
 mod lifecycle;
+mod next;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -33,7 +35,8 @@ use crate::runtime::supervise::Condition;
 use crate::runtime::worker_handle::{Arrival, Ending, Incoming, WorkerHandle};
 
 #[cfg(feature = "mesh")]
-pub use self::at_once::AtOnce;
+pub use self::arrivals::AtOnce;
+use self::next::Next;
 
 /// Messages that an agent handles in one turn, at most, before it is the next one's.
 pub const TURN: usize = 64;
@@ -54,6 +57,8 @@ pub struct Worker {
     residents: Vec<Option<Box<Resident>>>,
     free: Vec<u32>,
     ready: VecDeque<u32>,
+    /// Nobody is while this worker looks at what others left.
+    next: Option<Next>,
     alarms: Alarms,
     routes: RouteCache,
     /// Kept between turns for its buffers.
@@ -101,6 +106,7 @@ impl Worker {
             residents: Vec::new(),
             free: Vec::new(),
             ready: VecDeque::new(),
+            next: None,
             alarms: Alarms::default(),
             routes: RouteCache::default(),
             taken: None,
@@ -138,9 +144,15 @@ impl Worker {
             self.check();
             let before = self.steps_since;
             while self.steps_since < CHECK_EVERY {
-                let Some(slot) = self.ready.pop_front() else { break };
-                self.turn(slot);
+                if let Some(next) = self.next.take() {
+                    self.turn_of(next);
+                } else if let Some(slot) = self.ready.pop_front() {
+                    self.turn(slot);
+                } else {
+                    break;
+                }
             }
+            self.leave_next();
             let done = self.steps_since - before;
             left = left.saturating_sub(done.max(1));
             if self.ends && self.residents.iter().all(Option::is_none) {

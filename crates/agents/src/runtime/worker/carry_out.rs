@@ -5,7 +5,7 @@ use std::vec::Drain;
 
 use crate::cell::Cell;
 use crate::effect::Effect;
-use crate::event::{AskError, Event, Outcome, RefusedBecause};
+use crate::event::{AskError, Envelope, Event, Outcome, RefusedBecause};
 use crate::id::{AgentId, AskId, JobId};
 use crate::lane::Lane;
 use crate::message::Body;
@@ -14,7 +14,7 @@ use crate::runtime::mailbox::{Pushed, Weighed};
 use crate::runtime::resident::Resident;
 use crate::runtime::routes::Route;
 use crate::runtime::shared::{Delivered, Letter};
-use crate::runtime::worker::Worker;
+use crate::runtime::worker::{Next, Worker};
 use crate::shared::Job;
 use crate::spec::Restart;
 
@@ -38,7 +38,7 @@ impl Worker {
     /// One send is what most steps ask for that ask for anything.
     fn carry_out_send(&mut self, resident: &Resident) {
         if let Some(Effect::Send { to, ask, body }) = self.cx.effects().pop() {
-            self.send(resident, to, ask, body);
+            self.send_last(resident, to, ask, body);
         }
     }
 
@@ -50,6 +50,9 @@ impl Worker {
             match effect {
                 Effect::Send { to, ask: None, body } if goes_to(&rest, to) => {
                     self.send_run(resident, to, body, &mut rest);
+                }
+                Effect::Send { to, ask, body } if rest.as_slice().is_empty() => {
+                    self.send_last(resident, to, ask, body);
                 }
                 effect => self.carry_out_one(resident, effect),
             }
@@ -102,7 +105,19 @@ impl Worker {
         }
     }
 
+    /// The last message of a step, which may be heard next.
     #[inline]
+    fn send_last(&mut self, resident: &Resident, to: AgentId, ask: Option<AskId>, body: Body) {
+        if resident.stage.is_none()
+            && let Some(slot) = self.next_place(to)
+        {
+            let envelope = Envelope { from: resident.id(), ask, body };
+            self.next = Some(Next { slot, event: Event::Message(envelope) });
+            return;
+        }
+        self.send(resident, to, ask, body);
+    }
+
     fn send(&mut self, resident: &Resident, to: AgentId, ask: Option<AskId>, body: Body) {
         let letter = Letter { from: resident.id(), to, ask, body };
         let delivered = match &resident.stage {

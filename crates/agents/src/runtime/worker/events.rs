@@ -6,7 +6,7 @@ use crate::message::Body;
 use crate::runtime::dead_letters::Reason;
 use crate::runtime::mailbox::Pushed;
 use crate::runtime::routes::Route;
-use crate::runtime::worker::Worker;
+use crate::runtime::worker::{Next, Worker};
 
 impl Worker {
     /// Gives an agent of this node an event. False if there is no such agent, or it is a port that
@@ -38,8 +38,10 @@ impl Worker {
             self.shared.answer(from, to, answer);
             return;
         }
-        let answer = answer.map(|body| Answer { from, body });
-        if !self.tell(to.agent, Event::Reply(to.ask, answer)) {
+        let event = Event::Reply(to.ask, answer.map(|body| Answer { from, body }));
+        if let Some(slot) = self.next_place(to.agent) {
+            self.next = Some(Next { slot, event });
+        } else if !self.tell(to.agent, event) {
             self.shared.dead_letters.add(Reason::LateAnswer, 1);
         }
     }

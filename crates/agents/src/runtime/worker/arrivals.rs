@@ -1,12 +1,11 @@
-//! Messages that an agent hears as they arrive: on the thread on which they do, and where nothing
-//! else waits for it, they need not go through its mailbox.
+//! What arrives from other nodes and is heard at once: by agents of the thread on which it does, for
+//! which nothing waits, past their mailboxes.
 
 use crate::cell::Step;
 use crate::id::{AgentId, AskId, ReplyTo};
 use crate::message::Raw;
 use crate::runtime::recorder::What;
 use crate::runtime::resident::Resident;
-use crate::runtime::routes::Route;
 use crate::runtime::worker::{CHECK_EVERY, LOOK_EVERY, SLOW_STEP, TURN, Worker, may_go_on};
 
 /// A turn of an agent that hears what arrives, to be [ended](Worker::end_at_once) before anything else
@@ -40,13 +39,8 @@ impl Worker {
         if self.now >= self.at_once_until || (is_another && !self.ready.is_empty()) {
             return None;
         }
-        let Some(Route::Agent(mailbox)) = self.routes.find(to, &self.shared.routes) else {
-            return None;
-        };
-        let slot = mailbox.idle_at(&self.handle)?;
-        let hears =
-            |resident: &mut Box<Resident>| resident.id() == to && resident.budget(TURN) == TURN;
-        let resident = self.residents.get_mut(slot as usize)?.take_if(hears)?;
+        let slot = self.idle_place(to)?;
+        let resident = self.residents[slot as usize].take()?;
         self.begin_turn(&resident);
         Some(AtOnce { before: resident.cell.steps(), resident, heard: 0 })
     }
@@ -78,5 +72,6 @@ impl Worker {
         let AtOnce { resident, before, .. } = turn;
         self.count_turn(&resident, before);
         self.end_turn(resident.slot, resident, false);
+        self.leave_next();
     }
 }
