@@ -44,7 +44,7 @@ pub struct Counts {
 }
 
 struct Queue {
-    messages: VecDeque<Envelope>,
+    messages: VecDeque<Weighed>,
     /// Bytes of `messages`.
     bytes: usize,
     /// Messages let in that are still with the agent's shared state.
@@ -81,7 +81,7 @@ impl Rare {
     }
 }
 
-/// A message with its weight: that is asked for before the lock, since it is code of others.
+/// A message with its weight, which is asked for once and without a lock: it is code of others.
 pub struct Weighed {
     /// The message.
     pub envelope: Envelope,
@@ -89,10 +89,15 @@ pub struct Weighed {
 }
 
 impl Weighed {
+    /// What was said.
+    pub fn of(envelope: Envelope) -> Self {
+        let weight = envelope.body.weight();
+        Self { envelope, weight }
+    }
+
     /// A message that asks nothing.
     pub fn new(from: AgentId, body: Body) -> Self {
-        let weight = body.weight();
-        Self { envelope: Envelope { from, ask: None, body }, weight }
+        Self::of(Envelope { from, ask: None, body })
     }
 
     /// What it says.
@@ -173,7 +178,7 @@ pub struct Taken {
     /// Whether there may be any of these.
     pub has_news: bool,
     /// Messages, at most a turn's budget.
-    pub messages: VecDeque<Envelope>,
+    pub messages: VecDeque<Weighed>,
     /// Whether more waits, and the agent is due for another turn.
     pub more: bool,
 }
@@ -221,8 +226,7 @@ impl Mailbox {
         if queue.is_closed || !has_room || self.stage.is_some() {
             return self.push_otherwise(queue, Weighed { envelope, weight }, here, lost);
         }
-        queue.bytes += weight;
-        queue.messages.push_back(envelope);
+        queue.put(Weighed { envelope, weight });
         queue.schedule(here)
     }
 
@@ -263,15 +267,15 @@ impl Mailbox {
                 }
             }
         }
-        queue.bytes += weight;
         if let Some(stage) = &self.stage {
+            queue.bytes += weight;
             queue.staged += 1;
             let life = queue.life;
             drop(queue);
             stage.take_in(envelope, Staged { weight, life });
             return Pushed::Staged;
         }
-        queue.messages.push_back(envelope);
+        queue.put(Weighed { envelope, weight });
         queue.schedule(here)
     }
 
@@ -293,14 +297,15 @@ impl Mailbox {
                 queue.has_room(next.weight, bounds) || next.envelope.body.has_credit()
             })
         {
-            queue.bytes += first.weight;
-            queue.messages.push_back(first.envelope);
+            queue.put(first);
         }
         if queue.messages.len() == before { Pushed::In } else { queue.schedule(here) }
     }
 
     /// Takes back a message that the shared state has looked at: `None` if it dropped it.
     pub fn unstage(&self, envelope: Option<Envelope>, staged: Staged) -> Unstaged {
+        // Weighed, and let go of, without the lock: it is code of others.
+        let mut message = envelope.map(Weighed::of);
         let mut queue = self.lock();
         queue.staged -= 1;
         queue.bytes -= staged.weight;
@@ -308,15 +313,14 @@ impl Mailbox {
             return Unstaged::Stopped;
         }
         let is_old = queue.life != staged.life;
-        let Some(envelope) = envelope.filter(|_| !is_old) else {
-            // Whoever waits for room hears of it in a turn, and there may be nothing else to cause one.
-            let hear = queue.has_waiting() && queue.is_half_empty(self.bounds());
-            let home = if hear { queue.schedule(None).home() } else { None };
-            return if is_old { Unstaged::Restarted(home) } else { Unstaged::Filtered(home) };
-        };
-        queue.bytes += envelope.body.weight();
-        queue.messages.push_back(envelope);
-        Unstaged::In(queue.schedule(None).home())
+        if !is_old && let Some(message) = message.take() {
+            queue.put(message);
+            return Unstaged::In(queue.schedule(None).home());
+        }
+        // Whoever waits for room hears of it in a turn, and there may be nothing else to cause one.
+        let hear = queue.has_waiting() && queue.is_half_empty(self.bounds());
+        let home = if hear { queue.schedule(None).home() } else { None };
+        if is_old { Unstaged::Restarted(home) } else { Unstaged::Filtered(home) }
     }
 
     /// Lets in anything but a message: there is always room.
@@ -399,8 +403,7 @@ impl Mailbox {
         } else {
             let count = messages.min(queue.messages.len());
             taken.messages.extend(queue.messages.drain(..count));
-            let weight: usize = taken.messages.iter().map(|message| message.body.weight()).sum();
-            queue.bytes -= weight;
+            queue.bytes -= weight_of(&taken.messages);
         }
         if queue.has_waiting() && queue.is_half_empty(self.bounds()) {
             taken.writable = std::mem::take(&mut queue.rare().waiting);
@@ -423,14 +426,14 @@ impl Mailbox {
 
     /// Puts in what came when nothing waited, before all that came since.
     pub fn put_first(&self, event: Event, here: &Arc<WorkerHandle>) -> Pushed {
+        let Event::Message(envelope) = event else {
+            let mut queue = self.lock();
+            queue.system.push_front(event);
+            return queue.schedule(Some(here));
+        };
+        let message = Weighed::of(envelope);
         let mut queue = self.lock();
-        match event {
-            Event::Message(envelope) => {
-                queue.bytes += envelope.body.weight();
-                queue.messages.push_front(envelope);
-            }
-            event => queue.system.push_front(event),
-        }
+        queue.put_back(message);
         queue.schedule(Some(here))
     }
 
@@ -440,9 +443,8 @@ impl Mailbox {
         while let Some(event) = taken.system.pop_back() {
             queue.system.push_front(event);
         }
-        while let Some(envelope) = taken.messages.pop_back() {
-            queue.bytes += envelope.body.weight();
-            queue.messages.push_front(envelope);
+        while let Some(message) = taken.messages.pop_back() {
+            queue.put_back(message);
         }
     }
 
@@ -481,7 +483,7 @@ impl Mailbox {
         };
         let messages = std::mem::take(&mut queue.messages);
         // What the shared state looks at takes its room until it is done.
-        queue.bytes -= messages.iter().map(|message| message.body.weight()).sum::<usize>();
+        queue.bytes -= weight_of(&messages);
         Discarded { messages, waiting, watchers }
     }
 
@@ -532,10 +534,14 @@ impl Mailbox {
     }
 }
 
+fn weight_of(messages: &VecDeque<Weighed>) -> usize {
+    messages.iter().map(|message| message.weight).sum()
+}
+
 /// What waited in a mailbox that was emptied.
 pub struct Discarded {
     /// The messages.
-    pub messages: VecDeque<Envelope>,
+    pub messages: VecDeque<Weighed>,
     /// Who waited for room.
     pub waiting: BTreeSet<AgentId>,
     /// Who watches the agent.
@@ -543,6 +549,16 @@ pub struct Discarded {
 }
 
 impl Queue {
+    fn put(&mut self, message: Weighed) {
+        self.bytes += message.weight;
+        self.messages.push_back(message);
+    }
+
+    fn put_back(&mut self, message: Weighed) {
+        self.bytes += message.weight;
+        self.messages.push_front(message);
+    }
+
     fn has_only_messages(&self) -> bool {
         let has_news = self.rare.as_ref().is_some_and(|rare| rare.is_news());
         !has_news && self.start.is_none() && self.system.is_empty() && self.staged == 0
@@ -579,8 +595,8 @@ impl Queue {
     fn make_room(&mut self, weight: usize, bounds: &MailboxBounds, lost: &mut Vec<Envelope>) {
         while !self.has_room(weight, bounds) {
             let Some(oldest) = self.messages.pop_front() else { break };
-            self.bytes -= oldest.body.weight();
-            lost.push(oldest);
+            self.bytes -= oldest.weight;
+            lost.push(oldest.envelope);
         }
     }
 

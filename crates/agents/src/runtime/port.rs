@@ -16,7 +16,7 @@ use crate::context::JournalState;
 use crate::event::{Answer, AskError, Down, Envelope, Event, Refusal, RefusedBecause};
 use crate::id::{AgentId, AskId, ReplyTo};
 use crate::message::{BadMessage, Body, Message};
-use crate::runtime::mailbox::Discarded;
+use crate::runtime::mailbox::{Discarded, Weighed};
 use crate::runtime::shared::{Delivered, Letter, Shared};
 use crate::spec::{MailboxBounds, WhenFull};
 
@@ -330,16 +330,18 @@ impl Inlet {
     fn close(&self) -> (Discarded, BTreeSet<AgentId>) {
         let mut state = self.lock();
         state.is_closed = true;
+        let heard = std::mem::take(&mut state.heard);
+        let waiting = std::mem::take(&mut state.waiting);
+        let watchers = std::mem::take(&mut state.watchers);
+        let watching = std::mem::take(&mut state.watching);
+        // Weighing is code of others.
+        drop(state);
         let message = |heard| match heard {
-            Heard::Message(Received(envelope)) => Some(envelope),
+            Heard::Message(Received(envelope)) => Some(Weighed::of(envelope)),
             Heard::Down(..) | Heard::Refused(_) | Heard::Writable(_) => None,
         };
-        let discarded = Discarded {
-            messages: std::mem::take(&mut state.heard).into_iter().filter_map(message).collect(),
-            waiting: std::mem::take(&mut state.waiting),
-            watchers: std::mem::take(&mut state.watchers),
-        };
-        (discarded, std::mem::take(&mut state.watching))
+        let messages = heard.into_iter().filter_map(message).collect();
+        (Discarded { messages, waiting, watchers }, watching)
     }
 
     fn expect(&self, ask: AskId) -> Awaiting<'_> {

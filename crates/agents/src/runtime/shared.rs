@@ -328,7 +328,7 @@ impl Shared {
     pub fn bury(&self, who: AgentId, discarded: Discarded, why: Down) -> BTreeSet<AgentId> {
         let reason = if why == Down::Restarted { Reason::Restarted } else { Reason::Stopped };
         self.dead_letters.add(reason, discarded.messages.len() as u64);
-        for envelope in discarded.messages {
+        for Weighed { envelope, .. } in discarded.messages {
             if let Some(to) = envelope.reply_to() {
                 self.answer(who, to, Err(AskError::Down(why)));
             }

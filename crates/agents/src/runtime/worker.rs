@@ -309,11 +309,9 @@ impl Worker {
             self.hear_news(resident, taken);
         }
         let mut heard = 0;
-        while let Some(envelope) = taken.messages.pop_front() {
-            if !may_go_on(resident) {
-                taken.messages.push_front(envelope);
-                break;
-            }
+        while may_go_on(resident)
+            && let Some(Weighed { envelope, .. }) = taken.messages.pop_front()
+        {
             self.recorder.record(self.now.0, resident.id(), (What::Message, envelope.from.0));
             match resident.cell.hear(envelope, &mut self.cx) {
                 Step::Ran => self.carry_out(resident),
