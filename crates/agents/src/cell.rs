@@ -1,5 +1,5 @@
 //! The kernel: one agent, and what the runtime must remember of it. No thread, no clock, no
-//! socket; every driver calls the same [`Cell::step`].
+//! socket; every driver has it take the same steps.
 //!
 //! ```text
 //! event -> stale? -> handler (one atomic step) -> effects: timers and questions numbered,

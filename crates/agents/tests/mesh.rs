@@ -13,6 +13,8 @@ mod kinds;
 mod leaving;
 #[path = "mesh/lives.rs"]
 mod lives;
+#[path = "mesh/moving.rs"]
+mod moving;
 #[path = "mesh/nodes.rs"]
 mod nodes;
 #[path = "mesh/pressure.rs"]

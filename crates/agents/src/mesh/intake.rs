@@ -79,7 +79,7 @@ impl Intake {
             worker,
             vouched: None,
             to: None,
-            turn: None,
+            hearing: None,
             run: &mut self.run,
         };
         for message in batch {
@@ -188,10 +188,19 @@ struct Desk<'a> {
     vouched: Option<AgentId>,
     /// Whom the messages at hand are for.
     to: Option<AgentId>,
-    /// That agent's turn and the node's seat with it, if it hears them at once.
-    turn: Option<(AtOnce, Arc<Seat>)>,
+    /// That agent, if it hears them at once.
+    hearing: Option<Hearing>,
     /// Those that it gets together later.
     run: &'a mut VecDeque<Weighed>,
+}
+
+/// An agent that hears messages at once.
+struct Hearing {
+    turn: AtOnce,
+    /// What the node has with it.
+    seat: Arc<Seat>,
+    /// Whether a message has passed that seat since the agent is attended to.
+    has_passed: bool,
 }
 
 impl Desk<'_> {
@@ -265,11 +274,14 @@ impl Desk<'_> {
         }
         self.attend(Some(to));
         let bytes = content.value.len() + content.body.len();
-        let delivered = match &mut self.turn {
-            Some((_, seat)) if !seat.pass(bytes as u64) => Err(self.turn_away(to, bytes)),
-            Some((turn, _)) => {
+        let delivered = match &mut self.hearing {
+            Some(it) if !it.seat.pass(bytes as u64, it.has_passed) => {
+                Err(self.turn_away(to, bytes))
+            }
+            Some(it) => {
+                it.has_passed = true;
                 let raw = parcel::raw(content, message);
-                if !self.worker.hear_at_once(turn, (from, ask), raw) {
+                if !self.worker.hear_at_once(&mut it.turn, (from, ask), raw) {
                     self.take_turns(to);
                 }
                 Ok(())
@@ -291,7 +303,7 @@ impl Desk<'_> {
     }
 
     fn attend_another(&mut self, to: Option<AgentId>) {
-        if let Some((turn, _)) = self.turn.take() {
+        if let Some(Hearing { turn, .. }) = self.hearing.take() {
             self.worker.end_at_once(turn);
         }
         self.hand_over();
@@ -299,15 +311,17 @@ impl Desk<'_> {
         if let Some(to) = to
             && let Some(seat) = self.source.seat(self.agents, self.links, to)
         {
-            self.turn = self.worker.begin_at_once(to, false).map(|turn| (turn, seat));
+            let turn = self.worker.begin_at_once(to);
+            self.hearing = turn.map(|turn| Hearing { turn, seat, has_passed: false });
         }
     }
 
     /// A turn is over. The next is that of the same agent, unless others wait for theirs.
     fn take_turns(&mut self, to: AgentId) {
-        if let Some((turn, seat)) = self.turn.take() {
+        if let Some(Hearing { turn, seat, has_passed }) = self.hearing.take() {
             self.worker.end_at_once(turn);
-            self.turn = self.worker.begin_at_once(to, true).map(|turn| (turn, seat));
+            let turn = self.worker.begin_at_once(to);
+            self.hearing = turn.map(|turn| Hearing { turn, seat, has_passed });
         }
     }
 

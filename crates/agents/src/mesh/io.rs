@@ -15,7 +15,7 @@ use crate::mesh::intake::Intake;
 use crate::mesh::peers::Peers;
 use crate::runtime::worker::{Progress, Worker};
 
-/// Steps of agents between two looks at the links.
+/// Steps of agents between two looks at the links, beside those that hear at once what has arrived.
 const STRETCH: usize = 256;
 
 /// The I/O thread. Dropped, it ends at once.

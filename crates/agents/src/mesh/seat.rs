@@ -37,10 +37,11 @@ impl Seat {
     }
 
     /// Lets a message in that is handled at once; false if the node has no place for it.
+    /// `is_another`: it came together with one before it.
     #[inline]
-    pub fn pass(&self, bytes: u64) -> bool {
+    pub fn pass(&self, bytes: u64, is_another: bool) -> bool {
         let mut quota = self.quota();
-        let may = quota.admit(bytes);
+        let may = if is_another { quota.admit_another(bytes) } else { quota.admit(bytes) };
         if may && let Some(freed) = quota.free(bytes) {
             self.flush(freed, quota);
         }

@@ -3,7 +3,8 @@
 //!
 //! The sender counts what is out ([`Allowance`]), the receiver what it holds and what it has not
 //! given back yet ([`Quota`]). What is out is never less than those two together, so that a sender
-//! which keeps to its share is never refused, and one that does not is found out at once.
+//! which keeps to its share is never refused, and one that does not is found out as soon as more
+//! waits than its share. What is handled as it comes never waits.
 //!
 //! A message may leave if its bytes fit into the share, or if at most half of the share is out: so
 //! one that is larger than the share has its turn, too. Freed places are given back by halves: a
@@ -110,8 +111,8 @@ pub struct Quota {
     held: Amount,
     /// Handled, and not given back yet.
     freed: Amount,
-    /// Whether places were given back since the sender had nothing out: while it has, it keeps what
-    /// it heard with them of its share.
+    /// Whether places were given back since the sender may have had nothing out: while it has, it
+    /// keeps what it heard with them of its share.
     is_told: bool,
     /// Lanes in which the probe of this round has come.
     probed: (u64, u8),
@@ -129,18 +130,32 @@ impl Quota {
     #[must_use]
     #[inline]
     pub fn admit(&mut self, bytes: u64) -> bool {
-        let out = Amount {
-            messages: self.held.messages + self.freed.messages,
-            bytes: self.held.bytes + self.freed.bytes,
-        };
+        self.is_told &= self.out().messages > 0;
+        self.admit_another(bytes)
+    }
+
+    /// The same for one that came together with another: when it was sent its sender had that one
+    /// out, even if the place of that one is given back already.
+    #[must_use]
+    #[inline]
+    pub fn admit_another(&mut self, bytes: u64) -> bool {
+        let out = self.out();
         // A sender that has not heard of a smaller share yet may use what everybody may.
         let may = has_room(self.share, out, bytes) || has_room(OPENING, out, bytes);
         if may {
-            self.is_told &= out.messages > 0;
             self.held.messages += 1;
             self.held.bytes += bytes;
         }
         may
+    }
+
+    /// What the sender counts as out, less what is on its way in either direction.
+    #[inline]
+    fn out(&self) -> Amount {
+        Amount {
+            messages: self.held.messages + self.freed.messages,
+            bytes: self.held.bytes + self.freed.bytes,
+        }
     }
 
     /// A message was handled. Returns what is to be given back, if it is enough to be told.

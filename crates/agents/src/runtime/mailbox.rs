@@ -424,7 +424,8 @@ impl Mailbox {
         (is_idle && takes_all && is_here).then_some(queue.home.slot)
     }
 
-    /// Puts in what came when nothing waited, before all that came since.
+    /// Puts in what came when nothing waited, before all that came since: it has a place even if
+    /// those have taken all.
     pub fn put_first(&self, event: Event, here: &Arc<WorkerHandle>) -> Pushed {
         let Event::Message(envelope) = event else {
             let mut queue = self.lock();

@@ -57,8 +57,9 @@ pub struct Worker {
     residents: Vec<Option<Box<Resident>>>,
     free: Vec<u32>,
     ready: VecDeque<u32>,
-    /// Nobody is while this worker looks at what others left.
     next: Option<Next>,
+    /// Whether agents take turns, and this worker does nothing else.
+    takes_turns: bool,
     alarms: Alarms,
     routes: RouteCache,
     /// Kept between turns for its buffers.
@@ -74,6 +75,9 @@ pub struct Worker {
     /// Until when what arrives may be heard past mailboxes.
     #[cfg(feature = "mesh")]
     at_once_until: Instant,
+    /// Steps taken so since something arrived.
+    #[cfg(feature = "mesh")]
+    at_once: usize,
     /// Where agents go that are too slow for this worker, if it does I/O.
     exile: Option<Arc<WorkerHandle>>,
     /// Whether it is one agent's own: others that this one spawns belong elsewhere.
@@ -107,6 +111,7 @@ impl Worker {
             free: Vec::new(),
             ready: VecDeque::new(),
             next: None,
+            takes_turns: false,
             alarms: Alarms::default(),
             routes: RouteCache::default(),
             taken: None,
@@ -117,6 +122,8 @@ impl Worker {
             had_turns: Vec::new(),
             #[cfg(feature = "mesh")]
             at_once_until: now,
+            #[cfg(feature = "mesh")]
+            at_once: 0,
             exile,
             is_own: false,
             ends: false,
@@ -143,16 +150,7 @@ impl Worker {
         loop {
             self.check();
             let before = self.steps_since;
-            while self.steps_since < CHECK_EVERY {
-                if let Some(next) = self.next.take() {
-                    self.turn_of(next);
-                } else if let Some(slot) = self.ready.pop_front() {
-                    self.turn(slot);
-                } else {
-                    break;
-                }
-            }
-            self.leave_next();
+            self.take_turns();
             let done = self.steps_since - before;
             left = left.saturating_sub(done.max(1));
             if self.ends && self.residents.iter().all(Option::is_none) {
@@ -165,9 +163,27 @@ impl Worker {
                 }
             }
             if left == 0 {
+                // What is done before it is called again is nobody's step.
+                self.check_clock();
                 return Progress::Again;
             }
         }
+    }
+
+    /// Has agents take turns until it is time to look at the clock, or none is ready.
+    fn take_turns(&mut self) {
+        self.takes_turns = true;
+        while self.steps_since < CHECK_EVERY {
+            if let Some(next) = self.next.take() {
+                self.turn_of(next);
+            } else if let Some(slot) = self.ready.pop_front() {
+                self.turn(slot);
+            } else {
+                break;
+            }
+        }
+        self.takes_turns = false;
+        self.leave_next();
     }
 
     /// Looks at the clock, at what is due, and at what others left.
@@ -313,10 +329,8 @@ impl Worker {
             && let Some(Weighed { envelope, .. }) = taken.messages.pop_front()
         {
             self.recorder.record(self.now.0, resident.id(), (What::Message, envelope.from.0));
-            match resident.cell.hear(envelope, &mut self.cx) {
-                Step::Ran => self.carry_out(resident),
-                step => self.finish(resident, step),
-            }
+            let step = resident.cell.hear(envelope, &mut self.cx);
+            self.conclude(resident, step);
             heard += 1;
             if self.exile.is_some() && heard % LOOK_EVERY == 0 && self.is_late() {
                 resident.is_suspect = true;
@@ -372,6 +386,15 @@ impl Worker {
             self.shared.dead_letters.add(Reason::LateAnswer, 1);
         }
         self.finish(resident, step);
+    }
+
+    /// Carries out what came of a message.
+    #[inline]
+    fn conclude(&mut self, resident: &mut Resident, step: Step) {
+        match step {
+            Step::Ran => self.carry_out(resident),
+            step => self.finish(resident, step),
+        }
     }
 
     /// Carries out what came of a step.

@@ -16,6 +16,7 @@ use crate::nodes::{HANG, config, soon, spec};
 enum Word {
     /// To be sent numbers.
     Go(u64),
+    GoToBoth(u64),
     Number(u64),
     /// To be answered when everything before it was heard.
     Done,
@@ -25,18 +26,23 @@ impl Message for Word {
     const NAME: &'static str = "test.word";
 }
 
-/// Sends numbers to one agent, and then a word to another, in one step.
+/// Sends numbers in one step, to one agent or two in turn, and then a word to another.
 struct Source(u64);
 
 impl Agent for Source {
     type Message = Word;
 
     fn message(&mut self, _: AgentId, word: Word, cx: &mut Context) {
-        if let Word::Go(count) = word {
-            (self.0..self.0 + count).for_each(|number| cx.send(SINK, Word::Number(number)));
-            cx.send(FRIEND, Word::Done);
-            self.0 += count;
+        let (sinks, count) = match word {
+            Word::Go(count) => ([SINK, SINK], count),
+            Word::GoToBoth(count) => ([SINK, OTHER_SINK], count),
+            Word::Number(_) | Word::Done => return,
+        };
+        for number in self.0..self.0 + count {
+            cx.send(sinks[number as usize % 2], Word::Number(number));
         }
+        cx.send(FRIEND, Word::Done);
+        self.0 += count;
     }
 }
 
@@ -124,6 +130,7 @@ impl Agent for Friend {
 const SOURCE: AgentId = AgentId(10);
 const SINK: AgentId = AgentId(20);
 const FRIEND: AgentId = AgentId(21);
+const OTHER_SINK: AgentId = AgentId(22);
 
 /// Numbers that leave in one step.
 const AT_ONCE: u64 = 1000;
@@ -154,7 +161,12 @@ impl Pair {
             .kind("source", |_, _| Ok(Source(0)))
             .kind("sink", move |_, _| Ok(Sink { habit, tally: Arc::clone(&shared) }))
             .kind("friend", move |_, _| Ok(Friend(Arc::clone(&friendly))));
-        let mut specs = [spec(10, "source"), spec(20, "sink"), spec(21, "friend")];
+        let specs = ["source", "sink", "friend", "sink"];
+        let mut specs: Vec<_> = [SOURCE, SINK, FRIEND, OTHER_SINK]
+            .iter()
+            .zip(specs)
+            .map(|(id, kind)| spec(id.0, kind))
+            .collect();
         for spec in &mut specs {
             spec.options.mailbox = MailboxBounds { messages: ROOM, ..MailboxBounds::default() };
             spec.options.restart =
@@ -170,19 +182,24 @@ impl Pair {
         let two = Node::start(two, &kinds).unwrap();
         soon(one.ready());
         let pair = Self { one, two, tally, _journal: journal };
-        pair.one.runtime().port().ask_blocking(SINK, Word::Done, HANG).unwrap();
-        wait_until(|| pair.one.status().links[0].outboxes[0].share == ROOM as u64);
+        for sink in [SINK, OTHER_SINK] {
+            pair.one.runtime().port().ask_blocking(sink, Word::Done, HANG).unwrap();
+        }
+        wait_until(|| {
+            let outboxes = &pair.one.status().links[0].outboxes;
+            outboxes.iter().filter(|outbox| outbox.share == ROOM as u64).count() == 2
+        });
         pair
     }
 
     /// Has the source send all numbers, and waits until they are dealt with.
     fn send_all(&self) {
-        (0..TIMES).for_each(|_| self.send());
+        (0..TIMES).for_each(|_| self.send(Word::Go(AT_ONCE)));
         self.wait_for(TIMES * AT_ONCE);
     }
 
-    fn send(&self) {
-        self.one.runtime().port().send(SOURCE, Word::Go(AT_ONCE)).unwrap();
+    fn send(&self, go: Word) {
+        self.one.runtime().port().send(SOURCE, go).unwrap();
     }
 
     /// Waits until so many numbers are dealt with.
@@ -232,10 +249,21 @@ fn who_hears_what_arrives_leaves_the_others_their_turns() {
 }
 
 #[test]
+fn two_who_hear_what_arrives_leave_the_others_their_turns() {
+    let pair = Pair::new("memory", Habit::Chats);
+    (0..TIMES).for_each(|_| pair.send(Word::GoToBoth(AT_ONCE)));
+    pair.wait_for(TIMES * AT_ONCE);
+    // A turn of each for what waited, and as much for what had arrived.
+    let most = 4 * dx_agents::runtime::TURN as u64;
+    let between = pair.tally.between_turns.load(Ordering::Relaxed);
+    assert!(between <= most, "{between}");
+}
+
+#[test]
 fn what_comes_after_much_work_does_not_wait_for_all_of_it() {
     let pair = Pair::new("memory", Habit::Works);
     for time in 1..=TIMES {
-        pair.send();
+        pair.send(Word::Go(AT_ONCE));
         pair.wait_for(time * AT_ONCE);
         wait_until(|| pair.tally.turns.load(Ordering::Acquire) == time);
         let before = pair.tally.at_last_turn.load(Ordering::Relaxed) - (time - 1) * AT_ONCE;
@@ -255,7 +283,7 @@ fn what_arrives_for_an_agent_that_has_failed_is_heard_by_its_next_life_or_counte
 #[test]
 fn what_arrives_for_an_agent_that_has_stopped_is_counted() {
     let pair = Pair::new("memory", Habit::Stops);
-    pair.send();
+    pair.send(Word::Go(AT_ONCE));
     pair.wait_for(AT_ONCE);
     assert_eq!((pair.heard(), pair.lost()), (301, AT_ONCE - 301));
 }

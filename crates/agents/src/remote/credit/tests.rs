@@ -35,6 +35,8 @@ struct World {
 enum Op {
     Send(usize, u64),
     Arrive(usize),
+    /// So many arrive together, each of which is handled at once.
+    Pass(usize, usize),
     Handle,
     Return,
     /// The sender forgets an account with nothing out.
@@ -48,6 +50,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0..3_usize, 0..2000_u64).prop_map(|(lane, bytes)| Op::Send(lane, bytes)),
         4 => (0..3_usize).prop_map(Op::Arrive),
+        2 => (0..3_usize, 1..100_usize).prop_map(|(lane, count)| Op::Pass(lane, count)),
         3 => Just(Op::Handle),
         2 => Just(Op::Return),
         1 => Just(Op::Forget),
@@ -82,6 +85,7 @@ impl World {
                 }
             }
             Op::Arrive(lane) => self.arrive(lane),
+            Op::Pass(lane, count) => self.pass(lane, count),
             Op::Handle => {
                 if let Some(bytes) = self.mailbox.pop_front() {
                     self.back.extend(self.quota.free(bytes).map(Back::Grant));
@@ -130,6 +134,18 @@ impl World {
                 }
             }
             None => {}
+        }
+    }
+
+    fn pass(&mut self, lane: usize, count: usize) {
+        for nth in 0..count {
+            let Some(Forth::Message(bytes)) = self.lanes[lane].front() else { break };
+            let bytes = *bytes;
+            self.lanes[lane].pop_front();
+            let may =
+                if nth == 0 { self.quota.admit(bytes) } else { self.quota.admit_another(bytes) };
+            assert!(may, "an honest sender is never refused");
+            self.back.extend(self.quota.free(bytes).map(Back::Grant));
         }
     }
 

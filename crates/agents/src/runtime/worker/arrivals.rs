@@ -1,11 +1,12 @@
 //! What arrives from other nodes and is heard at once: by agents of the thread on which it does, for
 //! which nothing waits, past their mailboxes.
 
-use crate::cell::Step;
 use crate::id::{AgentId, AskId, ReplyTo};
 use crate::message::Raw;
 use crate::runtime::recorder::What;
 use crate::runtime::resident::Resident;
+use crate::runtime::routes::Route;
+use crate::runtime::worker::next::hears;
 use crate::runtime::worker::{CHECK_EVERY, LOOK_EVERY, SLOW_STEP, TURN, Worker, may_go_on};
 
 /// A turn of an agent that hears what arrives, to be [ended](Worker::end_at_once) before anything else
@@ -28,19 +29,24 @@ impl Worker {
             self.now = now;
         }
         self.at_once_until = now + SLOW_STEP;
+        self.at_once = 0;
     }
 
-    /// Begins a turn of an agent of this worker, if it can hear what has arrived. One that has just
-    /// had such a turn gets another only if nobody waits for theirs.
-    pub fn begin_at_once(&mut self, to: AgentId, is_another: bool) -> Option<AtOnce> {
+    /// Begins a turn of an agent of this worker, if it can hear what has arrived. After as many
+    /// steps as fit into one turn, whoever they were of, those who wait for theirs come first.
+    pub fn begin_at_once(&mut self, to: AgentId) -> Option<AtOnce> {
         if self.steps_since >= CHECK_EVERY {
             self.check();
         }
-        if self.now >= self.at_once_until || (is_another && !self.ready.is_empty()) {
+        let has_had_turn = self.at_once >= TURN;
+        if self.now >= self.at_once_until || (has_had_turn && !self.ready.is_empty()) {
             return None;
         }
-        let slot = self.idle_place(to)?;
-        let resident = self.residents[slot as usize].take()?;
+        let Some(Route::Agent(mailbox)) = self.routes.find(to, &self.shared.routes) else {
+            return None;
+        };
+        let slot = mailbox.idle_at(&self.handle)?;
+        let resident = self.residents.get_mut(slot as usize)?.take_if(|it| hears(it, to))?;
         self.begin_turn(&resident);
         Some(AtOnce { before: resident.cell.steps(), resident, heard: 0 })
     }
@@ -56,10 +62,8 @@ impl Worker {
         let resident = &mut *turn.resident;
         let asked = ask.map(|ask| ReplyTo { agent: from, ask });
         self.recorder.record(self.now.0, resident.id(), (What::Message, from.0));
-        match resident.cell.hear_raw((from, asked), raw, &mut self.cx) {
-            Step::Ran => self.carry_out(resident),
-            step => self.finish(resident, step),
-        }
+        let step = resident.cell.hear_raw((from, asked), raw, &mut self.cx);
+        self.conclude(resident, step);
         turn.heard += 1;
         if turn.heard.is_multiple_of(LOOK_EVERY as usize) && self.is_late() {
             resident.is_suspect = true;
@@ -69,9 +73,9 @@ impl Worker {
 
     /// Ends a turn.
     pub fn end_at_once(&mut self, turn: AtOnce) {
-        let AtOnce { resident, before, .. } = turn;
+        let AtOnce { resident, before, heard } = turn;
+        self.at_once += heard;
         self.count_turn(&resident, before);
         self.end_turn(resident.slot, resident, false);
-        self.leave_next();
     }
 }

@@ -14,7 +14,8 @@ use crate::runtime::mailbox::{Pushed, Weighed};
 use crate::runtime::resident::Resident;
 use crate::runtime::routes::Route;
 use crate::runtime::shared::{Delivered, Letter};
-use crate::runtime::worker::{Next, Worker};
+use crate::runtime::worker::Worker;
+use crate::runtime::worker::next::{Next, hears};
 use crate::shared::Job;
 use crate::spec::Restart;
 
@@ -38,7 +39,7 @@ impl Worker {
     /// One send is what most steps ask for that ask for anything.
     fn carry_out_send(&mut self, resident: &Resident) {
         if let Some(Effect::Send { to, ask, body }) = self.cx.effects().pop() {
-            self.send_last(resident, to, ask, body);
+            self.send(resident, to, (ask, body), true);
         }
     }
 
@@ -52,7 +53,7 @@ impl Worker {
                     self.send_run(resident, to, body, &mut rest);
                 }
                 Effect::Send { to, ask, body } if rest.as_slice().is_empty() => {
-                    self.send_last(resident, to, ask, body);
+                    self.send(resident, to, (ask, body), true);
                 }
                 effect => self.carry_out_one(resident, effect),
             }
@@ -81,7 +82,7 @@ impl Worker {
             self.send_at_once(resident.id(), to, &mut run);
         }
         for Weighed { envelope, .. } in run.drain(..) {
-            self.send(resident, to, None, envelope.body);
+            self.send(resident, to, (None, envelope.body), false);
         }
         self.run = run;
     }
@@ -105,31 +106,44 @@ impl Worker {
         }
     }
 
-    /// The last message of a step, which may be heard next.
+    /// `is_last`: nothing comes after it in its step, so it may be heard next.
     #[inline]
-    fn send_last(&mut self, resident: &Resident, to: AgentId, ask: Option<AskId>, body: Body) {
-        if resident.stage.is_none()
-            && let Some(slot) = self.next_place(to)
-        {
-            let envelope = Envelope { from: resident.id(), ask, body };
-            self.next = Some(Next { slot, event: Event::Message(envelope) });
-            return;
-        }
-        self.send(resident, to, ask, body);
-    }
-
-    fn send(&mut self, resident: &Resident, to: AgentId, ask: Option<AskId>, body: Body) {
-        let letter = Letter { from: resident.id(), to, ask, body };
+    fn send(
+        &mut self,
+        resident: &Resident,
+        to: AgentId,
+        (ask, body): (Option<AskId>, Body),
+        is_last: bool,
+    ) {
+        let from = resident.id();
+        let may_be_next = is_last && self.may_be_next();
         let delivered = match &resident.stage {
             Some(stage) if stage.takes_egress() => {
+                let letter = Letter { from, to, ask, body };
                 match stage.take_out(letter, resident.plan.options.full) {
                     None => Delivered::Yes,
                     Some(letter) => Delivered::No(letter.body.lane(), RefusedBecause::Full),
                 }
             }
             _ => match self.routes.find(to, &self.shared.routes) {
-                Some(route) => self.shared.deliver(route, letter, Some(&self.handle)),
-                None => self.shared.post_elsewhere(letter, resident.plan.options.full),
+                Some(route) => {
+                    if may_be_next
+                        && let Route::Agent(mailbox) = route
+                        && let Some(slot) = mailbox.idle_at(&self.handle)
+                        && let Some(Some(receiver)) = self.residents.get(slot as usize)
+                        && hears(receiver, to)
+                    {
+                        let event = Event::Message(Envelope { from, ask, body });
+                        self.next = Some(Next { slot, event });
+                        return;
+                    }
+                    let letter = Letter { from, to, ask, body };
+                    self.shared.deliver(route, letter, Some(&self.handle))
+                }
+                None => {
+                    let letter = Letter { from, to, ask, body };
+                    self.shared.post_elsewhere(letter, resident.plan.options.full)
+                }
             },
         };
         match delivered {
@@ -166,7 +180,7 @@ impl Worker {
     fn carry_out_one(&mut self, resident: &mut Resident, effect: Effect) {
         let slot = resident.slot;
         match effect {
-            Effect::Send { to, ask, body } => self.send(resident, to, ask, body),
+            Effect::Send { to, ask, body } => self.send(resident, to, (ask, body), false),
             Effect::Reply { to, body } => self.answer(resident.id(), to, Ok(body)),
             Effect::SetDeadline { ask, within } => {
                 self.alarms.set_deadline(within, slot, resident.id(), ask);

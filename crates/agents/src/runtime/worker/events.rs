@@ -6,7 +6,8 @@ use crate::message::Body;
 use crate::runtime::dead_letters::Reason;
 use crate::runtime::mailbox::Pushed;
 use crate::runtime::routes::Route;
-use crate::runtime::worker::{Next, Worker};
+use crate::runtime::worker::Worker;
+use crate::runtime::worker::next::{Next, hears};
 
 impl Worker {
     /// Gives an agent of this node an event. False if there is no such agent, or it is a port that
@@ -33,13 +34,18 @@ impl Worker {
 
     /// Answers a question, wherever it came from.
     pub(super) fn answer(&mut self, from: AgentId, to: ReplyTo, answer: Result<Body, AskError>) {
-        if !matches!(self.routes.find(to.agent, &self.shared.routes), Some(Route::Agent(_))) {
+        let may_be_next = self.may_be_next();
+        let Some(Route::Agent(mailbox)) = self.routes.find(to.agent, &self.shared.routes) else {
             // Who asked is a port, on another node, or gone.
             self.shared.answer(from, to, answer);
             return;
-        }
+        };
         let event = Event::Reply(to.ask, answer.map(|body| Answer { from, body }));
-        if let Some(slot) = self.next_place(to.agent) {
+        if may_be_next
+            && let Some(slot) = mailbox.idle_at(&self.handle)
+            && let Some(Some(receiver)) = self.residents.get(slot as usize)
+            && hears(receiver, to.agent)
+        {
             self.next = Some(Next { slot, event });
         } else if !self.tell(to.agent, event) {
             self.shared.dead_letters.add(Reason::LateAnswer, 1);

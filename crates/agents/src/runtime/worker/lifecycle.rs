@@ -115,7 +115,6 @@ impl Worker {
         self.step(&mut resident, Event::Start(Box::new(recovered)));
         let more = resident.mailbox.wake();
         self.end_turn(slot, resident, more);
-        self.leave_next();
     }
 
     /// The agent has ended for good.

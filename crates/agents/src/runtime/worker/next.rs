@@ -1,11 +1,10 @@
 //! Who is next: what an agent tells another one of its thread, for which nothing waits, need not go
 //! through its mailbox.
 
-use crate::cell::Step;
 use crate::event::Event;
 use crate::id::AgentId;
 use crate::runtime::recorder::What;
-use crate::runtime::routes::Route;
+use crate::runtime::resident::Resident;
 use crate::runtime::worker::{TURN, Worker};
 
 /// What an agent hears when the present turn is over, before all who are ready.
@@ -16,25 +15,10 @@ pub struct Next {
 }
 
 impl Worker {
-    /// The place of an agent of this worker, if it can be told something to hear next: nothing
-    /// waits for it, and nobody for a turn.
+    /// Whether what is said now can be heard next: it is said in a turn, and nobody waits for theirs.
     #[inline]
-    pub(super) fn next_place(&mut self, to: AgentId) -> Option<u32> {
-        if self.next.is_some() || !self.ready.is_empty() || self.shared.round_trip {
-            return None;
-        }
-        self.idle_place(to)
-    }
-
-    /// The place of an agent of this worker for which nothing waits, and which can have a turn.
-    #[inline]
-    pub(super) fn idle_place(&mut self, to: AgentId) -> Option<u32> {
-        let Some(Route::Agent(mailbox)) = self.routes.find(to, &self.shared.routes) else {
-            return None;
-        };
-        let slot = mailbox.idle_at(&self.handle)?;
-        let resident = self.residents.get(slot as usize)?.as_ref()?;
-        (resident.budget(TURN) == TURN).then_some(slot)
+    pub(super) fn may_be_next(&self) -> bool {
+        self.takes_turns && self.next.is_none() && self.ready.is_empty() && !self.shared.round_trip
     }
 
     /// The turn of an agent that hears one thing.
@@ -45,17 +29,18 @@ impl Worker {
         let before = resident.cell.steps();
         self.recorder.record(self.now.0, resident.id(), What::of(&event));
         match event {
-            Event::Message(envelope) => match resident.cell.hear(envelope, &mut self.cx) {
-                Step::Ran => self.carry_out(&mut resident),
-                step => self.finish(&mut resident, step),
-            },
+            Event::Message(envelope) => {
+                let step = resident.cell.hear(envelope, &mut self.cx);
+                self.conclude(&mut resident, step);
+            }
             event => self.step(&mut resident, event),
         }
         self.count_turn(&resident, before);
         self.end_turn(slot, resident, false);
     }
 
-    /// What was to be heard next goes to its agent's mailbox: something else comes before its turn.
+    /// What was to be heard next goes to its agent's mailbox: this worker looks at what others left
+    /// first.
     #[cold]
     pub(super) fn leave_next(&mut self) {
         let Some(Next { slot, event }) = self.next.take() else { return };
@@ -65,5 +50,12 @@ impl Worker {
     }
 }
 
-/// Agents leave their places in turns of their own only.
+/// Whether the agent at a place is `id` and can have a turn. It may be another: one that has moved
+/// elsewhere, and has not arrived, has still the place that it left.
+#[inline]
+pub(super) fn hears(resident: &Resident, id: AgentId) -> bool {
+    resident.id() == id && resident.budget(TURN) == TURN
+}
+
+/// While agents take turns, none leaves its place but in a turn of its own.
 const STAYS: &str = "an agent that is to hear something next stays where it is";
