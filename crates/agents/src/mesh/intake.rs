@@ -359,15 +359,17 @@ impl Desk<'_> {
 
     /// A message has no place: the agent does not exist, or the node sent more than it may.
     fn turn_away(&self, to: AgentId, bytes: usize) -> RefusedBecause {
+        // Either way it takes no place, and its sender counts with one.
+        let share = self.source.places.get(&to).map_or(OPENING, |place| place.seat.share());
+        let freed = Amount { messages: 1, bytes: bytes as u64 };
+        let life = self.source.incarnation;
+        self.source.link.say(&Frame::Grant { life, to, freed, share });
         if self.agents.routes.bounds(to).is_some() {
             self.source.link.violations.fetch_add(1, Ordering::Relaxed);
             self.agents.dead_letters.add(Reason::Refused, 1);
             return RefusedBecause::Full;
         }
         self.agents.dead_letters.add(Reason::NoSuchAgent, 1);
-        let freed = Amount { messages: 1, bytes: bytes as u64 };
-        let life = self.source.incarnation;
-        self.source.link.say(&Frame::Grant { life, to, freed, share: OPENING });
         RefusedBecause::Unknown
     }
 

@@ -129,7 +129,8 @@ impl Peers {
     /// Events were missed: whatever may have happened is assumed to have.
     fn catch_up(&self, mesh: &Mesh) {
         for peer in mesh.status().peers {
-            let is_up = peer.state == PeerState::Up;
+            // Of one whose conversation goes on nothing more is said.
+            let is_up = matches!(peer.state, PeerState::Up | PeerState::Relinking);
             self.news.set_up(peer.node, is_up);
             self.over(peer.node, Down::SessionLost);
             if let Some(link) = self.links.find(peer.node) {

@@ -111,6 +111,8 @@ pub struct Quota {
     held: Amount,
     /// Handled, and not given back yet.
     freed: Amount,
+    /// Bytes of the largest message since there was neither.
+    largest: u64,
     /// Whether places were given back since the sender may have had nothing out: while it has, it
     /// keeps what it heard with them of its share.
     is_told: bool,
@@ -123,7 +125,7 @@ impl Quota {
     #[must_use]
     pub fn new(share: Amount) -> Self {
         let (held, freed) = (Amount::default(), Amount::default());
-        Self { share, held, freed, is_told: false, probed: (0, 0) }
+        Self { share, held, freed, largest: 0, is_told: false, probed: (0, 0) }
     }
 
     /// Lets a message in; false if the sender has no place for it.
@@ -140,9 +142,16 @@ impl Quota {
     #[inline]
     pub fn admit_another(&mut self, bytes: u64) -> bool {
         let out = self.out();
+        // Lanes overtake each other: what came last need not be what left last.
+        let largest = if out.messages == 0 { bytes } else { self.largest.max(bytes) };
+        let fits = |share: Amount| {
+            let most = share.bytes.max(share.bytes / 2 + largest);
+            out.messages < share.messages && out.bytes + bytes <= most
+        };
         // A sender that has not heard of a smaller share yet may use what everybody may.
-        let may = has_room(self.share, out, bytes) || has_room(OPENING, out, bytes);
+        let may = fits(self.share) || fits(OPENING);
         if may {
+            self.largest = largest;
             self.held.messages += 1;
             self.held.bytes += bytes;
         }

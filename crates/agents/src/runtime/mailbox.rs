@@ -1,14 +1,17 @@
 //! What waits for an agent: messages in a bounded queue, everything else in one that is never
 //! full. A sender learns at once whether its message was let in; nobody ever waits.
 
+mod queue;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use self::queue::Weighed;
+use self::queue::{Queue, weight_of};
 use crate::event::{Envelope, Event, Recovered, Refusal, RefusedBecause};
 use crate::id::AgentId;
 use crate::lane::Lane;
-use crate::message::Body;
 use crate::runtime::stage::Stage;
 use crate::runtime::worker_handle::WorkerHandle;
 use crate::spawn::Plan;
@@ -41,70 +44,6 @@ pub struct Counts {
     pub longest_step: AtomicU64,
     /// Restarts.
     pub restarts: AtomicU64,
-}
-
-struct Queue {
-    messages: VecDeque<Weighed>,
-    /// Bytes of `messages`.
-    bytes: usize,
-    /// Messages let in that are still with the agent's shared state.
-    staged: usize,
-    /// Grows when the agent restarts: what its shared state took in before is not for the new one.
-    life: u32,
-    system: VecDeque<Event>,
-    /// What the agent begins with, until it has begun.
-    start: Option<Box<Recovered>>,
-    rare: Option<Box<Rare>>,
-    /// Whether its worker knows that there is something.
-    is_scheduled: bool,
-    is_closed: bool,
-    home: Home,
-}
-
-/// What most agents never need.
-#[derive(Default)]
-struct Rare {
-    /// Sends of this agent that came back; one entry for each receiver, lane and reason.
-    refusals: Vec<Refusal>,
-    /// Entries of this agent that the journal holds durably.
-    durable: Option<u64>,
-    /// Who was refused and waits to hear of room.
-    waiting: BTreeSet<AgentId>,
-    watchers: BTreeSet<AgentId>,
-    notes: BTreeMap<Arc<str>, u64>,
-}
-
-impl Rare {
-    /// Whether a turn has to do with any of it.
-    fn is_news(&self) -> bool {
-        !self.refusals.is_empty() || self.durable.is_some() || !self.waiting.is_empty()
-    }
-}
-
-/// A message with its weight, which is asked for once and without a lock: it is code of others.
-pub struct Weighed {
-    /// The message.
-    pub envelope: Envelope,
-    weight: usize,
-}
-
-impl Weighed {
-    /// What was said.
-    pub fn of(envelope: Envelope) -> Self {
-        let weight = envelope.body.weight();
-        Self { envelope, weight }
-    }
-
-    /// A message that asks nothing.
-    pub fn new(from: AgentId, body: Body) -> Self {
-        Self::of(Envelope { from, ask: None, body })
-    }
-
-    /// What it says.
-    #[cfg(feature = "mesh")]
-    pub fn body(&self) -> &Body {
-        &self.envelope.body
-    }
 }
 
 /// Where an agent runs.
@@ -239,15 +178,17 @@ impl Mailbox {
         here: Option<&Arc<WorkerHandle>>,
         lost: &mut Vec<Envelope>,
     ) -> Pushed {
-        // Let go of before the message, whose end is code of others.
+        // Let go of before the message, whose end and lane are code of others.
         let mut queue = queue;
         if queue.is_closed {
+            drop(queue);
             return Pushed::Closed(envelope.body.lane());
         }
         if !queue.has_room(weight, self.bounds()) && !envelope.body.has_credit() {
             match self.bounds().full {
                 WhenFull::Refuse => {
                     queue.rare().waiting.insert(envelope.from);
+                    drop(queue);
                     self.counts.refused.fetch_add(1, Ordering::Relaxed);
                     return Pushed::Full(envelope.body.lane());
                 }
@@ -535,10 +476,6 @@ impl Mailbox {
     }
 }
 
-fn weight_of(messages: &VecDeque<Weighed>) -> usize {
-    messages.iter().map(|message| message.weight).sum()
-}
-
 /// What waited in a mailbox that was emptied.
 pub struct Discarded {
     /// The messages.
@@ -548,70 +485,3 @@ pub struct Discarded {
     /// Who watches the agent.
     pub watchers: BTreeSet<AgentId>,
 }
-
-impl Queue {
-    fn put(&mut self, message: Weighed) {
-        self.bytes += message.weight;
-        self.messages.push_back(message);
-    }
-
-    fn put_back(&mut self, message: Weighed) {
-        self.bytes += message.weight;
-        self.messages.push_front(message);
-    }
-
-    fn has_only_messages(&self) -> bool {
-        let has_news = self.rare.as_ref().is_some_and(|rare| rare.is_news());
-        !has_news && self.start.is_none() && self.system.is_empty() && self.staged == 0
-    }
-
-    /// Hands over all messages, of which none is with the shared state. An idle agent keeps a small
-    /// buffer, and a large one goes round: so a few messages are moved into it.
-    fn hand_over(&mut self, taken: &mut Taken) {
-        self.bytes = 0;
-        if self.messages.len() > FEW || taken.messages.capacity() <= FEW {
-            std::mem::swap(&mut self.messages, &mut taken.messages);
-        } else {
-            taken.messages.append(&mut self.messages);
-        }
-    }
-
-    fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
-    }
-
-    fn has_waiting(&self) -> bool {
-        self.rare.as_ref().is_some_and(|rare| !rare.waiting.is_empty())
-    }
-
-    fn has_room(&self, weight: usize, bounds: &MailboxBounds) -> bool {
-        let count = self.messages.len() + self.staged;
-        count == 0 || (count < bounds.messages && self.bytes + weight <= bounds.bytes)
-    }
-
-    fn is_half_empty(&self, bounds: &MailboxBounds) -> bool {
-        self.messages.len() + self.staged <= bounds.messages / 2 && self.bytes <= bounds.bytes / 2
-    }
-
-    fn make_room(&mut self, weight: usize, bounds: &MailboxBounds, lost: &mut Vec<Envelope>) {
-        while !self.has_room(weight, bounds) {
-            let Some(oldest) = self.messages.pop_front() else { break };
-            self.bytes -= oldest.weight;
-            lost.push(oldest.envelope);
-        }
-    }
-
-    #[inline]
-    fn schedule(&mut self, here: Option<&Arc<WorkerHandle>>) -> Pushed {
-        if std::mem::replace(&mut self.is_scheduled, true) {
-            Pushed::In
-        } else if here.is_some_and(|here| Arc::ptr_eq(here, &self.home.worker)) {
-            Pushed::WakeHere(self.home.slot)
-        } else {
-            Pushed::Wake(self.home.clone())
-        }
-    }
-}
-
-/// Room for so many messages is a small buffer.
-const FEW: usize = 8;

@@ -46,19 +46,19 @@ pub enum Heard {
 
 /// A message that came to a port.
 #[derive(Debug)]
-pub struct Received(Envelope);
+pub struct Received(Weighed);
 
 impl Received {
     /// Who sent it.
     #[must_use]
     pub fn from(&self) -> AgentId {
-        self.0.from
+        self.0.envelope.from
     }
 
     /// Where its answer goes, if one is awaited.
     #[must_use]
     pub fn reply_to(&self) -> Option<ReplyTo> {
-        self.0.reply_to()
+        self.0.envelope.reply_to()
     }
 
     /// The message as the type that was agreed on.
@@ -66,7 +66,7 @@ impl Received {
     /// # Errors
     /// If it is of another type, or malformed.
     pub fn open<M: Message>(self) -> Result<M, BadMessage> {
-        self.0.body.open()
+        self.0.envelope.body.open()
     }
 }
 
@@ -257,20 +257,21 @@ impl Inlet {
 
     /// Lets a message in, if there is room or another node has credit for it.
     pub fn push(&self, envelope: Envelope) -> Delivered {
+        // Both are code of others.
+        let (lane, message) = (envelope.body.lane(), Weighed::of(envelope));
         let mut state = self.lock();
         if state.is_closed {
-            return Delivered::No(envelope.body.lane(), RefusedBecause::Unknown);
+            return Delivered::No(lane, RefusedBecause::Unknown);
         }
-        let weight = envelope.body.weight();
-        let is_full =
-            state.messages >= self.bounds.messages || state.bytes + weight > self.bounds.bytes;
-        if state.messages > 0 && is_full && !envelope.body.has_credit() {
-            state.waiting.insert(envelope.from);
-            return Delivered::No(envelope.body.lane(), RefusedBecause::Full);
+        let is_full = state.messages >= self.bounds.messages
+            || state.bytes + message.weight > self.bounds.bytes;
+        if state.messages > 0 && is_full && !message.envelope.body.has_credit() {
+            state.waiting.insert(message.envelope.from);
+            return Delivered::No(lane, RefusedBecause::Full);
         }
         state.messages += 1;
-        state.bytes += weight;
-        state.hear(Heard::Message(Received(envelope)));
+        state.bytes += message.weight;
+        state.hear(Heard::Message(Received(message)));
         Delivered::Yes
     }
 
@@ -334,10 +335,9 @@ impl Inlet {
         let waiting = std::mem::take(&mut state.waiting);
         let watchers = std::mem::take(&mut state.watchers);
         let watching = std::mem::take(&mut state.watching);
-        // Weighing is code of others.
         drop(state);
         let message = |heard| match heard {
-            Heard::Message(Received(envelope)) => Some(Weighed::of(envelope)),
+            Heard::Message(Received(message)) => Some(message),
             Heard::Down(..) | Heard::Refused(_) | Heard::Writable(_) => None,
         };
         let messages = heard.into_iter().filter_map(message).collect();
@@ -397,9 +397,9 @@ impl Inlet {
 impl State {
     fn take(&mut self) -> Option<Heard> {
         let heard = self.heard.pop_front()?;
-        if let Heard::Message(Received(envelope)) = &heard {
+        if let Heard::Message(Received(message)) = &heard {
             self.messages -= 1;
-            self.bytes = self.bytes.saturating_sub(envelope.body.weight());
+            self.bytes -= message.weight;
         }
         Some(heard)
     }

@@ -79,7 +79,7 @@ pub(crate) async fn drain(peers: Vec<Arc<PeerShared>>, within: Duration) -> Drai
 }
 
 fn unfinished(peer: &PeerShared) -> Unfinished {
-    let is_down = lock(&peer.view).state != PeerState::Up;
+    let is_down = !matches!(lock(&peer.view).state, PeerState::Up | PeerState::Relinking);
     let stats = lock(&peer.session).stats();
     let sending = lock(&peer.sending);
     let queued = (0..).map(Lane).take(peer.lanes.len());

@@ -49,6 +49,7 @@ enum Op {
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         4 => (0..3_usize, 0..2000_u64).prop_map(|(lane, bytes)| Op::Send(lane, bytes)),
+        2 => (0..3_usize, 0..2_000_000_u64).prop_map(|(lane, bytes)| Op::Send(lane, bytes)),
         4 => (0..3_usize).prop_map(Op::Arrive),
         2 => (0..3_usize, 1..100_usize).prop_map(|(lane, count)| Op::Pass(lane, count)),
         3 => Just(Op::Handle),
@@ -166,7 +167,7 @@ proptest! {
     #[test]
     fn an_honest_sender_is_never_refused_and_never_stuck(
         messages in 1..200_usize,
-        bytes in 0..100_000_usize,
+        bytes in prop_oneof![0..100_000_usize, 0..3_000_000_usize],
         nodes in 1..10_usize,
         ops in prop::collection::vec(op(), 0..400),
     ) {
@@ -201,6 +202,19 @@ fn a_message_larger_than_the_share_has_its_turn() {
     assert!(allowance.may_take(1000));
     allowance.take(1000);
     assert!(!allowance.may_take(0));
+}
+
+#[test]
+fn an_honest_sender_whose_lanes_overtake_each_other_is_not_refused() {
+    let bounds = MailboxBounds { messages: 100, bytes: 8 << 20, ..MailboxBounds::DEFAULT };
+    let mut world = World::new(&bounds, 1);
+    world.allowance();
+    world.apply(&Op::Return);
+    world.apply(&Op::Send(2, 3 << 20));
+    world.apply(&Op::Send(1, 8 << 20));
+    world.arrive(1);
+    world.arrive(2);
+    assert_eq!(world.quota.held().messages, 2);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::message::Raw;
 use crate::runtime::recorder::What;
 use crate::runtime::resident::Resident;
 use crate::runtime::routes::Route;
-use crate::runtime::worker::next::hears;
+use crate::runtime::worker::next::idle_place;
 use crate::runtime::worker::{CHECK_EVERY, LOOK_EVERY, SLOW_STEP, TURN, Worker, may_go_on};
 
 /// A turn of an agent that hears what arrives, to be [ended](Worker::end_at_once) before anything else
@@ -45,8 +45,8 @@ impl Worker {
         let Some(Route::Agent(mailbox)) = self.routes.find(to, &self.shared.routes) else {
             return None;
         };
-        let slot = mailbox.idle_at(&self.handle)?;
-        let resident = self.residents.get_mut(slot as usize)?.take_if(|it| hears(it, to))?;
+        let slot = idle_place(mailbox, &self.handle, &self.residents)?;
+        let resident = self.residents[slot as usize].take()?;
         self.begin_turn(&resident);
         Some(AtOnce { before: resident.cell.steps(), resident, heard: 0 })
     }
@@ -65,8 +65,10 @@ impl Worker {
         let step = resident.cell.hear_raw((from, asked), raw, &mut self.cx);
         self.conclude(resident, step);
         turn.heard += 1;
-        if turn.heard.is_multiple_of(LOOK_EVERY as usize) && self.is_late() {
+        let heard = self.at_once + turn.heard;
+        if heard.is_multiple_of(LOOK_EVERY as usize) && self.is_late() {
             resident.is_suspect = true;
+            self.at_once_until = self.now;
         }
         turn.heard < TURN && !resident.is_suspect && may_go_on(resident)
     }

@@ -15,7 +15,7 @@ use crate::runtime::resident::Resident;
 use crate::runtime::routes::Route;
 use crate::runtime::shared::{Delivered, Letter};
 use crate::runtime::worker::Worker;
-use crate::runtime::worker::next::{Next, hears};
+use crate::runtime::worker::next::{Next, idle_place};
 use crate::shared::Job;
 use crate::spec::Restart;
 
@@ -129,9 +129,7 @@ impl Worker {
                 Some(route) => {
                     if may_be_next
                         && let Route::Agent(mailbox) = route
-                        && let Some(slot) = mailbox.idle_at(&self.handle)
-                        && let Some(Some(receiver)) = self.residents.get(slot as usize)
-                        && hears(receiver, to)
+                        && let Some(slot) = idle_place(mailbox, &self.handle, &self.residents)
                     {
                         let event = Event::Message(Envelope { from, ask, body });
                         self.next = Some(Next { slot, event });

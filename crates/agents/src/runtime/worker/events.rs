@@ -7,7 +7,7 @@ use crate::runtime::dead_letters::Reason;
 use crate::runtime::mailbox::Pushed;
 use crate::runtime::routes::Route;
 use crate::runtime::worker::Worker;
-use crate::runtime::worker::next::{Next, hears};
+use crate::runtime::worker::next::{Next, idle_place};
 
 impl Worker {
     /// Gives an agent of this node an event. False if there is no such agent, or it is a port that
@@ -41,11 +41,7 @@ impl Worker {
             return;
         };
         let event = Event::Reply(to.ask, answer.map(|body| Answer { from, body }));
-        if may_be_next
-            && let Some(slot) = mailbox.idle_at(&self.handle)
-            && let Some(Some(receiver)) = self.residents.get(slot as usize)
-            && hears(receiver, to.agent)
-        {
+        if may_be_next && let Some(slot) = idle_place(mailbox, &self.handle, &self.residents) {
             self.next = Some(Next { slot, event });
         } else if !self.tell(to.agent, event) {
             self.shared.dead_letters.add(Reason::LateAnswer, 1);

@@ -1,11 +1,15 @@
 //! Who is next: what an agent tells another one of its thread, for which nothing waits, need not go
 //! through its mailbox.
 
+use std::sync::Arc;
+
 use crate::event::Event;
 use crate::id::AgentId;
+use crate::runtime::mailbox::Mailbox;
 use crate::runtime::recorder::What;
 use crate::runtime::resident::Resident;
 use crate::runtime::worker::{TURN, Worker};
+use crate::runtime::worker_handle::WorkerHandle;
 
 /// What an agent hears when the present turn is over, before all who are ready.
 pub struct Next {
@@ -50,11 +54,23 @@ impl Worker {
     }
 }
 
-/// Whether the agent at a place is `id` and can have a turn. It may be another: one that has moved
-/// elsewhere, and has not arrived, has still the place that it left.
+/// Whether the agent at a place is `id` and can have a whole turn. It may be another: one that has
+/// moved elsewhere, and has not arrived, has still the place that it left.
 #[inline]
-pub(super) fn hears(resident: &Resident, id: AgentId) -> bool {
+fn hears(resident: &Resident, id: AgentId) -> bool {
     resident.id() == id && resident.budget(TURN) == TURN
+}
+
+/// The place of an agent that can hear something at once, among those of `here`.
+#[inline]
+pub(super) fn idle_place(
+    mailbox: &Mailbox,
+    here: &Arc<WorkerHandle>,
+    residents: &[Option<Box<Resident>>],
+) -> Option<u32> {
+    let slot = mailbox.idle_at(here)?;
+    let resident = residents.get(slot as usize)?.as_ref()?;
+    hears(resident, mailbox.id).then_some(slot)
 }
 
 /// While agents take turns, none leaves its place but in a turn of its own.

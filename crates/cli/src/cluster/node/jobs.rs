@@ -16,7 +16,7 @@ use dx_scheduler::link::{self, LinkConfig};
 use dx_scheduler::{processor_of, runner_of};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Inside;
 use super::output::Output;
@@ -35,6 +35,9 @@ pub const LEAVING: Duration = Duration::from_secs(12);
 /// How long a controller may take to hear that the node leaves, and then that all there has ended.
 /// One that stops at the same time hears nothing, and is not waited for once it is gone.
 const TELLING: Duration = Duration::from_secs(2);
+
+/// How long the controller's node must be out of reach to count as gone. A guess.
+const MISSED: Duration = Duration::from_millis(250);
 
 /// What a node is drained for that stops in good order: it undrains itself when it is back.
 const STOPPED: &str = "it was stopped";
@@ -179,13 +182,25 @@ async fn told<T>(
     }
 }
 
-/// Ready once the controller's node cannot be reached; never on that node itself.
+/// Ready once the controller's node is gone; never on that node itself.
 async fn controller_gone(inside: &Inside) {
     match inside.cluster.controller() {
         Some(controller) if controller.id != inside.about.id => {
-            inside.mesh.down(controller.id).await;
+            gone(|| inside.mesh.down(controller.id)).await;
         }
         _ => pending().await,
+    }
+}
+
+/// Ready when something has been `down` for so long that it is no link that comes back at once, nor
+/// one that is about to come up.
+async fn gone<F: Future<Output = ()>>(down: impl Fn() -> F) {
+    loop {
+        down().await;
+        sleep(MISSED).await;
+        if timeout(Duration::ZERO, down()).await.is_ok() {
+            return;
+        }
     }
 }
 
@@ -303,5 +318,25 @@ mod tests {
         assert_eq!(began.elapsed(), Duration::ZERO);
         assert_eq!(told(pin!(pending()), pending::<()>()).await, None);
         assert_eq!(began.elapsed(), TELLING);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_controller_that_is_back_at_once_is_not_gone() {
+        let is_down = watch::Sender::new(true);
+        let down = || async {
+            // The sender is here.
+            let _ = is_down.subscribe().wait_for(|is_down| *is_down).await;
+        };
+        let began = Instant::now();
+        gone(down).await;
+        assert_eq!(began.elapsed(), MISSED);
+        let flap = async {
+            sleep(MISSED / 2).await;
+            is_down.send_replace(false);
+            sleep(MISSED).await;
+            is_down.send_replace(true);
+        };
+        tokio::join!(gone(down), flap);
+        assert_eq!(began.elapsed(), MISSED + MISSED / 2 + 2 * MISSED);
     }
 }
