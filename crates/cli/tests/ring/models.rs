@@ -32,6 +32,16 @@ fn agreed_of(model: &str, members: u64, each: u64, more: &[&str]) -> (String, St
     (result, stderr)
 }
 
+/// What comes of a run whose members were in one view from its start to its end. Where they start
+/// slowly there may be two, and who sends what in which turn is another then.
+fn in_one_view(model: &str, members: u64, each: u64, more: &[&str]) -> String {
+    (0..10)
+        .map(|_| agreed_of(model, members, each, more))
+        .find(|(_, stderr)| !stderr.contains(": view 2 "))
+        .expect("one of ten runs begins and ends in one view")
+        .0
+}
+
 /// The result where members send one after the other.
 fn in_turn(members: u64, each: u64) -> String {
     let mut tally = Tally::default();
@@ -64,7 +74,7 @@ fn naive_members_send_one_after_the_other_so_a_seed_says_what_comes_of_it() {
 #[test]
 fn a_seed_says_what_comes_of_confirmed_members_too() {
     let all = ["tcp", "tls", "quic"];
-    let of = |transport| agreed_of("confirmed", 3, 300, &["--transport", transport]).0;
+    let of = |transport| in_one_view("confirmed", 3, 300, &["--transport", transport]);
     assert_eq!(BTreeSet::from(all.map(of)).len(), 1);
 }
 
