@@ -231,7 +231,7 @@ impl Node {
     /// Waits until a node cannot be reached; at once if it never was up. A link that broke a moment
     /// ago, whose conversation may go on over the next one, counts as up.
     pub async fn down(&self, node: NodeId) {
-        self.news.is_down(node).await;
+        self.news.down(node).await;
     }
 
     /// What happens between this node and the others, from now on.

@@ -139,7 +139,7 @@ impl News {
     }
 
     /// Waits until `node` is not up.
-    pub async fn is_down(&self, node: NodeId) {
+    pub async fn down(&self, node: NodeId) {
         let mut up = self.up.subscribe();
         // The sender lives as long as `self`.
         let _ = up.wait_for(|up| !up.contains(&node)).await;
