@@ -1,7 +1,7 @@
 //! An agent that leaves the thread of the links, and what it is told meanwhile.
 
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dx_agents::mesh::Node;
 use dx_agents::runtime::SLOW_STEP;
@@ -21,6 +21,8 @@ enum Order {
     /// Tell an agent that it was meant.
     Tell(AgentId),
     Meant,
+    /// Answer.
+    Answer,
 }
 
 impl Message for Order {
@@ -80,6 +82,11 @@ impl Agent for Mover {
                 self.0.change(|state| state.spawned = true);
             }
             Order::Tell(who) => cx.send(who, Order::Meant),
+            Order::Answer => {
+                if let Some(to) = cx.asked() {
+                    cx.reply(to, Order::Answer);
+                }
+            }
             Order::Meant => self.0.change(|state| state.meant.push(cx.me())),
         }
     }
@@ -89,17 +96,18 @@ const HOG: AgentId = AgentId(20);
 const SLOW: AgentId = AgentId(21);
 const RELAY: AgentId = AgentId(22);
 
-/// Has `who` take too long until it is to leave.
+/// Has `who` take too long until it leaves, and nothing waits for it.
 fn drive_out(node: &Node, who: AgentId) {
-    let began = Instant::now();
     let is_out = || {
         let agents = node.runtime().status().agents;
         agents.iter().any(|agent| agent.id == who && agent.slow_steps >= 3)
     };
+    let (port, began) = (node.runtime().port(), Instant::now());
     while !is_out() {
         assert!(began.elapsed() < HANG, "it never left");
-        node.runtime().port().send(who, Order::Work).unwrap();
-        std::thread::sleep(Duration::from_millis(5));
+        port.send(who, Order::Work).unwrap();
+        // It is of the same thread, and has its turn when the one before is over.
+        port.ask_blocking(RELAY, Order::Answer, HANG).unwrap();
     }
 }
 
